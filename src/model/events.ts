@@ -1,0 +1,121 @@
+import type { Lane, MessageError } from './message.ts';
+
+/**
+ * Lifecycle events: what the engine writes in the same atomic step in which it changes a message's state, and
+ * what the recorder turns into rows. Kept until the recorder has committed them, never trimmed before.
+ */
+interface EventBase {
+  readonly messageId: string;
+  /** Engine clock of the script call, epoch ms. */
+  readonly atMs: number;
+}
+
+/** One call to the provider, as its worker saw it. */
+export interface AttemptReport {
+  /** 1 for the first call of a message. Attempts that no limit counts still have a number of their own. */
+  readonly attempt: number;
+  readonly worker: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly outcome: 'sent' | 'rejected' | 'not-sent' | 'ambiguous';
+  readonly httpStatus?: number;
+  readonly error?: MessageError;
+}
+
+export interface AcceptedEvent extends EventBase {
+  readonly type: 'accepted';
+  readonly lane: Lane;
+  /** Order of acceptance within the shard; grows along every conversation. */
+  readonly seq: number;
+  readonly contact: string;
+  readonly priority: number;
+  readonly sendAtMs: number | null;
+  readonly expiresAtMs: number | null;
+  /** `MessageBody` as JSON. */
+  readonly body: string;
+}
+/** A scheduled or deferred message took its place in the conversation. */
+export interface QueuedEvent extends EventBase {
+  readonly type: 'queued';
+  readonly seq: number;
+}
+export interface SentEvent extends EventBase {
+  readonly type: 'sent';
+  readonly providerMessageId: string;
+  /** Absent when a status webhook settled an ambiguous attempt. */
+  readonly report: AttemptReport | null;
+}
+/** The attempt did not succeed; the message stays at the head of its conversation. */
+export interface RetryEvent extends EventBase {
+  readonly type: 'retry';
+  readonly delayMs: number;
+  readonly report: AttemptReport | null;
+}
+export interface DeferredEvent extends EventBase {
+  readonly type: 'deferred';
+  readonly delayMs: number;
+  readonly report: AttemptReport | null;
+}
+/** The attempt's outcome was lost; waits for evidence, then the policy decides. */
+export interface UnknownEvent extends EventBase {
+  readonly type: 'unknown';
+  /** How long evidence is awaited; null when a person must decide. */
+  readonly waitMs: number | null;
+  readonly report: AttemptReport | null;
+}
+export interface FailedEvent extends EventBase {
+  readonly type: 'failed';
+  readonly error: MessageError;
+  readonly report: AttemptReport | null;
+}
+export interface CancelledEvent extends EventBase {
+  readonly type: 'cancelled';
+}
+export interface ExpiredEvent extends EventBase {
+  readonly type: 'expired';
+}
+/** A provider status webhook (sent, delivered, read, failed, …), kept append-only. */
+export interface StatusEvent extends EventBase {
+  readonly type: 'status';
+  /** Empty when only the provider's id is known. */
+  readonly messageId: string;
+  readonly providerMessageId: string;
+  readonly status: string;
+  /** The provider's own time of the status, epoch ms. */
+  readonly providerAtMs: number;
+  readonly error: MessageError | null;
+}
+
+export type LifecycleEvent =
+  | AcceptedEvent
+  | QueuedEvent
+  | SentEvent
+  | RetryEvent
+  | DeferredEvent
+  | UnknownEvent
+  | FailedEvent
+  | CancelledEvent
+  | ExpiredEvent
+  | StatusEvent;
+
+/** One stored entry: all events of one engine call. */
+export interface EventEntry {
+  /** Stream id, `<ms>-<n>`: grows strictly within the shard. */
+  readonly id: string;
+  readonly events: readonly LifecycleEvent[];
+}
+
+/** The events of one shard, oldest first; implemented by the engine, consumed by the recorder. */
+export interface EventLog {
+  readonly shard: number;
+  /**
+   * Reads the oldest entries that were not yet recorded, waiting up to `blockMs` when there are none.
+   * @param after read entries with a greater id; `0-0` = from the oldest
+   * @returns up to `count` entries; empty when the wait ended or `close()` was called
+   */
+  read(after: string, count: number, blockMs: number): Promise<EventEntry[]>;
+  /** Forgets entries whose rows are committed. Safe to repeat. */
+  recorded(entries: readonly EventEntry[]): Promise<void>;
+  /** Ends a waiting `read()`. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,87 @@
+import type { MessageBody, MessageError } from '../model/message.ts';
+
+/** How a sender reaches its provider. Credentials never leave this object: they are not logged, not put in errors. */
+export interface SenderAccount {
+  /** Our id of the sender. */
+  readonly id: string;
+  readonly provider: 'cloud' | 'evolution' | 'twilio';
+  /** Cloud API: the phone_number_id. */
+  readonly externalId: string;
+  /** Base address with the version in it, without a slash at the end: `https://graph.facebook.com/v23.0`. */
+  readonly apiUrl: string;
+  readonly credentials: Readonly<Record<string, string>>;
+}
+
+export interface ProviderSend {
+  readonly account: SenderAccount;
+  readonly messageId: string;
+  readonly attempt: number;
+  readonly body: MessageBody;
+  /** Tag that the provider echoes in status webhooks (`biz_opaque_callback_data`, at most 512 characters). */
+  readonly tag: string;
+  /** Aborting it before the first byte makes the outcome `not-sent`; later, `ambiguous`. */
+  readonly signal?: AbortSignal;
+}
+
+/** What to do about a provider's answer, one word per class of `facts`: see `cloud/errors.ts` for the table. */
+export type ErrorClass =
+  /** Try again within seconds; counts as an attempt. */
+  | 'retry-soon'
+  /** Try again after minutes or more; counts as an attempt. */
+  | 'retry-later'
+  /** Only this sender-recipient pair must wait; no attempt is counted. */
+  | 'pair'
+  /** The sending number must slow down; no attempt is counted. */
+  | 'sender-slow'
+  /** The number or account must stop until a person, a webhook or a probe clears it; no attempt is counted. */
+  | 'sender-pause'
+  /** Token or permission: like `sender-pause`, for the credential. */
+  | 'credentials'
+  /** This template must stop; other messages may go. */
+  | 'template'
+  /** Final for this recipient. */
+  | 'recipient'
+  /** Final for this payload. */
+  | 'payload';
+
+export type ProviderOutcome =
+  /** The provider took it. `providerMessageId` is its id (Cloud API: wamid), opaque text up to 512 characters. */
+  | { readonly kind: 'sent'; readonly providerMessageId: string; readonly httpStatus: number }
+  /** The provider definitely refused it. */
+  | {
+      readonly kind: 'rejected';
+      readonly class: ErrorClass;
+      /** What the provider or our table says to wait, in ms; absent = the policy's own backoff. */
+      readonly retryAfterMs?: number;
+      readonly error: MessageError;
+      readonly httpStatus: number;
+    }
+  /** No byte of the request can have been processed: refused connection, DNS, TLS, abort before the first byte. */
+  | { readonly kind: 'not-sent'; readonly error: MessageError }
+  /** It left, and no trustworthy answer came: timeout, reset, 5xx without the provider's envelope, 200 without an id. */
+  | { readonly kind: 'ambiguous'; readonly error: MessageError; readonly httpStatus?: number };
+
+/** One status of a status webhook, in our words. */
+export interface ProviderStatus {
+  /** The provider's number the message went out on (Cloud API: phone_number_id). */
+  readonly externalSenderId: string;
+  readonly providerMessageId: string;
+  /** `sent | delivered | read | failed | played` or whatever the provider said, lower case. */
+  readonly status: string;
+  readonly atMs: number;
+  /** The echoed tag, when the provider sent one. */
+  readonly tag: string | null;
+  readonly error: MessageError | null;
+}
+
+/**
+ * A messaging provider. Knows how to say a message and how to read the answer; knows nothing of queues.
+ * Adapters pass `test/conformance/provider.ts`.
+ */
+export interface MessageProvider {
+  readonly name: 'cloud' | 'evolution' | 'twilio';
+  /** Sends one message. Never throws for anything that a provider or a network does: the outcome says it. */
+  send(request: ProviderSend): Promise<ProviderOutcome>;
+  /** Closes its connections. Safe to call twice. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,19 @@
+import { randomFillSync } from 'node:crypto';
+
+/** Message ids, tenant-generated resource ids: UUIDv7 as text (RFC 9562), so that they sort by time of creation. */
+export function newId(nowMs: number = Date.now()): string {
+  const bytes = Buffer.allocUnsafe(16);
+  randomFillSync(bytes, 6);
+  bytes.writeUIntBE(nowMs, 0, 6);
+  bytes[6] = 0x70 | ((bytes[6] ?? 0) & 0x0f);
+  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
+  const hex = bytes.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Is this text shaped like one of our ids. */
+export function isId(text: string): boolean {
+  return UUID.test(text);
+}
