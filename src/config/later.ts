@@ -1,0 +1,49 @@
+/**
+ * Names of the contract that this version knows but does not act on yet. Setting one is told at start, so that
+ * nobody believes in a setting that does nothing; where ignoring it would do harm, the start is refused.
+ */
+export interface LaterSetting {
+  /** Values that ask for what this version does anyway; they pass without a word. */
+  readonly agrees?: readonly string[];
+  /** Why the start is refused when it is set to anything else; absent = a warning is enough. */
+  readonly refusedBecause?: string;
+}
+
+const cluster = {
+  refusedBecause:
+    'this version connects to one Redis only, and would put the queue elsewhere than you ask; use REDIS_URL',
+};
+
+export const LATER_SETTINGS: Readonly<Record<string, LaterSetting>> = {
+  REDIS_CLUSTER_NODES: cluster,
+  REDIS_SENTINELS: cluster,
+  REDIS_SENTINEL_NAME: cluster,
+  JWT_JWKS_URL: { refusedBecause: 'this version checks JWTs with JWT_SECRET only' },
+  WHATSAPP_SEND_QUEUE_ENABLED: {
+    agrees: ['true', '1', 'yes', 'on'],
+    refusedBecause: 'this version always sends through the queue',
+  },
+  WHATSAPP_SEND_QUEUE_PERCENT: { agrees: ['100'], refusedBecause: 'this version always sends through the queue' },
+  WHATSAPP_SEND_QUEUE_NAME: { agrees: ['whatsapp-send'] },
+  WHATSAPP_SEND_FALLBACK: { agrees: ['reject'] },
+  ...Object.fromEntries(
+    [
+      'CACHE_REDIS_URL',
+      'WA_TOKENS_PER_SECOND WA_BUCKET_CAPACITY WA_MAX_DELIVERIES',
+      'WHATSAPP_RETRY_INTERVAL_MS STATUS_WATCHDOG_SECONDS',
+      'EVOLUTION_SERVER_URL EVOLUTION_API_KEY EVOLUTION_INSTANCE EVOLUTION_WEBHOOK_TOKEN',
+      'TWILIO_ACCOUNT_SID TWILIO_AUTH_TOKEN TWILIO_FROM TWILIO_API_URL TWILIO_CONTENT_URL',
+      'INBOUND_USER_LIMIT_PER_MINUTE WHATSAPP_ASYNC_PROCESSING WHATSAPP_QUEUE_BATCH_SIZE WHATSAPP_QUEUE_INTERVAL',
+      'RESPONDER_URL RESPONDER_SECRET RESPONDER_TIMEOUT_MS RESPONDER_FALLBACK_TEXT RESPONDER_ACK_TEXT',
+      'EVENTS_URL EVENTS_SECRET DANGEROUSLY_ALLOW_PRIVATE_EVENTS_URL',
+      'WEBHOOK_QUEUE_CONCURRENCY MESSAGE_QUEUE_CONCURRENCY BOOKING_QUEUE_CONCURRENCY EMAIL_QUEUE_CONCURRENCY',
+      'BULL_BOARD_ENABLED BULL_BOARD_PATH BULL_BOARD_PORT SMTP_URL MAIL_FROM QUIET_HOURS',
+      'CACHE_TTL_SECONDS DASHBOARD_CACHE_TTL_SECONDS SALON_CACHE_TTL_SECONDS TEMPLATE_CACHE_TTL_SECONDS',
+      'CONVERSATION_CACHE_TTL_SECONDS CACHE_USER_MAPPING_TTL CACHE_CONFIG_TTL CACHE_PROJECTS_TTL',
+      'CACHE_CONVERSATION_TTL CACHE_MAX_BYTES CACHE_SPIKE_THRESHOLD',
+      'CIRCUIT_BREAKER_THRESHOLD CIRCUIT_BREAKER_TIMEOUT ALERT_WEBHOOK_URL ALERT_WEBHOOK_SECRET METRICS_OPEN',
+    ]
+      .flatMap((line) => line.split(' '))
+      .map((name) => [name, {}]),
+  ),
+};

@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { camelCase, SETTINGS, type ConfigValues } from './catalogue.ts';
+import { LATER_SETTINGS } from './later.ts';
+import type { ConfigProblem, ConfigWarning } from './problem.ts';
+import { queueRedis } from './redis-url.ts';
+import { checkRelations } from './rules.ts';
+import type { Setting } from './setting.ts';
+import { unknownNames } from './unknown-names.ts';
+
+/** Every setting under the camel case of its name, checked, frozen. Made once at start and passed down. */
+export interface Config extends ConfigValues {
+  /** Absolute path; WAXWING_DATA_DIR may be relative to the working folder. */
+  readonly waxwingDataDir: string;
+  /** The queue Redis with its database in the address; undefined = the embedded one. Secret. */
+  readonly queueRedisUrl: string | undefined;
+}
+
+export type LoadResult =
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly ConfigWarning[] }
+  | { readonly ok: false; readonly problems: readonly ConfigProblem[]; readonly warnings: readonly ConfigWarning[] };
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads all settings from `env` and from a `.env` in `cwd` (`env` wins; an empty value counts as unset).
+ * Never throws: every problem is in the answer, all of them at once.
+ * @param env usually `process.env`
+ * @param cwd working folder: of `.env`, and of a relative WAXWING_DATA_DIR
+ */
+export function loadConfig(env: Env, cwd: string): LoadResult {
+  const problems: ConfigProblem[] = [];
+  const file = readEnvFile(cwd, problems);
+  const given = nonEmpty({ ...file, ...nonEmpty(env) });
+
+  const values: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(SETTINGS as Record<string, Setting<unknown>>)) {
+    values[camelCase(name)] = readOne(name, setting, given[name], problems);
+  }
+  const strange = unknownNames(given, new Set(Object.keys(file)));
+  const later = laterNames(given);
+  problems.push(...strange.problems, ...later.problems);
+  const warnings = [...strange.warnings, ...later.warnings];
+
+  // Relations are judged on the values that could be read (defaults in place of wrong ones), so that one round
+  // of corrections is enough; a relation is skipped when one of its own settings is already at fault.
+  const relations = checkRelations(values as unknown as ConfigValues, (name) => given[name] !== undefined);
+  const atFault = new Set(problems.map((one) => one.key));
+  problems.push(...relations.problems.filter((one) => !atFault.has(one.key)));
+  warnings.push(...relations.warnings);
+  if (problems.length > 0) return { ok: false, problems, warnings };
+
+  const read = values as unknown as ConfigValues;
+  const config: Config = Object.freeze({
+    ...read,
+    waxwingDataDir: resolve(cwd, read.waxwingDataDir),
+    queueRedisUrl: queueRedis(read)?.url,
+  });
+  return { ok: true, config, warnings };
+}
+
+function readOne(
+  name: string,
+  setting: Setting<unknown>,
+  value: string | undefined,
+  problems: ConfigProblem[],
+): unknown {
+  if (value === undefined)
+    return Array.isArray(setting.default) ? Object.freeze([...(setting.default as unknown[])]) : setting.default;
+  const parsed = setting.parse(value);
+  if (parsed.ok) return parsed.value;
+  problems.push({ key: name, expected: setting.expected, got: setting.secret ? '***' : value });
+  return setting.default;
+}
+
+function laterNames(given: Env): { problems: ConfigProblem[]; warnings: ConfigWarning[] } {
+  const problems: ConfigProblem[] = [];
+  const warnings: ConfigWarning[] = [];
+  for (const [name, later] of Object.entries(LATER_SETTINGS)) {
+    const value = given[name];
+    if (value === undefined || later.agrees?.includes(value.toLowerCase()) === true) continue;
+    if (later.refusedBecause === undefined) {
+      warnings.push({ key: name, text: `${name} is known but has no effect in this version.` });
+    } else {
+      problems.push({ key: name, expected: `it unset: ${later.refusedBecause}`, got: '***' });
+    }
+  }
+  return { problems, warnings };
+}
+
+function readEnvFile(cwd: string, problems: ConfigProblem[]): Record<string, string> {
+  const path = resolve(cwd, '.env');
+  try {
+    // A byte order mark would become part of the first name.
+    return parseEnv(readFileSync(path, 'utf8').replace(/^\uFEFF/, '')) as Record<string, string>;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') {
+      problems.push({ key: '.env', expected: `a readable file at ${path}`, got: code ?? 'an error' });
+    }
+    return {};
+  }
+}
+
+function nonEmpty(env: Env): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && value.trim() !== '') kept[name] = value.trim();
+  }
+  return kept;
+}

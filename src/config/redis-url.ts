@@ -1,0 +1,24 @@
+import type { ConfigValues } from './catalogue.ts';
+
+type RedisSettings = Pick<ConfigValues, 'redisUrl' | 'redisHost' | 'redisPort' | 'redisPassword' | 'redisQueueDb'>;
+
+/**
+ * The queue Redis as one address with its database in it, from REDIS_URL or from REDIS_HOST, REDIS_PORT and
+ * REDIS_PASSWORD; undefined when neither is set and the embedded one serves.
+ */
+export function queueRedis(values: RedisSettings): { readonly url: string; readonly db: number } | undefined {
+  const base = values.redisUrl ?? fromParts(values);
+  if (base === undefined) return undefined;
+  const url = new URL(base);
+  const given = /^\/(\d+)$/.exec(url.pathname)?.[1];
+  const db = given === undefined ? values.redisQueueDb : Number(given);
+  url.pathname = `/${db}`;
+  return { url: url.toString(), db };
+}
+
+function fromParts({ redisHost, redisPort, redisPassword }: RedisSettings): string | undefined {
+  if (redisHost === undefined) return undefined;
+  const host = redisHost.includes(':') && !redisHost.startsWith('[') ? `[${redisHost}]` : redisHost;
+  const password = redisPassword === undefined ? '' : `:${encodeURIComponent(redisPassword)}@`;
+  return `redis://${password}${host}:${redisPort ?? 6379}`;
+}

@@ -1,0 +1,107 @@
+import type { ConfigValues } from './catalogue.ts';
+import type { ConfigProblem, ConfigWarning } from './problem.ts';
+import { queueRedis } from './redis-url.ts';
+
+/** Room between the end of an attempt and the takeover of its worker's work. */
+const CLAIM_MARGIN_MS = 1000;
+
+/** Relations between settings that each are fine alone. `isSet` tells a given value from a default. */
+export function checkRelations(values: ConfigValues, isSet: (name: string) => boolean) {
+  const problems: ConfigProblem[] = [];
+  const warnings: ConfigWarning[] = [];
+  const problem = (key: string, expected: string, got: string | number | null) =>
+    problems.push({ key, expected, got: got === null ? null : String(got) });
+  const warn = (key: string, text: string) => warnings.push({ key, text });
+
+  const attemptMs = values.providerTimeoutMs + CLAIM_MARGIN_MS;
+  if (values.waStreamClaimIdleMs < attemptMs) {
+    problem(
+      'WA_STREAM_CLAIM_IDLE_MS',
+      `at least PROVIDER_TIMEOUT_MS + ${CLAIM_MARGIN_MS} = ${attemptMs}, or live work would be taken over`,
+      values.waStreamClaimIdleMs,
+    );
+  }
+  if (values.shutdownGraceMs < values.providerTimeoutMs) {
+    warn(
+      'SHUTDOWN_GRACE_MS',
+      `SHUTDOWN_GRACE_MS (${values.shutdownGraceMs}) is shorter than PROVIDER_TIMEOUT_MS (${values.providerTimeoutMs}): a slow attempt is cut off at shutdown and becomes ambiguous.`,
+    );
+  }
+  if (values.pairBucketCapacity > 0 && values.pairBucketRefillPerSecond <= 0) {
+    problem('PAIR_BUCKET_REFILL_PER_SECOND', 'more than 0 while PAIR_BUCKET_CAPACITY is not 0', 0);
+  }
+  if (values.acceptDurability === 'replica' && values.redisUrl === undefined && values.redisHost === undefined) {
+    problem('ACCEPT_DURABILITY', 'disk or memory: the embedded Redis has no replica', 'replica');
+  }
+  checkRedis(values, isSet, problem, warn);
+  checkCloud(values, problem, warn);
+  checkKeys(values, warn);
+  return { problems, warnings };
+}
+
+type Problem = (key: string, expected: string, got: string | number | null) => void;
+type Warn = (key: string, text: string) => void;
+
+function checkRedis(values: ConfigValues, isSet: (name: string) => boolean, problem: Problem, warn: Warn): void {
+  if (values.redisUrl !== undefined) {
+    for (const name of ['REDIS_HOST', 'REDIS_PORT', 'REDIS_PASSWORD']) {
+      if (isSet(name)) warn(name, `${name} is ignored because REDIS_URL is set.`);
+    }
+    const path = new URL(values.redisUrl).pathname;
+    if (!/^\/?\d{0,4}$/.test(path)) {
+      problem('REDIS_URL', 'a database number or nothing after the host: redis://host:6379/1', path);
+      return;
+    }
+  } else if (values.redisHost === undefined) {
+    for (const name of ['REDIS_PORT', 'REDIS_PASSWORD']) {
+      if (isSet(name)) problem('REDIS_HOST', `a host, because ${name} is set`, null);
+    }
+  }
+  const queue = queueRedis(values);
+  if (queue !== undefined && isSet('REDIS_DB') && queue.db === values.redisDb) {
+    problem(
+      'REDIS_DB',
+      'another database than the queues have: emptying a cache must never touch them',
+      values.redisDb,
+    );
+  }
+}
+
+function checkCloud(values: ConfigValues, problem: Problem, warn: Warn): void {
+  const { whatsappPhoneNumberId: id, whatsappAccessToken: token } = values;
+  if (id !== undefined && token === undefined) {
+    problem('WHATSAPP_ACCESS_TOKEN', 'a token, because WHATSAPP_PHONE_NUMBER_ID is set', null);
+  }
+  if (id === undefined && token !== undefined) {
+    problem('WHATSAPP_PHONE_NUMBER_ID', 'a phone number id, because WHATSAPP_ACCESS_TOKEN is set', null);
+  }
+  if (id !== undefined && values.whatsappAppSecret === undefined) {
+    warn(
+      'WHATSAPP_APP_SECRET',
+      'WHATSAPP_APP_SECRET is not set: status webhooks are refused, so messages never become delivered or read, and a lost answer cannot be cleared up.',
+    );
+  }
+  const api = new URL(values.whatsappApiUrl);
+  if (api.hostname === 'graph.facebook.com' && !/^\/v\d+\.\d+$/.test(api.pathname)) {
+    problem('WHATSAPP_API_URL', 'the version in the address: https://graph.facebook.com/v23.0', values.whatsappApiUrl);
+  }
+  if (api.protocol === 'http:' && !['127.0.0.1', 'localhost', '[::1]'].includes(api.hostname)) {
+    warn('WHATSAPP_API_URL', 'WHATSAPP_API_URL is not encrypted: the access token crosses the network in the clear.');
+  }
+}
+
+function checkKeys(values: ConfigValues, warn: Warn): void {
+  const short = [
+    ['WAXWING_API_KEY', values.waxwingApiKey, 16],
+    ['JWT_SECRET', values.jwtSecret, 32],
+    ['WAXWING_SECRET_KEY', values.waxwingSecretKey, 32],
+  ] as const;
+  for (const [name, value, least] of short) {
+    if (value !== undefined && value.length < least) {
+      warn(
+        name,
+        `${name} has fewer than ${least} characters and can be guessed; make one with: openssl rand -base64 32`,
+      );
+    }
+  }
+}
