@@ -49,14 +49,24 @@ async function storedKeys(dataDir: string, wanted: readonly MadeKey[]): Promise<
   if (wanted.every((name) => first[name] !== undefined)) return { stored: first, made: [] };
 
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  return withLock(`${path}.lock`, async () => {
-    const before = await readStored(path);
-    const made = wanted.filter((name) => before[name] === undefined);
-    if (made.length === 0) return { stored: before, made };
-    const stored: Stored = { ...before, ...Object.fromEntries(made.map((name) => [name, newKey(name)])) };
-    await replaceFile(path, `${JSON.stringify(stored, null, 2)}\n`);
-    return { stored, made };
-  });
+  return inTurn(() =>
+    withLock(`${path}.lock`, async () => {
+      const before = await readStored(path);
+      const made = wanted.filter((name) => before[name] === undefined);
+      if (made.length === 0) return { stored: before, made };
+      const stored: Stored = { ...before, ...Object.fromEntries(made.map((name) => [name, newKey(name)])) };
+      await replaceFile(path, `${JSON.stringify(stored, null, 2)}\n`);
+      return { stored, made };
+    }),
+  );
+}
+
+let lastTurn: Promise<unknown> = Promise.resolve();
+
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const turn = lastTurn.then(work, work);
+  lastTurn = turn.catch(() => undefined);
+  return turn;
 }
 
 function newKey(name: MadeKey): string {
@@ -126,11 +136,9 @@ async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
       else if (Date.now() > deadline) throw new Error(`Another process holds ${path}; end it or remove the file.`);
       else await new Promise((done) => setTimeout(done, LOCK_POLL_MS));
     }
-    held.add(path);
     try {
       return await work();
     } finally {
-      held.delete(path);
       await rm(path, { force: true });
     }
   } finally {
@@ -138,13 +146,12 @@ async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Locks of this very process: in a container every start has the same pid, so the pid alone proves nothing. */
-const held = new Set<string>();
-
 async function isAbandoned(path: string): Promise<boolean> {
   const holder = Number(await readFile(path, 'utf8').catch(() => 'gone'));
   if (!Number.isInteger(holder) || holder <= 0) return false;
-  if (holder === process.pid) return !held.has(path);
+  // Calls of this process take turns, so a lock with its pid was left by an earlier process: in a container
+  // every start has the same pid.
+  if (holder === process.pid) return true;
   try {
     process.kill(holder, 0);
     return false;
