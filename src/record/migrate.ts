@@ -1,0 +1,185 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import pg from 'pg';
+import { clientOptions } from './database-url.ts';
+
+/** The oldest PostgreSQL that the SQL of this room is written for and tested on. */
+const SERVER_VERSION_MIN = 140_000;
+
+/**
+ * Key of the advisory lock that lets one process migrate while the others wait: "wxmg" in ASCII. Advisory locks
+ * are per database, so two installations on one server do not meet.
+ */
+const MIGRATION_LOCK = 0x77_78_6d_67;
+
+/** Sibling folder of this file: `src/` under tsx, `dist/` after the build has copied the `.sql` files. */
+const FOLDER = new URL('./migrations/', import.meta.url);
+
+const FILE_NAME = /^(\d{6})_([a-z0-9_]+)\.sql$/;
+
+export interface Migration {
+  /** Number in the file's name; grows by one. */
+  readonly id: number;
+  readonly name: string;
+  readonly sql: string;
+  /** SHA-256 of the file, hex. */
+  readonly checksum: string;
+  /** First line is `--! breaking`: processes of the older version must be stopped before it is applied. */
+  readonly breaking: boolean;
+}
+
+export interface SchemaState {
+  /** Number of the newest applied migration; 0 for an empty database. */
+  readonly applied: number;
+  /** What `migrate()` would apply, in order. */
+  readonly pending: readonly Migration[];
+}
+
+/** The schema and this version of the code do not fit together. The message says what to do. */
+export class MigrationError extends Error {
+  override readonly name = 'MigrationError';
+}
+
+/**
+ * Brings the schema to the state that this version of the code needs.
+ * Safe to call from several processes at once: one migrates, the others wait and then find nothing to do. Each
+ * file and its ledger row are one transaction, so a crash leaves whole migrations only.
+ * @throws MigrationError when the server is too old, the schema is newer than the code, or an applied file was changed
+ */
+export async function migrate(databaseUrl: string): Promise<void> {
+  await withMigrations(databaseUrl, async (client, migrations) => {
+    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await client.query(`
+      create table if not exists schema_migrations (
+        id integer primary key,
+        name text not null,
+        checksum text not null,
+        applied_at timestamptz not null default now()
+      )`);
+    for (const migration of await pendingOf(client, migrations)) await apply(client, migration);
+  });
+}
+
+/**
+ * Compares the schema with the code and changes nothing.
+ * @throws MigrationError as `migrate()` does
+ */
+export async function schemaState(databaseUrl: string): Promise<SchemaState> {
+  return withMigrations(databaseUrl, async (client, migrations) => {
+    const pending = await pendingOf(client, migrations);
+    return { applied: migrations.length - pending.length, pending };
+  });
+}
+
+async function withMigrations<T>(
+  databaseUrl: string,
+  work: (client: pg.Client, migrations: readonly Migration[]) => Promise<T>,
+): Promise<T> {
+  const migrations = await readMigrations(FOLDER);
+  const client = new pg.Client({
+    ...clientOptions(databaseUrl),
+    application_name: 'waxwing-migrate',
+    connectionTimeoutMillis: 10_000,
+    // Waiting for another process's migration is not an error, however long it takes.
+    statement_timeout: 0,
+  });
+  // A connection that breaks also rejects the query under way, which is where the caller hears of it.
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await requireServerVersion(client);
+    return await work(client, migrations);
+  } finally {
+    // Ending the session frees the advisory lock.
+    await client.end().catch(() => undefined);
+  }
+}
+
+/**
+ * Reads a folder of `NNNNNN_name.sql` files in order.
+ * @throws MigrationError for a name of another form or a gap in the numbers
+ */
+export async function readMigrations(folder: URL): Promise<Migration[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
+  const migrations: Migration[] = [];
+  for (const [index, fileName] of names.entries()) {
+    const match = FILE_NAME.exec(fileName);
+    const id = Number(match?.[1]);
+    if (match?.[2] === undefined || id !== index + 1) {
+      throw new MigrationError(
+        `The migration file ${fileName} is out of line: expected ${String(index + 1).padStart(6, '0')}_lower_case_name.sql.`,
+      );
+    }
+    // Checkouts with CRLF line ends must give the same checksum.
+    const sql = (await readFile(new URL(fileName, folder), 'utf8')).replaceAll('\r\n', '\n');
+    migrations.push({
+      id,
+      name: match[2],
+      sql,
+      checksum: createHash('sha256').update(sql).digest('hex'),
+      breaking: sql.startsWith('--! breaking\n'),
+    });
+  }
+  return migrations;
+}
+
+async function requireServerVersion(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ number: number; text: string }>(
+    `select current_setting('server_version_num')::integer as number, current_setting('server_version') as text`,
+  );
+  const server = rows[0];
+  if (server === undefined || server.number < SERVER_VERSION_MIN) {
+    throw new MigrationError(
+      `PostgreSQL ${server?.text ?? 'of unknown version'} is too old: point DATABASE_URL to PostgreSQL 14 or newer.`,
+    );
+  }
+}
+
+/** Checks the ledger against the files and returns the files that it does not name. */
+async function pendingOf(client: pg.Client, migrations: readonly Migration[]): Promise<Migration[]> {
+  const { rows: exists } = await client.query<{ found: boolean }>(
+    `select to_regclass('schema_migrations') is not null as found`,
+  );
+  if (exists[0]?.found !== true) return [...migrations];
+  const { rows: ledger } = await client.query<{ id: number; name: string; checksum: string }>(
+    'select id, name, checksum from schema_migrations order by id',
+  );
+  for (const row of ledger) {
+    const known = migrations[row.id - 1];
+    if (known === undefined) {
+      throw new MigrationError(
+        `The database schema is newer than this version of Waxwing: it has migration ${row.id} (${row.name}), ` +
+          `this version ends at ${migrations.length}. Start the newer version, or point DATABASE_URL to another database.`,
+      );
+    }
+    if (known.checksum !== row.checksum) {
+      throw new MigrationError(
+        `Migration ${row.id} (${row.name}) was changed after it was applied to this database. ` +
+          'Restore the released file; a change of the schema needs a new migration.',
+      );
+    }
+  }
+  const applied = new Set(ledger.map((row) => row.id));
+  return migrations.filter((migration) => !applied.has(migration.id));
+}
+
+async function apply(client: pg.Client, migration: Migration): Promise<void> {
+  await client.query('begin');
+  try {
+    // A change that waits behind a long transaction makes all others wait behind itself: better to give up and say so.
+    await client.query(`set local lock_timeout = '10s'`);
+    await client.query(migration.sql);
+    await client.query('insert into schema_migrations (id, name, checksum) values ($1, $2, $3)', [
+      migration.id,
+      migration.name,
+      migration.checksum,
+    ]);
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined);
+    throw new MigrationError(
+      `Migration ${migration.id} (${migration.name}) failed and changed nothing: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
+  }
+}
