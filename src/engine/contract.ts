@@ -19,6 +19,17 @@ export interface SenderLimits {
   readonly pairBucketRefillPerSecond: number;
 }
 
+/** The engine has no limits for this sender: call `configureSender()` and repeat. Nothing was stored. */
+export class UnknownSenderError extends Error {
+  override readonly name = 'UnknownSenderError';
+  readonly sender: string;
+
+  constructor(sender: string) {
+    super(`The engine does not know the sender ${sender}; configure it first.`);
+    this.sender = sender;
+  }
+}
+
 /** What a tenant may do on a sender. Travels with every accept; the latest one counts. */
 export interface TenantLimits {
   /** Attempts in flight at once on one sender, ≥ 1. */
@@ -156,6 +167,7 @@ export interface SendQueue {
    * Stores one message, its place and its idempotency record in one atomic step, on disk before it returns
    * (ACCEPT_DURABILITY=disk). Calls of one tick share one script call.
    * @throws AppError `QUEUE_UNAVAILABLE` (retryable; may have been stored), `QUEUE_FULL` (retryable, not stored)
+   * @throws UnknownSenderError when the lane's sender was never configured (not stored)
    */
   accept(message: NewMessage): Promise<AcceptResult>;
   /** Creates or updates a sender's limits; waiting messages feel them at once. */
