@@ -4,9 +4,11 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/faults/**', 'test/load/**'],
+    globalSetup: ['test/support/global-setup.ts'],
     // Two cores: more workers only fight for them, and the timing tests suffer.
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    teardownTimeout: 60_000,
   },
 });
