@@ -9,6 +9,7 @@ export interface SenderAccount {
   readonly externalId: string;
   /** Base address with the version in it, without a slash at the end: `https://graph.facebook.com/v23.0`. */
   readonly apiUrl: string;
+  /** Cloud API: `accessToken`, and `appSecret` for the signature of its webhooks. */
   readonly credentials: Readonly<Record<string, string>>;
 }
 
@@ -21,6 +22,12 @@ export interface ProviderSend {
   readonly tag: string;
   /** Aborting it before the first byte makes the outcome `not-sent`; later, `ambiguous`. */
   readonly signal?: AbortSignal;
+  /**
+   * Called once, in the same tick in which the request is written to its socket: after a free connection was found
+   * or opened. Returning false (or throwing) keeps every byte back: the outcome is `not-sent`. The worker enforces
+   * its start-by limit here.
+   */
+  readonly beforeFirstByte?: () => boolean;
 }
 
 /** What to do about a provider's answer, one word per class of `facts`: see `cloud/errors.ts` for the table. */
@@ -44,6 +51,26 @@ export type ErrorClass =
   /** Final for this payload. */
   | 'payload';
 
+/**
+ * `MessageError.code` of what an attempt ran into. Codes are never reused.
+ * The provider's own code, when it gave one, stands in `MessageError.providerCode`.
+ */
+export const PROVIDER_ERROR_CODES = {
+  /** The provider definitely refused the message; `providerCode` says why. */
+  PROVIDER_REJECTED: 'The provider refused the message',
+  /** The sender's address or access token is missing or unusable; nothing was sent. */
+  SENDER_MISCONFIGURED: 'The sender is not set up',
+  /** No connection came about, so nothing was sent. */
+  PROVIDER_UNREACHABLE: 'The provider could not be reached',
+  /** The worker took the attempt back before the first byte left. */
+  SEND_NOT_STARTED: 'The attempt was not started',
+  /** The request left and no trustworthy answer came. */
+  PROVIDER_OUTCOME_UNKNOWN: 'It is not known whether the provider took the message',
+  /** A status webhook said that the message failed after it had been taken. */
+  DELIVERY_FAILED: 'WhatsApp could not deliver the message',
+} as const;
+export type ProviderErrorCode = keyof typeof PROVIDER_ERROR_CODES;
+
 export type ProviderOutcome =
   /** The provider took it. `providerMessageId` is its id (Cloud API: wamid), opaque text up to 512 characters. */
   | { readonly kind: 'sent'; readonly providerMessageId: string; readonly httpStatus: number }
@@ -53,7 +80,10 @@ export type ProviderOutcome =
       readonly class: ErrorClass;
       /** What the provider or our table says to wait, in ms; absent = the policy's own backoff. */
       readonly retryAfterMs?: number;
+      /** Attempts in all that make sense for this error, when that is fewer than the policy's own number. */
+      readonly attemptsMax?: number;
       readonly error: MessageError;
+      /** 0 when the adapter itself refused, because the sender is not set up. */
       readonly httpStatus: number;
     }
   /** No byte of the request can have been processed: refused connection, DNS, TLS, abort before the first byte. */

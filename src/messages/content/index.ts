@@ -1,0 +1,4 @@
+export { contextSchema } from './fields.ts';
+export { canonicalContact, parseRecipient, recipientSchema, type ParsedRecipient } from './recipient.ts';
+export { contentOf, contentSchema, withContent, type MessageContent } from './schema.ts';
+export { describeViolations, type Violation } from './violations.ts';

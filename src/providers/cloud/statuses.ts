@@ -1,0 +1,98 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { MessageError } from '../../model/message.ts';
+import type { ProviderStatus } from '../contract.ts';
+import { cloudMessageError, lookupCloudError } from './errors.ts';
+import { asArray, asObject, asText, asWholeNumber } from './json.ts';
+import { redact } from './redact.ts';
+
+/** One thing that a webhook payload tells, as Meta wrote it. A payload may hold up to 1,000 of them. */
+export interface WebhookItem {
+  /** `change`: any other field than `messages`, such as `account_update`; `item` is then its whole value. */
+  readonly kind: 'status' | 'message' | 'error' | 'change';
+  /** The subscribed field; `messages` for the first three kinds. */
+  readonly field: string;
+  /** WhatsApp Business account id; empty when absent. */
+  readonly accountId: string;
+  /** phone_number_id; empty when absent, as in changes of templates and accounts. */
+  readonly externalSenderId: string;
+  /** `contacts` beside the messages: names, wa_id, user_id. */
+  readonly contacts: readonly unknown[];
+  readonly item: unknown;
+}
+
+/** Walks all entries, changes and items of a payload; what has an unexpected shape is passed over. */
+export function* splitWebhook(payload: unknown): Generator<WebhookItem, void> {
+  for (const entry of asArray(asObject(payload)?.['entry']).map(asObject)) {
+    const accountId = asText(entry?.['id'], 128) ?? '';
+    for (const change of asArray(entry?.['changes']).map(asObject)) {
+      const value = asObject(change?.['value']);
+      if (value === null) continue;
+      const field = asText(change?.['field'], 128) ?? '';
+      const externalSenderId = asText(asObject(value['metadata'])?.['phone_number_id'], 128) ?? '';
+      const common = { field, accountId, externalSenderId, contacts: asArray(value['contacts']) };
+      if (field !== 'messages') {
+        yield { ...common, kind: 'change', item: value };
+        continue;
+      }
+      for (const item of asArray(value['statuses'])) yield { ...common, kind: 'status', item };
+      for (const item of asArray(value['messages'])) yield { ...common, kind: 'message', item };
+      for (const item of asArray(value['errors'])) yield { ...common, kind: 'error', item };
+    }
+  }
+}
+
+/**
+ * All statuses of a payload, in its order. A status without an id or a name is passed over; unknown names are kept.
+ * @param nowMs stands in for a timestamp that is missing or unreadable, epoch ms
+ */
+export function parseStatuses(payload: unknown, nowMs: number = Date.now()): ProviderStatus[] {
+  const statuses: ProviderStatus[] = [];
+  for (const { kind, externalSenderId, item } of splitWebhook(payload)) {
+    const status = kind === 'status' ? readStatus(externalSenderId, item, nowMs) : null;
+    if (status !== null) statuses.push(status);
+  }
+  return statuses;
+}
+
+/**
+ * Checks `X-Hub-Signature-256: sha256=<hex>` over the exact bytes received; compares in constant time.
+ * @param secrets app secrets that may have signed: more than one while a secret is being changed. Empty ones are ignored
+ * @returns false also when the header is missing
+ */
+export function verifySignature(rawBody: Buffer, header: string | undefined, secrets: readonly string[]): boolean {
+  const hex = /^sha256=([0-9a-f]{64})$/i.exec(header ?? '')?.[1];
+  if (hex === undefined) return false;
+  const given = Buffer.from(hex, 'hex');
+  // Every secret is tried, so that the time taken does not tell which one matched.
+  return secrets
+    .filter((secret) => secret !== '')
+    .map((secret) => timingSafeEqual(createHmac('sha256', secret).update(rawBody).digest(), given))
+    .includes(true);
+}
+
+function readStatus(externalSenderId: string, item: unknown, nowMs: number): ProviderStatus | null {
+  const raw = asObject(item);
+  const providerMessageId = asText(raw?.['id'], 512);
+  const status = asText(raw?.['status'], 64);
+  if (raw === null || providerMessageId === null || status === null) return null;
+  const seconds = asWholeNumber(raw['timestamp']);
+  return {
+    externalSenderId,
+    providerMessageId,
+    status: status.toLowerCase(),
+    atMs: seconds === null || seconds === 0 ? nowMs : seconds * 1000,
+    tag: asText(raw['biz_opaque_callback_data'], 512),
+    error: readError(asArray(raw['errors'])[0]),
+  };
+}
+
+function readError(item: unknown): MessageError | null {
+  const raw = asObject(item);
+  const code = asWholeNumber(raw?.['code']);
+  if (raw === null || code === null) return null;
+  const text = asText(asObject(raw['error_data'])?.['details'], 10_000) ?? asText(raw['message'], 10_000) ?? '';
+  const error = cloudMessageError('DELIVERY_FAILED', { code, text, traceId: null }, lookupCloudError(code, 400, false));
+  const title = asText(raw['title'], 200);
+  // Meta's own title says more than our word for a code that we do not know.
+  return error.title.startsWith('Unknown error') && title !== null ? { ...error, title: redact(title) } : error;
+}

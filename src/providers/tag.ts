@@ -1,0 +1,44 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { isId } from '../util/ids.ts';
+
+/**
+ * The tag travels with a message to the provider, comes back in its status webhooks and proves that the status
+ * belongs to one attempt of ours: `v1.<message id>.<attempt>.<8 bytes of HMAC-SHA256, base64url>`.
+ * A webhook is signed by the provider, but the tag in it is text that another application of the same account may
+ * have chosen; eight bytes of HMAC make guessing one hopeless.
+ */
+export interface TagContent {
+  readonly messageId: string;
+  /** Number of the attempt, from 1. */
+  readonly attempt: number;
+}
+
+const PREFIX = 'v1';
+const HMAC_BYTES = 8;
+/** Longer texts are not ours; bounds the work on foreign tags. Ours have 64 characters at most. */
+const TAG_CHARACTERS_MAX = 80;
+
+function sign(signed: string, key: Buffer): Buffer {
+  return createHmac('sha256', key).update(signed).digest().subarray(0, HMAC_BYTES);
+}
+
+/** Makes the tag of one attempt. The same input gives the same tag. */
+export function makeTag({ messageId, attempt }: TagContent, key: Buffer): string {
+  const signed = `${PREFIX}.${messageId}.${attempt}`;
+  return `${signed}.${sign(signed, key).toString('base64url')}`;
+}
+
+/** Reads a tag that a webhook brought back; null when it is not ours or was not made with this key. */
+export function readTag(text: string, key: Buffer): TagContent | null {
+  if (text.length > TAG_CHARACTERS_MAX) return null;
+  const [prefix, messageId, attemptText, mac, ...rest] = text.split('.');
+  if (prefix !== PREFIX || messageId === undefined || attemptText === undefined || mac === undefined) return null;
+  if (rest.length > 0 || !isId(messageId) || !/^[1-9]\d{0,8}$/.test(attemptText)) return null;
+  const given = Buffer.from(mac, 'base64url');
+  const expected = sign(`${PREFIX}.${messageId}.${attemptText}`, key);
+  // The text is compared too: several base64url texts decode to the same bytes, and only one of them is ours.
+  if (given.length !== HMAC_BYTES || !timingSafeEqual(given, expected) || mac !== expected.toString('base64url')) {
+    return null;
+  }
+  return { messageId, attempt: Number(attemptText) };
+}
