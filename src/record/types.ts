@@ -2,7 +2,8 @@ import type { AttemptReport } from '../model/events.ts';
 import type { MessageError, MessageStatus, MessageType } from '../model/message.ts';
 
 /** What the engine did last with a message, as far as it is recorded. */
-export type EngineStatus = 'queued' | 'scheduled' | 'deferred' | 'unknown' | 'sent' | 'failed' | 'cancelled' | 'expired';
+export type EngineStatus =
+  'queued' | 'scheduled' | 'deferred' | 'unknown' | 'sent' | 'failed' | 'cancelled' | 'expired';
 
 /** The most that the provider's status webhooks prove. */
 export type DeliveryStatus = 'sent' | 'delivered' | 'read' | 'failed';

@@ -1,0 +1,160 @@
+import { newId } from '../../util/ids.ts';
+import { fold, type Folded, type NewRow } from './fold.ts';
+import type { EngineStep, Position, Step, StatusStep } from './prepare.ts';
+import * as sql from './statements.ts';
+
+/** Runs a prepared statement on the recorder's connection. */
+export type Execute = <R extends object>(statement: sql.Statement, values: readonly unknown[]) => Promise<R[]>;
+
+/**
+ * Writes the steps, in the order of the log, with a statement per table. Must run inside a transaction.
+ *
+ * Recording a step twice changes nothing: an engine event that already has its row in the timeline takes no further
+ * part, and statuses have a key of their own and are derived anew from all that is known of the message.
+ */
+export async function writeSteps(execute: Execute, steps: readonly Step[]): Promise<void> {
+  const engineSteps = steps.filter((step) => step.kind === 'engine');
+  const statusSteps = steps.filter((step) => step.kind === 'status');
+  const fresh = await writeTimeline(execute, engineSteps);
+  const folded = fold(fresh);
+  if (folded.inserts.length > 0) await writeMessages(execute, folded.inserts);
+  if (folded.updates.length > 0) await updateMessages(execute, folded.updates);
+  if (folded.attempts.length > 0) {
+    await execute(sql.insertAttempts, sql.attemptRows.parameters(folded.attempts));
+  }
+  await writeStatuses(execute, engineSteps, statusSteps);
+}
+
+/** Appends to the timeline and returns the steps that were not there yet. */
+async function writeTimeline(execute: Execute, steps: readonly EngineStep[]): Promise<readonly EngineStep[]> {
+  if (steps.length === 0) return steps;
+  const rows = await execute<{ entry_ms: number; entry_seq: number; entry_index: number }>(
+    sql.insertEvents,
+    sql.eventRows.parameters(
+      steps.map((step) => ({
+        ...columns(step.logged.position),
+        message_id: step.messageId,
+        at: step.at,
+        event: step.event,
+        detail: step.detail,
+      })),
+    ),
+  );
+  if (rows.length === steps.length) return steps;
+  const inserted = new Set(rows.map((row) => `${row.entry_ms}-${row.entry_seq}-${row.entry_index}`));
+  return steps.filter(({ logged: { position } }) =>
+    inserted.has(`${position.entryMs}-${position.entrySeq}-${position.entryIndex}`),
+  );
+}
+
+async function writeMessages(execute: Execute, inserts: readonly NewRow[]): Promise<void> {
+  await execute(sql.insertTenants, [[...new Set(inserts.map(({ accepted }) => accepted.tenant))]]);
+  await writeContacts(execute, inserts);
+  await execute(
+    sql.insertMessages,
+    sql.messageRows.parameters(
+      inserts.map(({ id, accepted, change, shard }) => ({
+        id,
+        ...accepted,
+        alias_kind: accepted.aliasKind,
+        seq: change.seq ?? accepted.seq,
+        shard,
+        engine_status: change.engineStatus,
+        attempts: change.attempts ?? 0,
+        provider_message_id: change.providerMessageId ?? null,
+        error: change.error ?? null,
+        sent_at: change.sentAt ?? null,
+        failed_at: change.failedAt,
+      })),
+    ),
+  );
+}
+
+/** Makes contacts for recipients that are not known yet, and ties the other names in the request to the same contact. */
+async function writeContacts(execute: Execute, inserts: readonly NewRow[]): Promise<void> {
+  const contacts = new Map<string, { id: string; tenant: string; kind: string; value: string }>();
+  const others = new Map<string, Record<'tenant' | 'kind' | 'value' | 'other_kind' | 'other_value', string>>();
+  for (const { accepted } of inserts) {
+    const { tenant, aliasKind: kind, alias: value } = accepted;
+    const key = JSON.stringify([tenant, kind, value]);
+    if (!contacts.has(key)) contacts.set(key, { id: newId(), tenant, kind, value });
+    const given = [
+      ['e164', accepted.to_address],
+      ['user_id', accepted.recipient],
+    ] as const;
+    for (const [otherKind, otherValue] of given) {
+      if (otherValue === null || otherValue === value) continue;
+      others.set(JSON.stringify([tenant, otherKind, otherValue]), {
+        tenant,
+        kind,
+        value,
+        other_kind: otherKind,
+        other_value: otherValue,
+      });
+    }
+  }
+  await execute(sql.insertContacts, sql.contactRows.parameters([...contacts.values()]));
+  if (others.size > 0) await execute(sql.insertOtherAliases, sql.otherAliasRows.parameters([...others.values()]));
+}
+
+async function updateMessages(execute: Execute, updates: Folded['updates']): Promise<void> {
+  await execute(
+    sql.updateMessages,
+    sql.changeRows.parameters(
+      updates.map(({ id, change }) => ({
+        id,
+        engine_status: change.engineStatus,
+        attempts: change.attempts ?? 0,
+        seq: change.seq ?? null,
+        provider_message_id: change.providerMessageId ?? null,
+        sent_at: change.sentAt ?? null,
+        failed_at: change.failedAt,
+        error_set: change.error !== undefined,
+        error: change.error ?? null,
+      })),
+    ),
+  );
+}
+
+/**
+ * Ties provider ids to messages, keeps the statuses, and derives the delivery of every message they touch: also for
+ * a status that came before its message's `sent`, in which case the `sent` finds it here.
+ */
+async function writeStatuses(
+  execute: Execute,
+  engineSteps: readonly EngineStep[],
+  statusSteps: readonly StatusStep[],
+): Promise<void> {
+  const messageIds = new Map<string, string | null>();
+  for (const { providerMessageId, messageId } of [...statusSteps, ...engineSteps]) {
+    if (providerMessageId === null) continue;
+    messageIds.set(providerMessageId, messageId ?? messageIds.get(providerMessageId) ?? null);
+  }
+  if (messageIds.size === 0) return;
+  const providerIds = [...messageIds.keys()];
+  await execute(sql.insertProviderMessages, [providerIds, [...messageIds.values()]]);
+  if (statusSteps.length > 0) {
+    await execute(
+      sql.insertStatuses,
+      sql.statusRows.parameters(
+        statusSteps.map((step) => ({
+          provider_message_id: step.providerMessageId,
+          status: step.status,
+          provider_at: step.providerAt,
+          error: step.error,
+        })),
+      ),
+    );
+  }
+  await execute(sql.matchStatuses, [providerIds]);
+  await execute(sql.deriveDeliveries, [providerIds]);
+}
+
+export function columns(position: Position): Record<'shard' | 'entry_ms' | 'entry_seq' | 'entry_index', number> {
+  return {
+    shard: position.shard,
+    entry_ms: position.entryMs,
+    entry_seq: position.entrySeq,
+    entry_index: position.entryIndex,
+  };
+}

@@ -1,0 +1,61 @@
+import pg from 'pg';
+import { AppError } from '../errors/app-error.ts';
+
+/**
+ * SQLSTATE classes (first two characters) that say the server cannot work now, whatever the statement: the same
+ * statement may succeed later. @see https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+const UNAVAILABLE_CLASSES: ReadonlySet<string> = new Set([
+  '08', // connection exception
+  '28', // invalid authorization: a password that was changed
+  '3D', // the database does not exist (yet)
+  '40', // transaction rollback: deadlock, serialization
+  '53', // insufficient resources: disk full, too many connections
+  '55', // object not in prerequisite state: lock not available
+  '57', // operator intervention: shutdown, statement timeout
+  '58', // system error outside PostgreSQL
+]);
+
+/** The server became a standby: writes work again when the connection goes to the new primary. */
+const READ_ONLY = '25006';
+
+/** Classes that blame the values: the same statement with them will never succeed. */
+const DATA_CLASSES: ReadonlySet<string> = new Set([
+  '21', // cardinality violation
+  '22', // data exception
+  '23', // integrity constraint violation
+  '54', // program limit exceeded: a value too long for an index
+]);
+
+/** Can the same call be expected to work when the server is well again? */
+export function isUnavailable(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) {
+    const code = error.code ?? '';
+    return UNAVAILABLE_CLASSES.has(code.slice(0, 2)) || code === READ_ONLY;
+  }
+  // What the driver throws without an SQLSTATE is about the connection; a TypeError or RangeError is our own mistake.
+  return error instanceof Error && !(error instanceof TypeError) && !(error instanceof RangeError);
+}
+
+/** Will the statement fail again with the same values, on a healthy server too? */
+export function isDataError(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return DATA_CLASSES.has((error.code ?? '').slice(0, 2));
+  return error instanceof TypeError || error instanceof RangeError;
+}
+
+export function isStatementTimeout(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '57014';
+}
+
+export function isUniqueViolation(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '23505';
+}
+
+export function isForeignKeyViolation(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '23503';
+}
+
+/** Turns an error of the driver into RECORD_UNAVAILABLE when the server is the reason; others stay as they are. */
+export function toRecordError(error: unknown): unknown {
+  return isUnavailable(error) ? new AppError('RECORD_UNAVAILABLE', { cause: error }) : error;
+}
