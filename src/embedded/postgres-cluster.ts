@@ -1,64 +1,11 @@
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import {
-  chownSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chownSync, closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EmbeddedError } from './embedded-error.ts';
 import { lastLines } from './log-file.ts';
 import type { PostgresPrograms } from './postgres-package.ts';
-import { reachableFolder, type ServerUser } from './reach.ts';
-
-/** A PostgreSQL data directory, and how its server gets at it. */
-export interface Cluster {
-  /** The directory as we see it. */
-  readonly folder: string;
-  /** The directory as its server is told. */
-  readonly serverPath: string;
-  readonly user: ServerUser | undefined;
-}
-
-export interface ClusterOptions {
-  /** Our folder for PostgreSQL (mode 0700): the log, the remembered place and, if possible, the cluster itself. */
-  readonly home: string;
-  readonly user: ServerUser | undefined;
-  /** May the server be given its folder as its current one. Default: on Linux. */
-  readonly throughWorkingFolder?: boolean;
-}
-
-/**
- * Where the cluster lies. The server may not run as root, and the data folder is closed to every other user. So it is
- * started inside the cluster and told `/proc/self/cwd`: what a process already stands in needs no rights on the
- * folders above. Data then stays in the data folder, where a backup or a mounted volume has it. Where that does not
- * exist, the cluster goes to a folder that its user can reach, and `place.json` remembers it.
- */
-export function clusterOf({
-  home,
-  user,
-  throughWorkingFolder = process.platform === 'linux',
-}: ClusterOptions): Cluster {
-  const inside = join(home, 'data');
-  if (user === undefined) return { folder: inside, serverPath: inside, user };
-  const memory = join(home, 'place.json');
-  if (existsSync(memory)) {
-    const { folder } = JSON.parse(readFileSync(memory, 'utf8')) as { folder: string };
-    return { folder, serverPath: folder, user };
-  }
-  if (throughWorkingFolder && existsSync('/proc/self/cwd'))
-    return { folder: inside, serverPath: '/proc/self/cwd', user };
-  const folder = join(reachableFolder(user), `cluster-${randomBytes(8).toString('hex')}`);
-  writeFileSync(`${memory}.new`, JSON.stringify({ folder }), { mode: 0o600 });
-  renameSync(`${memory}.new`, memory);
-  return { folder, serverPath: folder, user };
-}
+import type { Cluster } from './postgres-place.ts';
+import type { ServerUser } from './reach.ts';
 
 interface ProgramOptions {
   readonly program: string;

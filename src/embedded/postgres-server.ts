@@ -6,8 +6,9 @@ import { EmbeddedError } from './embedded-error.ts';
 import { freePort } from './free-port.ts';
 import { endLeftovers } from './leftover.ts';
 import { keepLogShort, lastLines } from './log-file.ts';
-import { clusterOf, createCluster, type Cluster } from './postgres-cluster.ts';
+import { createCluster } from './postgres-cluster.ts';
 import { findPostgres } from './postgres-package.ts';
+import { clusterOf, type Cluster } from './postgres-place.ts';
 import { identify } from './process-identity.ts';
 import { serverUser } from './reach.ts';
 import { readServerRecord, removeServerRecord, writeServerRecord } from './server-record.ts';
@@ -144,19 +145,20 @@ async function clearLeftovers(
 export async function startPostgres(options: StartPostgresOptions): Promise<PostgresServer> {
   const { onProgress } = options;
   const database = options.database ?? 'waxwing';
-  const user = serverUser();
-  const programs = await findPostgres(user);
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   const home = realpathSync(options.folder);
   const cluster = clusterOf({
     home,
-    user,
-    ...(options.throughWorkingFolder === undefined ? {} : { throughWorkingFolder: options.throughWorkingFolder }),
+    user: serverUser(),
+    throughWorkingFolder: options.throughWorkingFolder,
+    onProgress,
   });
+  const programs = await findPostgres(cluster.user);
   const log = join(home, 'postgres.log');
   const record = join(home, 'server.json');
   const lastPort = readServerRecord(record)?.port;
   keepLogShort(log);
+  await clearLeftovers(cluster, record, onProgress);
   const isDurable = options.isDurable ?? true;
   await createCluster({ cluster, programs, log, password: options.password, database, isDurable });
 
