@@ -132,7 +132,8 @@ export interface Grant {
   readonly deferrals: number;
   readonly contact: string;
   readonly expiresAtMs: number | null;
-  readonly body: string;
+  /** `MessageBody` as JSON, or null when it fails its checksum: such a message must never be sent. */
+  readonly body: string | null;
 }
 
 /** What the worker decided about an attempt; see `worker/policy.ts`. */

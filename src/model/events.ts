@@ -103,6 +103,8 @@ export interface EventEntry {
   /** Stream id, `<ms>-<n>`: grows strictly within the shard. */
   readonly id: string;
   readonly events: readonly LifecycleEvent[];
+  /** What could not be decoded, one sentence each; such events are counted, never a reason to stop. */
+  readonly damaged?: readonly string[];
 }
 
 /** The events of one shard, oldest first; implemented by the engine, consumed by the recorder. */

@@ -1,0 +1,126 @@
+import type { EventEntry, EventLog } from '../model/events.ts';
+import { disconnect, type RedisClient, whenReady } from './connection.ts';
+import { decodeEvents } from './events.ts';
+import { shardPrefix } from './keys.ts';
+
+/** Recorded entries stay readable this long, so that a process that waits for an outcome cannot miss it. */
+const FORGET_AFTER_MS = 1000;
+/** A repeated accept is told apart by the id for as long as its caller may repeat it, with a wide margin. */
+const FORGET_ID_AFTER_MS = 15_000;
+
+interface Forgettable {
+  readonly atMs: number;
+  readonly entryIds: string[];
+  readonly messageIds: string[];
+}
+
+/** The events of one shard as a log. Uses its own blocking connection for reads. */
+export class ShardEventLog implements EventLog {
+  readonly shard: number;
+  readonly #commands: RedisClient;
+  readonly #blocking: RedisClient;
+  readonly #prefix: string;
+  #entriesToForget: Forgettable[] = [];
+  #idsToForget: Forgettable[] = [];
+  #sweep: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /** @param blocking owned: closed with the log. @param commands shared: left open */
+  constructor(shard: number, commands: RedisClient, blocking: RedisClient) {
+    this.shard = shard;
+    this.#commands = commands;
+    this.#blocking = blocking;
+    this.#prefix = shardPrefix(shard);
+  }
+
+  async read(after: string, count: number, blockMs: number): Promise<EventEntry[]> {
+    if (this.#closed) return [];
+    if (!(await whenReady(this.#blocking, blockMs))) return [];
+    let reply: unknown;
+    try {
+      const args = ['COUNT', count, 'BLOCK', Math.max(1, blockMs), 'STREAMS', `${this.#prefix}ev`, after];
+      reply = await this.#blocking.callBuffer('XREAD', ...args);
+    } catch (error) {
+      if (this.#closed) return [];
+      throw error;
+    }
+    return decodeStreamReply(reply);
+  }
+
+  recorded(entries: readonly EventEntry[]): Promise<void> {
+    const atMs = performance.now();
+    const entryIds = entries.map((entry) => entry.id);
+    const messageIds = entries.flatMap((entry) =>
+      entry.events.filter((event) => event.type === 'accepted').map((event) => event.messageId),
+    );
+    this.#entriesToForget.push({ atMs, entryIds, messageIds });
+    this.#armSweep();
+    return Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#sweep);
+    disconnect(this.#blocking);
+    // Both are safe to leave behind: recording again changes nothing, and ids expire after a day.
+    await this.#forget(Number.POSITIVE_INFINITY).catch(() => undefined);
+  }
+
+  #armSweep(): void {
+    if (this.#sweep !== undefined || this.#closed) return;
+    this.#sweep = setTimeout(() => {
+      this.#sweep = undefined;
+      void this.#forget(performance.now())
+        .catch(() => undefined)
+        .finally(() => {
+          if (this.#entriesToForget.length > 0 || this.#idsToForget.length > 0) this.#armSweep();
+        });
+    }, FORGET_AFTER_MS / 2);
+    this.#sweep.unref();
+  }
+
+  async #forget(nowMs: number): Promise<void> {
+    const ripe = this.#entriesToForget.filter((one) => one.atMs + FORGET_AFTER_MS <= nowMs);
+    for (const one of ripe) {
+      for (const ids of chunks(one.entryIds, 500)) await this.#commands.call('XDEL', `${this.#prefix}ev`, ...ids);
+      this.#idsToForget.push(one);
+    }
+    this.#entriesToForget = this.#entriesToForget.filter((one) => !ripe.includes(one));
+    const old = this.#idsToForget.filter((one) => one.atMs + FORGET_ID_AFTER_MS <= nowMs);
+    for (const one of old) {
+      for (const ids of chunks(one.messageIds, 500)) await this.#forgetIds(ids);
+    }
+    this.#idsToForget = this.#idsToForget.filter((one) => !old.includes(one));
+  }
+
+  async #forgetIds(ids: readonly string[]): Promise<void> {
+    const buckets = new Map<string, string[]>();
+    for (const id of ids) {
+      const key = unrecordedKey(this.#prefix, id);
+      buckets.set(key, [...(buckets.get(key) ?? []), id]);
+    }
+    for (const [key, members] of buckets) await this.#commands.call('HDEL', key, ...members);
+  }
+}
+
+/** The hash that maps an unrecorded message's id to its event entry; as in `lua/accept.lua`. */
+export function unrecordedKey(prefix: string, id: string): string {
+  return `${prefix}u:${id.slice(0, 8)}`;
+}
+
+function* chunks<T>(list: readonly T[], size: number): Generator<T[]> {
+  for (let i = 0; i < list.length; i += size) yield list.slice(i, i + size);
+}
+
+type StreamEntryReply = [Buffer, Buffer[]];
+
+export function decodeStreamReply(reply: unknown): EventEntry[] {
+  if (!Array.isArray(reply)) return [];
+  const streams = reply as [Buffer, StreamEntryReply[]][];
+  return (streams[0]?.[1] ?? []).map(decodeStreamEntry);
+}
+
+export function decodeStreamEntry([id, fields]: StreamEntryReply): EventEntry {
+  return { id: id.toString('latin1'), ...decodeEvents(fields) };
+}

@@ -1,0 +1,118 @@
+import type { AttemptReport, LifecycleEvent } from '../model/events.ts';
+import type { MessageError } from '../model/message.ts';
+import { openBody } from './body.ts';
+import { unpackLane } from './lane.ts';
+
+/** What a settlement writes into its event, as JSON. */
+export interface SettleDetail {
+  readonly report: AttemptReport | null;
+  readonly providerMessageId?: string;
+  readonly delayMs?: number;
+  readonly waitMs?: number | null;
+  readonly error?: MessageError;
+}
+
+/** What a provider status writes into its event, as JSON. */
+export interface StatusDetail {
+  readonly providerMessageId: string;
+  readonly status: string;
+  readonly providerAtMs: number;
+  readonly error: MessageError | null;
+}
+
+/**
+ * Decodes the flat fields of one entry of the events stream: kind letter, `atMs|id|rest`, …
+ * @returns the events, and what could not be read (a damaged body, an unknown kind) as sentences without content
+ */
+export function decodeEvents(fields: readonly Buffer[]): { events: LifecycleEvent[]; damaged: string[] } {
+  const events: LifecycleEvent[] = [];
+  const damaged: string[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const kind = fields[i]?.toString('latin1') ?? '';
+    const value = fields[i + 1];
+    if (value === undefined) continue;
+    try {
+      events.push(decodeEvent(kind, value));
+    } catch (error) {
+      damaged.push(error instanceof Error ? error.message : 'unreadable event');
+    }
+  }
+  return { events, damaged };
+}
+
+function decodeEvent(kind: string, value: Buffer): LifecycleEvent {
+  const [atMs, messageId, rest] = splitFirst(value, 2);
+  const base = { atMs: Number(atMs), messageId: messageId ?? '' };
+  const text = rest ?? Buffer.alloc(0);
+  switch (kind) {
+    case 'A':
+      return { ...base, type: 'accepted', ...decodeAccepted(base.messageId, text) };
+    case 'Q':
+      return { ...base, type: 'queued', seq: Number(text.toString()) };
+    case 'C':
+      return { ...base, type: 'cancelled' };
+    case 'X':
+      return { ...base, type: 'expired' };
+    case 'T':
+      return { ...base, type: 'status', ...(JSON.parse(text.toString()) as StatusDetail) };
+    default:
+      return decodeSettled(kind, base, JSON.parse(text.toString()) as SettleDetail);
+  }
+}
+
+function decodeSettled(
+  kind: string,
+  base: { atMs: number; messageId: string },
+  detail: SettleDetail,
+): LifecycleEvent {
+  const { report } = detail;
+  switch (kind) {
+    case 'S':
+      return { ...base, type: 'sent', providerMessageId: detail.providerMessageId ?? '', report };
+    case 'R':
+      return { ...base, type: 'retry', delayMs: detail.delayMs ?? 0, report };
+    case 'D':
+      return { ...base, type: 'deferred', delayMs: detail.delayMs ?? 0, report };
+    case 'U':
+      return { ...base, type: 'unknown', waitMs: detail.waitMs ?? null, report };
+    case 'F':
+      if (detail.error === undefined) throw new Error('failed event without its error');
+      return { ...base, type: 'failed', error: detail.error, report };
+    default:
+      throw new Error(`unknown event kind ${kind}`);
+  }
+}
+
+function decodeAccepted(id: string, value: Buffer) {
+  const [seq, priority, sendAt, expires, contact, laneBytes, rest] = splitFirst(value, 6);
+  const tail = rest ?? Buffer.alloc(0);
+  const laneLength = Number(laneBytes);
+  const sealed = tail.subarray(laneLength).toString('utf8');
+  const body = openBody(id, sealed);
+  if (body === null) throw new Error(`the stored body of message ${id} does not match its checksum`);
+  return {
+    seq: Number(seq),
+    priority: Number(priority),
+    sendAtMs: sendAt === '' ? null : Number(sendAt),
+    expiresAtMs: expires === '' ? null : Number(expires),
+    contact: contact ?? '',
+    lane: unpackLane(tail.subarray(0, laneLength).toString('utf8')),
+    body,
+  };
+}
+
+/** Splits off `count` fields at `|`; what is left stays bytes, because it may hold anything. */
+function splitFirst(value: Buffer, count: 2): [string, string, Buffer];
+function splitFirst(value: Buffer, count: 6): [string, string, string, string, string, string, Buffer];
+function splitFirst(value: Buffer, count: number): (string | Buffer)[] {
+  const parts: (string | Buffer)[] = [];
+  let from = 0;
+  for (let n = 0; n < count; n += 1) {
+    const at = value.indexOf(0x7c, from);
+    const end = at === -1 ? value.length : at;
+    parts.push(value.toString('utf8', from, end));
+    from = Math.min(end + 1, value.length);
+  }
+  parts.push(value.subarray(from));
+  return parts;
+}

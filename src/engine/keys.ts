@@ -1,0 +1,63 @@
+/**
+ * Every key of the send engine. All of one shard share the hash tag `{wx:<n>}`, so that one script may touch them all.
+ * The scripts append these letters to the prefix themselves; this list is their dictionary.
+ */
+export const KEY_LETTERS = {
+  /** hash: scalars of the shard (pacing clock, sequence, announced timer, pause) */
+  g: 'scalars',
+  /** hash: counters; accepted = the sum of the others */
+  n: 'counters',
+  /** `s:<sender>` hash: limits and rate state of a sender */
+  s: 'sender',
+  /** `q:<sender>` hash: tenant → packed record of its places and limits */
+  q: 'tenants of a sender',
+  /** `rn:<sender>`, `ro:<sender>` lists: rings of newly active and of backlogged tenants */
+  rn: 'new ring',
+  ro: 'old ring',
+  /** `r:<sender>|<tenant>|<priority>` list: lanes whose head may go */
+  r: 'ready lanes',
+  /** sorted set: senders that can give now, least recently served first */
+  rs: 'able senders',
+  /** `c:<lane>` list: the messages of a conversation, head first */
+  c: 'conversation',
+  /** hash: lane → attempt in flight or waiting */
+  f: 'flights',
+  /** hash: hand-over entry → lease; sorted set `lz`: leases not begun, by grant time */
+  le: 'leases',
+  lz: 'leases not begun',
+  /** stream with group `wa_workers`: one entry per hand-over; the pending list is the lease */
+  out: 'hand-over stream',
+  /** `p:<pair>` string, `pw:<pair>` list: next time of a pair and the lanes that wait for it */
+  p: 'pair',
+  pw: 'waiting for a pair',
+  /** sorted sets: timers on the pacing clock and on the wall clock */
+  tm: 'timers',
+  at: 'wall timers',
+  /** hash: messages outside their lane: scheduled, deferred, held */
+  sch: 'parked messages',
+  /** hash: messages that ended in the middle of their lane */
+  x: 'tombstones',
+  /** hash: ambiguous message → lane */
+  ui: 'unknown messages',
+  /** sorted set: worker → free slots; hashes: worker → slots in use, worker → heartbeat */
+  iw: 'idle workers',
+  wf: 'slots in use',
+  hb: 'heartbeats',
+  /** `m:<worker>` list: hand-overs to an idle worker */
+  m: 'mailbox',
+  /** stream: lifecycle events until recorded */
+  ev: 'events',
+  /** `u:<id prefix>` hash: message id → event entry, until recorded */
+  u: 'unrecorded',
+  /** `i:<day>:<bucket>` hash: idempotency digest → first id and body digest */
+  i: 'idempotency',
+} as const;
+
+/** Layout version of keys and packed records; a shard of another version is refused. */
+export const LAYOUT_VERSION = 1;
+
+export function shardPrefix(shard: number): string {
+  return `{wx:${shard}}`;
+}
+
+export const WORKER_GROUP = 'wa_workers';

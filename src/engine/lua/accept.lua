@@ -1,0 +1,135 @@
+--[[ accept: store messages, their places and their idempotency records in one step
+  KEYS   1 shard prefix
+  ARGV   1 wallMs or ''   2 '1' when this repeats a call whose reply was lost
+         then per message: id, lane, priority 1..10, contact, sendAtMs or '', expiresAtMs or '', idempotency digest
+         (12 bytes) or '', body digest (8 bytes), id (16 bytes), body, 'concurrency|weight|backlogMax'
+  RETURN {dueMs or -1, code, id, code, id, …}: 1 accepted, 2 accepted and handed over, 3 duplicate (id of the first),
+         4 key reused with another body, 5 backlog full, 6 unknown sender
+  COST   O(messages) ]]
+-- @include "base"
+-- @include "state"
+-- @include "pair"
+-- @include "place"
+-- @include "flight"
+-- @include "dispatch"
+-- @include "finish"
+local STRIDE = 11
+local DAY_MS = 86400000
+local repeated = ARGV[2] == '1'
+local codes = {}
+local firsts = {}
+local unrecorded = {}
+
+local function hex_id(bytes)
+  local h = {}
+  for i = 1, 16 do
+    h[i] = string.format('%02x', string.byte(bytes, i))
+  end
+  local t = table.concat(h)
+  return sub(t, 1, 8) .. '-' .. sub(t, 9, 12) .. '-' .. sub(t, 13, 16) .. '-' .. sub(t, 17, 20) .. '-' .. sub(t, 21)
+end
+
+local function id_ms(bytes)
+  local ms = 0
+  for i = 1, 6 do
+    ms = ms * 256 + string.byte(bytes, i)
+  end
+  return ms
+end
+
+-- Looks today's and yesterday's bucket up: the id that was stored carries its time, so 24 h stay exact.
+local function first_use(digest)
+  local slot = string.format(':%02x%02x', string.byte(digest, 1), string.byte(digest, 2))
+  local day = floor(wall / DAY_MS)
+  for back = 0, 1 do
+    local found = call('HGET', P .. 'i:' .. (day - back) .. slot, digest)
+    if found and id_ms(found) + DAY_MS > wall then
+      return found
+    end
+  end
+  return nil, P .. 'i:' .. day .. slot
+end
+
+for i = 3, #ARGV, STRIDE do
+  local id, lane, priority, contact = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local send_at, expires, digest = ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
+  local code, known = 1, id
+  local s, t = of_lane(lane)
+  local slot
+  if not s then
+    code = 6
+  elseif repeated and call('HEXISTS', P .. 'u:' .. sub(id, 1, 8), id) == 1 then
+    code = 1 -- the call whose reply was lost had stored it
+    s = nil
+  else
+    if digest ~= '' then
+      local first
+      first, slot = first_use(digest)
+      if first then
+        code = sub(first, 17, 24) == ARGV[i + 7] and 3 or 4
+        known = hex_id(first)
+      end
+    end
+    if code == 1 then
+      local cap, weight, backlog_max = match(ARGV[i + 10], '^(%d+)|(%d+)|(%d+)$')
+      t.cap = tonumber(cap)
+      t.weight = tonumber(weight)
+      if t.backlog + t.parked >= tonumber(backlog_max) then
+        code = 5
+      end
+    end
+  end
+  if code == 1 and s then
+    seq = seq + 1
+    local element = string.format('%d|%s|%s|%s|0.0.0.0|%s|', seq, priority, expires, id, contact) .. ARGV[i + 9]
+    count('accepted', 1)
+    if send_at ~= '' and tonumber(send_at) > wall then
+      park('S', s, t, lane, id, element)
+      timers_changed = true
+      call('ZADD', P .. 'at', send_at, 'a:' .. id)
+      count('scheduled', 1)
+    else
+      send_at = ''
+      count('queued', 1)
+      t.backlog = t.backlog + 1
+      if call('RPUSH', P .. 'c:' .. lane, element) == 1 then
+        firsts[#codes + 1] = lane
+        place(s, t, lane, false)
+      end
+    end
+    if expires ~= '' then
+      timers_changed = true
+      call('ZADD', P .. 'at', expires, 'x:' .. seq .. ':' .. id .. ':' .. lane)
+    end
+    event('A', id, seq .. '|' .. priority .. '|' .. send_at .. '|' .. expires .. '|' .. contact .. '|' .. #lane .. '|' ..
+      lane .. ARGV[i + 9])
+    if slot then
+      call('HSET', slot, digest, ARGV[i + 8] .. ARGV[i + 7])
+      call('PEXPIRE', slot, 2 * DAY_MS)
+    end
+    local bucket = P .. 'u:' .. sub(id, 1, 8)
+    unrecorded[bucket] = unrecorded[bucket] or {}
+    table.insert(unrecorded[bucket], id)
+  end
+  codes[#codes + 1] = code
+  codes[#codes + 1] = known
+end
+
+serve_idle()
+for at, lane in pairs(firsts) do
+  if immediate[lane] then
+    codes[at] = 2
+  end
+end
+local due, event_id = finish(false)
+for bucket, ids in pairs(unrecorded) do
+  local fields = {}
+  for _, id in ipairs(ids) do
+    fields[#fields + 1] = id
+    fields[#fields + 1] = event_id
+  end
+  call('HSET', bucket, unpack(fields))
+  call('EXPIRE', bucket, 86400)
+end
+table.insert(codes, 1, due)
+return codes

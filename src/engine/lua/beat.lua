@@ -1,0 +1,57 @@
+--[[ beat: a worker shows that it lives, renews its leases, and gives back leases that nobody began in time
+  KEYS   1 shard prefix
+  ARGV   1 wallMs or ''   2 worker   3 startByMs   4 slots in all, 0 = takes no more   5… entries it still works on
+  RETURN {0 when a timer is more than 50 ms overdue (its owner died) else -1, {worker, beat, …},
+         {consumers with pending entries …}}
+  FLAGS  allow-oom
+  COST   O(workers + entries) ]]
+-- @include "base"
+-- @include "state"
+-- @include "pair"
+-- @include "place"
+-- @include "flight"
+-- @include "dispatch"
+-- @include "finish"
+local worker, start_by_ms = ARGV[2], tonumber(ARGV[3])
+if call('HINCRBY', P .. 'hb', worker, 1) == 1 then
+  redis.pcall('XGROUP', 'CREATE', P .. 'out', 'wa_workers', '0', 'MKSTREAM')
+  redis.pcall('XGROUP', 'CREATECONSUMER', P .. 'out', 'wa_workers', worker)
+end
+for i = 5, #ARGV do
+  -- Only what is still ours: an entry that somebody took over must not come back.
+  local l = load_lease(ARGV[i])
+  if l and l.worker == worker then
+    call('XCLAIM', P .. 'out', 'wa_workers', worker, 0, ARGV[i], 'JUSTID')
+  end
+end
+-- A lease that was not begun within its time can never be begun: begin refuses it. So it goes back, whoever holds it.
+local stale = call('ZRANGEBYSCORE', P .. 'lz', '-inf', now - 2 * start_by_ms - 1, 'LIMIT', 0, 16)
+for _, entry in ipairs(stale) do
+  local l = load_lease(entry)
+  call('ZREM', P .. 'lz', entry)
+  if l then
+    -- Who did not begin in time is not offered more until its own next call.
+    call('ZREM', P .. 'iw', l.worker)
+  end
+  each_in_flight(entry, give_back)
+end
+local free = tonumber(ARGV[4]) - slots_used(worker)
+if free > 0 then
+  call('ZADD', P .. 'iw', free, worker)
+else
+  call('ZREM', P .. 'iw', worker)
+end
+serve_idle()
+finish(false)
+local head = call('ZRANGE', P .. 'tm', 0, 0, 'WITHSCORES')
+local wall_head = call('ZRANGE', P .. 'at', 0, 0, 'WITHSCORES')
+local overdue = work_left or (head[2] and tonumber(head[2]) < now - 50) or
+  (wall_head[2] and tonumber(wall_head[2]) < wall - 50)
+local holders = {}
+local pending = redis.pcall('XPENDING', P .. 'out', 'wa_workers')
+if type(pending) == 'table' and not pending.err and pending[4] then
+  for _, one in ipairs(pending[4]) do
+    holders[#holders + 1] = one[1]
+  end
+end
+return { overdue and 0 or -1, call('HGETALL', P .. 'hb'), holders }

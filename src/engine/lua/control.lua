@@ -1,0 +1,66 @@
+--[[ control: limits, pause and resume
+  KEYS   1 shard prefix
+  ARGV   1 wallMs or ''   2 verb   3 sender ('' for the shard)   4… values
+         configure-sender: rate, burst, concurrency, gapMs, pairCapacity, pairMsPerToken
+         configure-tenant: tenant, concurrency, weight   pause-sender: reason   resume-sender
+         pause-tenant: tenant   resume-tenant: tenant   pause-shard   resume-shard
+  RETURN {dueMs or -1, 1 | 0 unknown sender}
+  FLAGS  allow-oom
+  COST   O(1) ]]
+-- @include "base"
+-- @include "state"
+-- @include "pair"
+-- @include "place"
+-- @include "flight"
+-- @include "dispatch"
+-- @include "finish"
+local verb, sender_id = ARGV[2], ARGV[3]
+local key = P .. 's:' .. sender_id
+
+local function wake_sender(s)
+  if call('EXISTS', P .. 'rn:' .. s.id, P .. 'ro:' .. s.id) > 0 then
+    s.wait_until = 0
+    s.dirty = true
+    able(s)
+  end
+end
+
+local function control()
+  if verb == 'pause-shard' or verb == 'resume-shard' then
+    shard_paused = verb == 'pause-shard'
+    scalars.paused = shard_paused and '1' or '0'
+    return 1
+  end
+  if verb == 'configure-sender' then
+    call('HSET', key, 'rate', ARGV[4], 'burst', ARGV[5], 'cap', ARGV[6], 'gap', ARGV[7], 'pairCap', ARGV[8],
+      'pairMs', ARGV[9])
+  end
+  local s = load_sender(sender_id)
+  if not s then
+    return 0
+  end
+  if verb == 'configure-sender' then
+    wake_sender(s)
+  elseif verb == 'pause-sender' then
+    s.paused = ARGV[4]
+    call('HSET', key, 'paused', ARGV[4])
+    call('ZREM', P .. 'rs', s.id)
+  elseif verb == 'resume-sender' then
+    s.paused = false
+    call('HDEL', key, 'paused')
+    wake_sender(s)
+  else
+    local t = load_tenant(s, ARGV[4])
+    if verb == 'configure-tenant' then
+      t.cap, t.weight = tonumber(ARGV[5]), tonumber(ARGV[6])
+    else
+      t.paused = verb == 'pause-tenant'
+    end
+    join_ring(s, t)
+  end
+  return 1
+end
+
+local result = control()
+serve_idle()
+return { (finish(false)), result }

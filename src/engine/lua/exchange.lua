@@ -1,0 +1,69 @@
+--[[ exchange: a worker settles what is done, begins what it is about to send, and takes as much as it has room for
+  KEYS   1 shard prefix
+  ARGV   1 wallMs or ''   2 worker   3 slots in all   4 most lanes to take 0..25   5 '1' when a timer made this call
+         6 startByMs   7 ambiguousWaitMs   8 'resend' or 'hold' after the wait   9 sendTimeoutMs
+         10 number of begins, then entry ids
+         then number of settlements, then per settlement: lane, id, entry, kind, number, flag, brake, brake value, detail
+         kind: S sent · F failed · R retry (number = delayMs, flag = counted) · D deferred (delayMs, flag = in place)
+         · U unknown · B unstarted.   brake: '' · P pair · N sender's rate · S sender (value = ms or the reason)
+  RETURN {dueMs or -1, {begun 1|0 …}, {settled 1, by evidence 2, stale 0 …}, entry or '', {lane, numbers, element …}}
+  FLAGS  allow-oom
+  COST   O(begins + settlements + taken) ]]
+-- @include "base"
+-- @include "state"
+-- @include "pair"
+-- @include "place"
+-- @include "flight"
+-- @include "dispatch"
+-- @include "timers"
+-- @include "finish"
+-- @include "settle"
+local worker, capacity, take_max = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local by_timer = ARGV[5] == '1'
+local start_by_ms, ambiguous_ms, after_wait = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+local send_timeout_ms = tonumber(ARGV[9])
+
+if by_timer then
+  fire_timers(16, ambiguous_ms, send_timeout_ms)
+end
+
+local at = 10
+local begun = {}
+local begins = tonumber(ARGV[at])
+local settle_at = at + begins + 1
+local settled = {}
+for n = 1, tonumber(ARGV[settle_at]) do
+  local i = settle_at + 1 + (n - 1) * 9
+  settled[n] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]), ARGV[i + 5] == '1',
+    ARGV[i + 6], ARGV[i + 7], ARGV[i + 8], ambiguous_ms, after_wait)
+end
+
+for n = 1, begins do
+  local l = load_lease(ARGV[at + n])
+  begun[n] = 0
+  if l and l.worker == worker then
+    if l.state == 'S' then
+      begun[n] = 1
+    elseif now - l.at <= start_by_ms then
+      l.state = 'S'
+      l.dirty = true
+      call('ZREM', P .. 'lz', l.entry)
+      begun[n] = 1
+    else
+      -- Its rate tokens are too old to be spent: nothing of it may be sent any more.
+      each_in_flight(l.entry, give_back)
+    end
+  end
+end
+
+local free = capacity - slots_used(worker)
+local entry, out = dispatch(worker, min(free, take_max))
+free = capacity - slots_used(worker)
+if free > 0 then
+  call('ZADD', P .. 'iw', free, worker)
+else
+  call('ZREM', P .. 'iw', worker)
+end
+serve_idle()
+local due = finish(by_timer)
+return { due, begun, settled, entry or '', out or {} }

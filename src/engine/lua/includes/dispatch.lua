@@ -1,0 +1,285 @@
+-- Hands lanes to a worker: senders in turn, tenants of a sender in turn, a tenant's priorities in order.
+local QUANTUM = 8 -- lanes that one sender gives per visit, so that many senders share fairly
+
+-- The next tenant of a sender's rings: `new` every other turn while `old` waits too.
+local function next_tenant(s)
+  local first, second = P .. 'rn:' .. s.id, P .. 'ro:' .. s.id
+  if s.alt then
+    first, second = second, first
+  end
+  local id = call('LPOP', first)
+  if id then
+    s.alt = not s.alt
+  else
+    id = call('LPOP', second)
+  end
+  return id
+end
+
+-- Takes the tenant's next lane that can go now; nil when it has none left.
+local function next_lane(s, t, budget)
+  for priority = 10, 1, -1 do
+    local bit_of = bit.lshift(1, priority)
+    while t.ready > 0 and bit.band(t.mask, bit_of) ~= 0 and budget.steps > 0 do
+      local lane = call('LPOP', P .. 'r:' .. s.id .. '|' .. t.id .. '|' .. priority)
+      if not lane then
+        t.mask = t.mask - bit_of
+        break
+      end
+      budget.steps = budget.steps - 1
+      t.ready = t.ready - 1
+      if t.ready == 0 then
+        t.mask = 0
+      end
+      local h = live_head(s, t, lane, 8)
+      if h == 'again' then
+        make_ready(s, t, lane, priority, true)
+      elseif h then
+        if not s.pairs_on then
+          return lane, h
+        end
+        local p = pair_load(s, h.contact)
+        local free_at = pair_free_at(s, p)
+        if free_at and free_at <= now then
+          pair_take(s, p)
+          return lane, h
+        end
+        pair_wait(s, p, lane)
+      end
+    end
+    if t.ready == 0 then
+      return nil
+    end
+  end
+  if t.mask == 0 then
+    t.ready = 0
+  end
+  return nil
+end
+
+-- Takes a token of the sender's rate, or arms the timer for the next one.
+local function take_token(s)
+  if s.rate <= 0 then
+    return true
+  end
+  local rate = s.rate
+  if s.slow then
+    -- Additive recovery after a number limit: a fiftieth of the full rate per second.
+    rate = s.slow + s.rate * (now - s.slow_at) / 50000
+    if rate >= s.rate then
+      rate = s.rate
+      s.slow = nil
+      call('HDEL', P .. 's:' .. s.id, 'slow', 'slowAt')
+    end
+  end
+  local interval = 1000 / rate
+  local at = s.tat - (s.burst - 1) * interval
+  if at > now then
+    s.wait_until = ceil(at)
+    s.dirty = true
+    call('ZREM', P .. 'rs', s.id)
+    s.listed = false
+    arm('s:' .. s.id, s.wait_until)
+    return false
+  end
+  s.tat = max(s.tat, now) + interval
+  return true
+end
+
+local work_left = false
+
+local function visit(s, want, grants, budget)
+  local quantum = min(QUANTUM, want)
+  while quantum > 0 and budget.steps > 0 do
+    if s.paused or s.inf >= s.cap then
+      call('ZREM', P .. 'rs', s.id)
+      s.listed = false
+      return
+    end
+    local alt = s.alt
+    local tenant_id = next_tenant(s)
+    if not tenant_id then
+      call('ZREM', P .. 'rs', s.id)
+      s.listed = false
+      return
+    end
+    local t = load_tenant(s, tenant_id)
+    local was = t.ring
+    t.ring = 0
+    local served = false
+    while t.ready > 0 and t.inf < t.cap and not t.paused and quantum > 0 and t.turns > 0 do
+      if s.inf >= s.cap then
+        break
+      end
+      if not take_token(s) then
+        -- Keeps its place at the front for the next token.
+        t.ring = was
+        call('LPUSH', P .. (was == 1 and 'rn:' or 'ro:') .. s.id, t.id)
+        s.alt = alt
+        return
+      end
+      local lane, h = next_lane(s, t, budget)
+      if not lane then
+        -- Nothing could go: the token was not used.
+        if s.rate > 0 then
+          s.tat = s.tat - 1000 / s.rate
+        end
+        break
+      end
+      served = true
+      t.turns = t.turns - 1
+      t.inf = t.inf + 1
+      s.inf = s.inf + 1
+      s.dirty = true
+      quantum = quantum - 1
+      grants[#grants + 1] = { lane = lane, head = h }
+    end
+    if t.ready > 0 and t.inf < t.cap and not t.paused then
+      if t.turns <= 0 or (served and was == 1) then
+        t.ring = 2
+        t.turns = t.weight
+        call('RPUSH', P .. 'ro:' .. s.id, t.id)
+      else
+        t.ring = was
+        call('LPUSH', P .. (was == 1 and 'rn:' or 'ro:') .. s.id, t.id)
+      end
+    end
+  end
+end
+
+-- Writes the hand-over of all that was granted: one stream entry, read at once into the worker's pending list.
+local function hand_over(worker, grants)
+  local fields, flights, out = {}, {}, {}
+  for _, gr in ipairs(grants) do
+    fields[#fields + 1] = 'l'
+    fields[#fields + 1] = gr.lane
+  end
+  local entry = call('XADD', P .. 'out', '*', unpack(fields))
+  local mine = false
+  for _ = 1, 4 do
+    local reply = redis.pcall('XREADGROUP', 'GROUP', 'wa_workers', worker, 'COUNT', 1, 'STREAMS', P .. 'out', '>')
+    if type(reply) == 'table' and reply.err then
+      call('XGROUP', 'CREATE', P .. 'out', 'wa_workers', '0')
+    elseif type(reply) == 'table' then
+      if reply[1][2][1][1] == entry then
+        mine = true
+        break
+      end
+    else
+      break
+    end
+  end
+  if not mine then
+    -- The group was reset behind us: claim the entry itself. Older ones belong to leases that expire on their own.
+    call('XCLAIM', P .. 'out', 'wa_workers', worker, 0, entry, 'FORCE', 'JUSTID')
+  end
+  local lanes = {}
+  for i, gr in ipairs(grants) do
+    lanes[i] = gr.lane
+  end
+  local before = call('HMGET', P .. 'f', unpack(lanes))
+  for i, gr in ipairs(grants) do
+    local h = gr.head
+    local attempts, counted, deferrals, ambiguous = h.attempts, h.counted, h.deferrals, h.ambiguous
+    local raw = before[i]
+    local from = 'queued'
+    if raw then
+      local f = parse_flight(raw)
+      if f.id == h.id then
+        attempts, counted, deferrals, ambiguous = f.attempts, f.counted, f.deferrals, f.ambiguous
+        if f.state == 'D' then
+          from = 'deferred'
+        end
+      end
+    end
+    move(from, 'inFlight')
+    flights[#flights + 1] = gr.lane
+    flights[#flights + 1] = entry .. '|' .. h.id .. '|' .. (attempts + 1) .. '|' .. counted .. '|' .. deferrals .. '|' ..
+      ambiguous .. '|' .. h.contact .. '|G'
+    out[#out + 1] = gr.lane
+    out[#out + 1] = (attempts + 1) .. '.' .. counted .. '.' .. deferrals
+    out[#out + 1] = h.element
+  end
+  call('HSET', P .. 'f', unpack(flights))
+  local l = { entry = entry, state = 'L', at = now, left = #grants, worker = worker, dirty = true }
+  leases[entry] = l
+  lease_list[#lease_list + 1] = l
+  call('ZADD', P .. 'lz', now, entry)
+  slots[worker] = slots_used(worker) + #grants
+  return entry, out
+end
+
+-- Grants up to `want` lanes to a worker. Returns the entry and its flat list (lane, numbers, element …), or nil.
+local function dispatch(worker, want)
+  if shard_paused or want <= 0 then
+    return nil
+  end
+  local grants = {}
+  local budget = { steps = 64 }
+  while #grants < want do
+    local head = call('ZRANGE', P .. 'rs', 0, 0)
+    if not head[1] then
+      break
+    end
+    if budget.steps <= 0 then
+      work_left = true
+      break
+    end
+    budget.steps = budget.steps - 1
+    local s = load_sender(head[1])
+    if not s then
+      call('ZREM', P .. 'rs', head[1])
+    else
+      s.listed = true
+      visit(s, want - #grants, grants, budget)
+      if s.listed then
+        turn = turn + 1
+        call('ZADD', P .. 'rs', turn, s.id)
+      end
+    end
+  end
+  if #grants == 0 then
+    return nil
+  end
+  return hand_over(worker, grants)
+end
+
+local function net(text)
+  return #text .. ':' .. text
+end
+
+-- Lanes that can go while workers are idle are handed over in the same call, into the worker's mailbox.
+local immediate = {}
+local function serve_idle()
+  for _ = 1, 4 do
+    if shard_paused or call('EXISTS', P .. 'rs') == 0 then
+      return
+    end
+    local idle = call('ZREVRANGE', P .. 'iw', 0, 0, 'WITHSCORES')
+    if not idle[1] then
+      return
+    end
+    local worker, free = idle[1], tonumber(idle[2])
+    local entry, out = dispatch(worker, min(free, 16))
+    if not entry then
+      return
+    end
+    local n = #out / 3
+    if free > n then
+      call('ZADD', P .. 'iw', free - n, worker)
+    else
+      call('ZREM', P .. 'iw', worker)
+    end
+    local parts = { net(entry) }
+    for _, text in ipairs(out) do
+      parts[#parts + 1] = net(text)
+    end
+    for i = 1, #out, 3 do
+      immediate[out[i]] = true
+    end
+    call('RPUSH', P .. 'm:' .. worker, table.concat(parts))
+  end
+  if call('EXISTS', P .. 'rs') == 1 and call('EXISTS', P .. 'iw') == 1 then
+    work_left = true
+  end
+end

@@ -1,0 +1,129 @@
+-- Where a lane stands: exactly one of ready list, pair's waiting list, timer, in flight; or empty.
+local function parse(element)
+  local n, priority, expires, id, attempts, counted, deferrals, ambiguous, contact, body_at =
+    match(element, '^(%d+)|(%d+)|(%d*)|([^|]*)|(%d+)%.(%d+)%.(%d+)%.(%d+)|([^|]*)|()')
+  return {
+    seq = n, priority = priority, expires = expires, id = id, attempts = tonumber(attempts),
+    counted = tonumber(counted), deferrals = tonumber(deferrals), ambiguous = tonumber(ambiguous),
+    contact = contact, body_at = body_at, element = element,
+  }
+end
+
+local function expiry_member(h, lane)
+  return 'x:' .. h.seq .. ':' .. h.id .. ':' .. lane
+end
+local function forget_expiry(h, lane)
+  if h.expires ~= '' then
+    call('ZREM', P .. 'at', expiry_member(h, lane))
+  end
+end
+
+local function able(s)
+  if not s.listed and not s.paused and s.inf < s.cap and s.wait_until <= now then
+    s.listed = true
+    call('ZADD', P .. 'rs', 'NX', turn, s.id)
+  end
+end
+
+-- A tenant joins a ring while it has a ready lane and room. One whose waiting messages fit into its own places is
+-- quiet: it joins `new`, which is served first, every other turn, so that it never queues behind the loud.
+local function join_ring(s, t)
+  if t.ring == 0 and t.ready > 0 and t.inf < t.cap and not t.paused then
+    local quiet = t.backlog - t.inf <= t.cap
+    t.ring = quiet and 1 or 2
+    t.turns = t.weight
+    call('RPUSH', P .. (quiet and 'rn:' or 'ro:') .. s.id, t.id)
+  end
+  if t.ring > 0 then
+    able(s)
+  end
+end
+
+local function make_ready(s, t, lane, priority, front)
+  call(front and 'LPUSH' or 'RPUSH', P .. 'r:' .. s.id .. '|' .. t.id .. '|' .. priority, lane)
+  t.mask = bit.bor(t.mask, bit.lshift(1, tonumber(priority)))
+  t.ready = t.ready + 1
+  join_ring(s, t)
+end
+
+local tombstones
+local function has_tombstones()
+  if tombstones == nil then
+    tombstones = call('EXISTS', P .. 'x') == 1
+  end
+  return tombstones
+end
+
+-- Ends a message in the middle of its lane: counted and told now, taken out of the list when it comes to the head,
+-- because removing from a list's middle is O(n).
+local function bury(t, id, from, to, kind)
+  tombstones = true
+  call('HSET', P .. 'x', id, kind)
+  t.backlog = t.backlog - 1
+  move(from, to)
+  event(kind, id, '')
+end
+
+-- The live head of a lane. Drops what was cancelled or has expired before it; nil when the lane is empty.
+-- Bounded: a lane with more dead heads than the budget is returned as 'again'.
+local function live_head(s, t, lane, budget)
+  for _ = 1, budget do
+    local element = call('LINDEX', P .. 'c:' .. lane, 0)
+    if not element then
+      return nil
+    end
+    local h = parse(element)
+    local dead = false
+    if has_tombstones() and call('HDEL', P .. 'x', h.id) == 1 then
+      dead = true
+    elseif h.expires ~= '' and wall >= tonumber(h.expires) then
+      dead = true
+      forget_expiry(h, lane)
+      local f = call('HGET', P .. 'f', lane)
+      move(f and sub(f, -1) == 'D' and 'deferred' or 'queued', 'expired')
+      t.backlog = t.backlog - 1
+      event('X', h.id, '')
+    end
+    if not dead then
+      return h
+    end
+    call('LPOP', P .. 'c:' .. lane)
+    call('HDEL', P .. 'f', lane)
+    if s.pairs_on then
+      local p = pair_load(s, h.contact)
+      if p.waiting and not p.busy then
+        arm('p:' .. p.name, max(now, pair_free_at(s, p)))
+      end
+    end
+  end
+  return 'again'
+end
+
+-- Puts a lane whose head changed, or may go again, where it belongs.
+local function place(s, t, lane, front)
+  local h = live_head(s, t, lane, 16)
+  if not h then
+    return
+  end
+  if h == 'again' then
+    arm('l:' .. lane, now)
+    return
+  end
+  if s.pairs_on then
+    local p = pair_load(s, h.contact)
+    local free_at = pair_free_at(s, p)
+    if not free_at or free_at > now then
+      pair_wait(s, p, lane)
+      return
+    end
+  end
+  make_ready(s, t, lane, h.priority, front)
+end
+
+-- Appends a message to its lane; the first one of a lane is placed at once.
+local function append(s, t, lane, element)
+  t.backlog = t.backlog + 1
+  if call('RPUSH', P .. 'c:' .. lane, element) == 1 then
+    place(s, t, lane, false)
+  end
+end

@@ -1,0 +1,96 @@
+-- Records one attempt's outcome and frees its places, guarded by lane, message and entry: a second settle, a late one
+-- or one of another's grant changes nothing.
+local function brake_on(s, brake, value)
+  s.dirty = true
+  if brake == 'N' then
+    -- Multiplicative decrease, once a second at most: the answers of one burst tell the same thing.
+    if s.rate > 0 and now - s.slow_at > 1000 then
+      s.slow = max((s.slow or s.rate) / 2, s.rate / 64)
+      s.slow_at = now
+      call('HSET', P .. 's:' .. s.id, 'slow', string.format('%.6f', s.slow), 'slowAt', now)
+    end
+    s.wait_until = max(s.wait_until, now + tonumber(value))
+    call('ZREM', P .. 'rs', s.id)
+    s.listed = false
+    arm('s:' .. s.id, s.wait_until)
+  elseif brake == 'S' then
+    s.paused = value
+    call('HSET', P .. 's:' .. s.id, 'paused', value)
+    call('ZREM', P .. 'rs', s.id)
+    s.listed = false
+  end
+end
+
+local function settle(lane, id, entry, kind, number, flag, brake, brake_value, detail, ambiguous_ms, after_wait)
+  local raw = call('HGET', P .. 'f', lane)
+  local f = raw and parse_flight(raw)
+  if not f or f.id ~= id or f.entry ~= entry or f.state ~= 'G' then
+    if kind == 'S' and prove_sent(id, lane, nil, detail) then
+      return 2
+    end
+    return 0
+  end
+  local s, t = of_lane(lane)
+  if kind == 'B' then
+    give_back(s, t, lane, f)
+    return 1
+  end
+  free_caps(s, t)
+  free_lease(entry)
+  if brake ~= '' and brake ~= 'P' then
+    brake_on(s, brake, brake_value)
+  end
+  if s.pairs_on or brake == 'P' then
+    pair_release(s, f.contact, brake == 'P' and tonumber(brake_value) or 0)
+  end
+  if kind == 'S' or kind == 'F' then
+    move('inFlight', kind == 'S' and 'sent' or 'failed')
+    event(kind, id, detail)
+    drop_head(s, t, lane)
+    return 1
+  end
+  event(kind, id, detail)
+  if kind == 'U' then
+    f.ambiguous = f.ambiguous + 1
+    if f.ambiguous >= 2 or after_wait == 'hold' or ambiguous_ms > 0 then
+      f.state = (f.ambiguous >= 2 or after_wait == 'hold') and 'H' or 'U'
+      store_flight(lane, f)
+      call('HSET', P .. 'ui', id, lane)
+      move('inFlight', 'unknown')
+      arm('l:' .. lane, now + ambiguous_ms)
+      return 1
+    end
+    number = 0
+  elseif flag and kind == 'R' then
+    f.counted = f.counted + 1
+  end
+  if kind == 'D' then
+    f.deferrals = f.deferrals + 1
+    f.counted = 0
+    if not flag then
+      local element = drop_head(s, t, lane)
+      local h = parse(element)
+      local kept = renumber(h, tonumber(h.seq), f)
+      park('D', s, t, lane, id, kept)
+      if h.expires ~= '' then
+        timers_changed = true
+        call('ZADD', P .. 'at', h.expires, expiry_member(h, lane))
+      end
+      arm('d:' .. id, now + number)
+      move('inFlight', 'deferred')
+      return 1
+    end
+    move('inFlight', 'deferred')
+    f.state = 'D'
+  else
+    move('inFlight', 'queued')
+    f.state = 'R'
+  end
+  store_flight(lane, f)
+  if number > 0 then
+    arm('l:' .. lane, now + number)
+  else
+    place(s, t, lane, true)
+  end
+  return 1
+end

@@ -1,0 +1,65 @@
+--[[ reclaim: take over what a dead worker left
+  KEYS   1 shard prefix
+  ARGV   1 wallMs or ''   2 dead worker   3 its beat as last seen, '' when it has none   4 ambiguousWaitMs
+         5 'resend' or 'hold'   6 sendTimeoutMs
+  RETURN {dueMs or -1, entries taken over, 1 when nothing is left of the worker}; {-1, -1, 0} when it is alive after all
+  FLAGS  allow-oom
+  COST   O(32 entries) ]]
+-- @include "base"
+-- @include "state"
+-- @include "pair"
+-- @include "place"
+-- @include "flight"
+-- @include "dispatch"
+-- @include "finish"
+local dead, seen = ARGV[2], ARGV[3]
+local ambiguous_ms, after_wait, send_timeout_ms = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+if (call('HGET', P .. 'hb', dead) or '') ~= seen then
+  return { -1, -1, 0 }
+end
+
+call('ZREM', P .. 'iw', dead)
+
+-- The attempt had begun: nobody knows whether it was taken. Its caps and its pair stay closed for as long as the
+-- dead worker could still be sending.
+local function lose(s, t, lane, f)
+  free_lease(f.entry)
+  f.ambiguous = f.ambiguous + 1
+  f.state = (f.ambiguous >= 2 or after_wait == 'hold') and 'J' or 'K'
+  store_flight(lane, f)
+  call('HSET', P .. 'ui', f.id, lane)
+  move('inFlight', 'unknown')
+  event('U', f.id, '{"waitMs":' .. ambiguous_ms .. ',"report":null}')
+  arm('l:' .. lane, now + send_timeout_ms)
+end
+
+local BATCH = 32
+local pending = call('XPENDING', P .. 'out', 'wa_workers', '-', '+', BATCH, dead)
+for _, one in ipairs(pending) do
+  local entry = one[1]
+  local l = load_lease(entry)
+  if l then
+    each_in_flight(entry, l.state == 'L' and give_back or lose)
+  end
+  if not l or l.left > 0 then
+    -- Nothing of it is in flight any more: only the entry was left over.
+    if l then
+      slots[l.worker] = slots_used(l.worker) - l.left
+      l.left = 0
+    else
+      call('XACK', P .. 'out', 'wa_workers', entry)
+      call('XDEL', P .. 'out', entry)
+    end
+  end
+end
+local gone = #pending < BATCH and 1 or 0
+serve_idle()
+local due = finish(false)
+if gone == 1 then
+  redis.pcall('XGROUP', 'DELCONSUMER', P .. 'out', 'wa_workers', dead)
+  call('HDEL', P .. 'hb', dead)
+  call('HDEL', P .. 'wf', dead)
+  call('ZREM', P .. 'iw', dead)
+  call('DEL', P .. 'm:' .. dead)
+end
+return { due, #pending, gone }

@@ -1,0 +1,25 @@
+/** Times of the engine that are not settings of a sender or tenant. All in ms. */
+export interface EngineOptions {
+  /** A hand-over that has not begun within this is given back: its rate tokens are too old. */
+  readonly startByMs: number;
+  /** Longest time of one provider call, after which it is certainly over. */
+  readonly sendTimeoutMs: number;
+  /** How long evidence about an ambiguous attempt is awaited. */
+  readonly ambiguousWaitMs: number;
+  readonly onAmbiguous: 'reconcile' | 'hold' | 'resend';
+}
+
+export const ENGINE_DEFAULTS: EngineOptions = {
+  startByMs: 100,
+  sendTimeoutMs: 10_000,
+  ambiguousWaitMs: 30_000,
+  onAmbiguous: 'reconcile',
+};
+
+/** What the scripts are told: `resend` waits for nothing. */
+export function ambiguousArgs(options: EngineOptions): [waitMs: number, afterWait: 'hold' | 'resend'] {
+  return [
+    options.onAmbiguous === 'resend' ? 0 : options.ambiguousWaitMs,
+    options.onAmbiguous === 'hold' ? 'hold' : 'resend',
+  ];
+}

@@ -1,0 +1,253 @@
+import { crc32 } from 'node:zlib';
+import { AppError } from '../errors/app-error.ts';
+import type { Hold, HoldKind, Lane } from '../model/message.ts';
+import { AcceptBatcher } from './accept-batcher.ts';
+import { commandClient, disconnect, type RedisClient, type RedisTarget, whenReady } from './connection.ts';
+import {
+  type AcceptResult,
+  type CancelResult,
+  type Counters,
+  type NewMessage,
+  type Place,
+  type SenderLimits,
+  type SendQueue,
+  type StatusEvidence,
+  type TenantLimits,
+  UnknownSenderError,
+  type UnrecordedMessage,
+} from './contract.ts';
+import { DueTimer } from './due-timer.ts';
+import { shardPrefix } from './keys.ts';
+import { packLane } from './lane.ts';
+import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
+import { type Outcome, OutcomeWatch } from './outcome-watch.ts';
+import { type ScriptArg, ScriptRunner, toQueueError, type WallClock } from './script-runner.ts';
+import type { SettleDetail, StatusDetail } from './events.ts';
+import { readUnrecorded } from './unrecorded.ts';
+
+export interface SendQueueOptions extends Partial<EngineOptions> {
+  readonly redis: RedisTarget;
+  /** SHARDS: fixed for the life of the data. */
+  readonly shards: number;
+  readonly durability?: 'disk' | 'replica' | 'memory';
+  /** No command takes longer; then the queue counts as away. */
+  readonly commandTimeoutMs?: number;
+  readonly clock?: WallClock;
+}
+
+interface Shard {
+  readonly batcher: AcceptBatcher;
+  readonly timer: DueTimer;
+  readonly watch: OutcomeWatch;
+}
+
+/** Statuses per script call: a script stays under 2 ms. */
+const STATUS_BATCH = 32;
+
+/** The engine's accepting side over Redis. See `SendQueue` for what each call promises. */
+export class RedisSendQueue implements SendQueue {
+  readonly shards: number;
+  readonly runner: ScriptRunner;
+  readonly #options: EngineOptions;
+  readonly #client: RedisClient;
+  readonly #shards: readonly Shard[];
+  readonly #shardOf = new Map<string, number>();
+
+  constructor(options: SendQueueOptions) {
+    this.shards = options.shards;
+    this.#options = { ...ENGINE_DEFAULTS, ...options };
+    this.#client = commandClient(options.redis, options.commandTimeoutMs ?? 1500);
+    const runner = new ScriptRunner(this.#client, options.clock);
+    this.runner = runner;
+    this.#shards = Array.from({ length: options.shards }, (_, shard) => {
+      const timer = new DueTimer(() => void this.#tick(shard));
+      const batcher = new AcceptBatcher({
+        shard,
+        runner,
+        waitForReplica: options.durability === 'replica',
+        onDue: (dueMs) => timer.arm(dueMs),
+      });
+      return { batcher, timer, watch: new OutcomeWatch(options.redis, shard, this.#client) };
+    });
+  }
+
+  /** @throws AppError `QUEUE_UNAVAILABLE` when Redis cannot be reached within `timeoutMs` */
+  async connect(timeoutMs = 5000): Promise<void> {
+    if (!(await whenReady(this.#client, timeoutMs))) throw new AppError('QUEUE_UNAVAILABLE');
+  }
+
+  async accept(message: NewMessage): Promise<AcceptResult> {
+    return await this.#shard(this.#shardFor(message.lane.sender)).batcher.add(message);
+  }
+
+  async configureSender(limits: SenderLimits): Promise<void> {
+    const { sender, shard, pairBucketRefillPerSecond: refill } = limits;
+    const bucketOn = limits.pairBucketCapacity > 0 && refill > 0;
+    await this.#control(shard, 'configure-sender', sender, [
+      limits.ratePerSecond,
+      limits.burst,
+      limits.concurrency,
+      limits.pairGapMs,
+      bucketOn ? limits.pairBucketCapacity : 0,
+      bucketOn ? 1000 / refill : 0,
+    ]);
+    this.#shardOf.set(sender, shard);
+  }
+
+  async configureTenant(sender: string, tenant: string, limits: TenantLimits): Promise<void> {
+    await this.#controlSender(sender, 'configure-tenant', [tenant, limits.concurrency, limits.weight]);
+  }
+  async pauseSender(sender: string, reason: string): Promise<void> {
+    await this.#controlSender(sender, 'pause-sender', [reason]);
+  }
+  async resumeSender(sender: string): Promise<void> {
+    await this.#controlSender(sender, 'resume-sender', []);
+  }
+  async pauseTenant(sender: string, tenant: string): Promise<void> {
+    await this.#controlSender(sender, 'pause-tenant', [tenant]);
+  }
+  async resumeTenant(sender: string, tenant: string): Promise<void> {
+    await this.#controlSender(sender, 'resume-tenant', [tenant]);
+  }
+  /** Stops hand-overs on every shard; accepting goes on. */
+  async pauseAll(): Promise<void> {
+    for (let shard = 0; shard < this.shards; shard += 1) await this.#control(shard, 'pause-shard', '', []);
+  }
+  async resumeAll(): Promise<void> {
+    for (let shard = 0; shard < this.shards; shard += 1) await this.#control(shard, 'resume-shard', '', []);
+  }
+
+  async cancel(target: { id: string; lane: Lane; seq: number }): Promise<CancelResult> {
+    const args = [target.id, packLane(target.lane), target.seq];
+    const [, result] = await this.#run('cancel', this.#shardFor(target.lane.sender), args);
+    if (result === 1) return 'cancelled';
+    return result === 0 ? 'in-flight' : 'gone';
+  }
+
+  async place(target: { id: string; lane: Lane; seq: number }): Promise<Place | null> {
+    const args = [target.id, packLane(target.lane), target.seq];
+    const reply = await this.#run('inspect', this.#shardFor(target.lane.sender), args);
+    if (reply.length === 0) return null;
+    const [status, kind, ms, attempts, position] = reply as [Place['status'], HoldKind | '', number, number, number];
+    const untilMs = ms < 0 ? null : Date.now() + ms;
+    const hold: Hold | null = kind === '' ? null : { kind, untilMs };
+    return { status, hold, attempts, position };
+  }
+
+  async unrecorded(id: string): Promise<UnrecordedMessage | null> {
+    for (let shard = 0; shard < this.shards; shard += 1) {
+      const found = await readUnrecorded(this.#client, shardPrefix(shard), id).catch((error: unknown) => {
+        throw toQueueError(error);
+      });
+      if (found === null) continue;
+      const place = found.ended === null ? await this.place(found) : null;
+      return { ...found, place };
+    }
+    return null;
+  }
+
+  async statuses(statuses: readonly StatusEvidence[]): Promise<void> {
+    // A status names no shard: each shard looks whether it proves one of its unknown messages, one of them keeps it.
+    for (let from = 0; from < statuses.length; from += STATUS_BATCH) {
+      const batch = statuses.slice(from, from + STATUS_BATCH);
+      for (let shard = 0; shard < this.shards; shard += 1) {
+        const args = batch.flatMap((status) => {
+          return encodeStatus(status, crc32(status.providerMessageId) % this.shards === shard);
+        });
+        await this.#run('evidence', shard, args);
+      }
+    }
+  }
+
+  async waitForOutcome(id: string, timeoutMs: number): Promise<Outcome | null> {
+    const waits = this.#shards.map(({ watch }) => watch.wait(id, timeoutMs));
+    return await Promise.race([
+      ...waits.map(async (wait) => {
+        const outcome = await wait;
+        if (outcome === null) await Promise.all(waits);
+        return outcome;
+      }),
+    ]);
+  }
+
+  async counters(): Promise<Counters> {
+    const sum: Record<string, number> = {};
+    for (let shard = 0; shard < this.shards; shard += 1) {
+      const flat = await this.#client.hgetall(`${shardPrefix(shard)}n`).catch((error: unknown) => {
+        throw toQueueError(error);
+      });
+      for (const [name, value] of Object.entries(flat)) sum[name] = (sum[name] ?? 0) + Number(value);
+    }
+    const of = (name: keyof Counters) => sum[name] ?? 0;
+    return {
+      accepted: of('accepted'),
+      queued: of('queued'),
+      scheduled: of('scheduled'),
+      deferred: of('deferred'),
+      inFlight: of('inFlight'),
+      unknown: of('unknown'),
+      held: of('held'),
+      sent: of('sent'),
+      failed: of('failed'),
+      cancelled: of('cancelled'),
+      expired: of('expired'),
+    };
+  }
+
+  close(): void {
+    for (const { timer, watch } of this.#shards) {
+      timer.close();
+      watch.close();
+    }
+    disconnect(this.#client);
+  }
+
+  async #tick(shard: number): Promise<void> {
+    const [waitMs] = ambiguousArgs(this.#options);
+    try {
+      const [due] = await this.#run('tick', shard, [waitMs, this.#options.sendTimeoutMs]);
+      this.#shard(shard).timer.arm(Number(due));
+    } catch {
+      // Redis is away: a worker's heartbeat finds what is overdue when it is back.
+    }
+  }
+
+  async #controlSender(sender: string, verb: string, values: readonly ScriptArg[]): Promise<void> {
+    await this.#control(this.#shardFor(sender), verb, sender, values);
+  }
+
+  async #control(shard: number, verb: string, sender: string, values: readonly ScriptArg[]): Promise<void> {
+    const [, known] = await this.#run('control', shard, [verb, sender, ...values]);
+    if (known === 0) throw new UnknownSenderError(sender);
+  }
+
+  async #run(name: Parameters<ScriptRunner['run']>[0], shard: number, args: readonly ScriptArg[]): Promise<unknown[]> {
+    try {
+      const reply = (await this.runner.run(name, shard, args)) as unknown[];
+      if (name !== 'inspect') this.#shard(shard).timer.arm(Number(reply[0]));
+      return reply;
+    } catch (error) {
+      throw toQueueError(error);
+    }
+  }
+
+  #shard(shard: number): Shard {
+    const found = this.#shards[shard];
+    if (found === undefined) throw new RangeError(`shard ${shard} of ${this.shards} does not exist`);
+    return found;
+  }
+
+  #shardFor(sender: string): number {
+    const shard = this.#shardOf.get(sender);
+    if (shard !== undefined) return shard;
+    if (this.shards === 1) return 0;
+    throw new UnknownSenderError(sender);
+  }
+}
+
+function encodeStatus(status: StatusEvidence, keep: boolean): ScriptArg[] {
+  const { providerMessageId, error, providerAtMs } = status;
+  const detail: StatusDetail = { providerMessageId, status: status.status, providerAtMs, error };
+  const sent: SettleDetail = { providerMessageId, report: null };
+  return [status.messageId, keep ? JSON.stringify(detail) : '', JSON.stringify(sent)];
+}

@@ -1,0 +1,56 @@
+import type { AcceptedEvent, LifecycleEvent } from '../model/events.ts';
+import type { RedisClient } from './connection.ts';
+import type { UnrecordedMessage } from './contract.ts';
+import { decodeStreamEntry, unrecordedKey } from './event-log.ts';
+
+/** The newest entries are looked through for what ended a message that is not recorded yet: bounds the look. */
+const RECENT_ENTRIES = 300;
+
+/** Reads a message that the recorder has not written yet from the events; null when it is recorded or unknown. */
+export async function readUnrecorded(
+  client: RedisClient,
+  prefix: string,
+  id: string,
+): Promise<Omit<UnrecordedMessage, 'place'> | null> {
+  const entryId = await client.hget(unrecordedKey(prefix, id), id);
+  if (entryId === null) return null;
+  const own = await range(client, 'XRANGE', prefix, entryId, entryId, 1);
+  const accepted = own.find((event): event is AcceptedEvent => event.type === 'accepted' && event.messageId === id);
+  if (accepted === undefined) return null;
+  const recent = await range(client, 'XREVRANGE', prefix, '+', entryId, RECENT_ENTRIES);
+  const end = recent.find((event) => event.messageId === id && isEnd(event));
+  const { lane, seq, contact, priority, sendAtMs, expiresAtMs, body } = accepted;
+  const ended = end === undefined ? null : describeEnd(end);
+  return { id, lane, seq, contact, priority, sendAtMs, expiresAtMs, body, ended };
+}
+
+async function range(
+  client: RedisClient,
+  command: 'XRANGE' | 'XREVRANGE',
+  prefix: string,
+  from: string,
+  to: string,
+  count: number,
+): Promise<LifecycleEvent[]> {
+  const reply = await client.callBuffer(command, `${prefix}ev`, from, to, 'COUNT', count);
+  return (reply as [Buffer, Buffer[]][]).flatMap((entry) => [...decodeStreamEntry(entry).events]);
+}
+
+function isEnd(event: LifecycleEvent): boolean {
+  return event.type === 'sent' || event.type === 'failed' || event.type === 'cancelled' || event.type === 'expired';
+}
+
+function describeEnd(event: LifecycleEvent): UnrecordedMessage['ended'] {
+  const base = { atMs: event.atMs, providerMessageId: null, error: null };
+  switch (event.type) {
+    case 'sent':
+      return { ...base, status: 'sent', providerMessageId: event.providerMessageId };
+    case 'failed':
+      return { ...base, status: 'failed', error: event.error };
+    case 'cancelled':
+    case 'expired':
+      return { ...base, status: event.type };
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,344 @@
+import { BeatWatch } from './beat-watch.ts';
+import { blockingClient, commandClient, disconnect, type RedisClient, type RedisTarget, whenReady } from './connection.ts';
+import type { Brake, Grant, SettleRequest, Settlement } from './contract.ts';
+import { DueTimer } from './due-timer.ts';
+import type { SettleDetail } from './events.ts';
+import { decodeGrants, decodeMailbox } from './grants.ts';
+import { shardPrefix } from './keys.ts';
+import { packLane } from './lane.ts';
+import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
+import { type ScriptArg, ScriptRunner, type WallClock } from './script-runner.ts';
+
+/*
+ * A worker's end of one shard. Everything it tells the engine goes through one script, `exchange`: what it settles,
+ * what it is about to begin, and how much it can take. Calls of one tick are joined; two may be under way at once.
+ *
+ * States of a hand-over here:  granted → (begin) → sending → (settle) → gone
+ * Whatever cannot be told to Redis is told again until it is heard: settling is idempotent by lane, message and entry.
+ */
+
+const SETTLE_MAX = 16; // bounds one script's work
+const BEGIN_MAX = 32;
+const TAKE_MAX = 16;
+const CALLS_MAX = 2; // one runs while the next is collected; more would only make smaller batches
+const BEAT_MS = 500;
+const RENEW_AFTER_MS = 5000;
+
+export type SettleResult = 'settled' | 'evidence' | 'stale';
+
+export interface WorkerLinkOptions extends Partial<EngineOptions> {
+  readonly redis: RedisTarget;
+  readonly shard: number;
+  /** Unique for each start of a process. */
+  readonly worker: string;
+  /** Messages in work at once. */
+  readonly slots: number;
+  /** Longest blocking read, WA_STREAM_BLOCK_MS: a safety net, nothing is timed by it. */
+  readonly blockMs?: number;
+  readonly clock?: WallClock;
+  readonly onGrants: (grants: Grant[]) => void;
+  /** Told when Redis cannot be reached and when it can again. */
+  readonly onConnection?: (connected: boolean) => void;
+}
+
+interface PendingBegin {
+  readonly entry: string;
+  readonly sinceMs: number;
+  readonly resolve: (begun: boolean) => void;
+}
+interface PendingSettle {
+  readonly request: SettleRequest;
+  readonly resolve: (result: SettleResult) => void;
+}
+
+export class WorkerLink {
+  readonly #options: WorkerLinkOptions & EngineOptions;
+  readonly #commands: RedisClient;
+  readonly #mailbox: RedisClient;
+  readonly #timer: DueTimer;
+  readonly #watch: BeatWatch;
+  readonly runner: ScriptRunner;
+  #begins: PendingBegin[] = [];
+  #settles: PendingSettle[] = [];
+  #calls = 0;
+  #scheduled = false;
+  #take = false;
+  #byTimer = false;
+  #stopping = false;
+  #closed = false;
+  #beat: NodeJS.Timeout | undefined;
+  /** Entries being worked on → when they were granted, to renew their leases. */
+  readonly #held = new Map<string, { sinceMs: number; open: number }>();
+
+  constructor(options: WorkerLinkOptions) {
+    this.#options = { ...ENGINE_DEFAULTS, ...options };
+    this.#commands = commandClient(options.redis, 5000);
+    this.#mailbox = blockingClient(options.redis);
+    this.runner = new ScriptRunner(this.#commands, options.clock);
+    this.#watch = new BeatWatch(options.worker);
+    this.#timer = new DueTimer(() => {
+      this.#byTimer = true;
+      this.#schedule();
+    });
+    this.#commands.on('ready', () => {
+      options.onConnection?.(true);
+      this.#take = true;
+      this.#schedule();
+    });
+    this.#commands.on('close', () => options.onConnection?.(false));
+  }
+
+  get shard(): number {
+    return this.#options.shard;
+  }
+
+  /** Registers the worker and begins to take. @throws when Redis cannot be reached within 10 s */
+  async start(): Promise<void> {
+    if (!(await whenReady(this.#commands, 10_000))) throw new Error('the queue Redis cannot be reached');
+    await this.#heartbeat();
+    this.#armBeat();
+    void this.#readMailbox();
+    this.#take = true;
+    this.#schedule();
+  }
+
+  /**
+   * Marks a hand-over as sending, on disk. Only then may its bytes leave.
+   * @returns false when it came too late: the messages are no longer this worker's
+   */
+  begin(entry: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#begins.push({ entry, sinceMs: performance.now(), resolve });
+      this.#schedule();
+    });
+  }
+
+  /** Records an outcome. Repeats until Redis has heard it, so it resolves late while Redis is away, and never rejects. */
+  settle(request: SettleRequest): Promise<SettleResult> {
+    return new Promise((resolve) => {
+      this.#settles.push({ request, resolve });
+      this.#schedule();
+    });
+  }
+
+  /** Takes no more; what is in work can still be settled. */
+  stopTaking(): void {
+    this.#stopping = true;
+    disconnect(this.#mailbox);
+    this.#schedule();
+  }
+
+  /** Leaves. Call it when everything is settled. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stopping = true;
+    clearTimeout(this.#beat);
+    this.#timer.close();
+    const { shard, worker } = this.#options;
+    const prefix = shardPrefix(shard);
+    // A clean goodbye spares the others the wait for a heartbeat that stands still. Without it nothing is lost.
+    await this.runner.run('reclaim', shard, [worker, await this.#ownBeat(prefix), ...this.#lossArgs()]).catch(() => undefined);
+    disconnect(this.#mailbox);
+    disconnect(this.#commands);
+  }
+
+  async #ownBeat(prefix: string): Promise<string> {
+    return (await this.#commands.hget(`${prefix}hb`, this.#options.worker).catch(() => null)) ?? '';
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#calls >= CALLS_MAX || this.#closed) return;
+    if (this.#settles.length === 0 && this.#begins.length === 0 && !this.#take && !this.#byTimer) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      void this.#exchange();
+    });
+  }
+
+  async #exchange(): Promise<void> {
+    const settles = this.#settles.splice(0, SETTLE_MAX);
+    const begins = this.#begins.splice(0, BEGIN_MAX);
+    const byTimer = this.#byTimer;
+    this.#byTimer = false;
+    this.#take = false;
+    this.#calls += 1;
+    if (this.#settles.length > 0 || this.#begins.length > 0) this.#schedule();
+    try {
+      const reply = await this.runner.run('exchange', this.shard, this.#encode(begins, settles, byTimer));
+      this.#calls -= 1;
+      this.#apply(reply as ExchangeReply, begins, settles);
+    } catch (error) {
+      this.#calls -= 1;
+      this.#lost(error, begins, settles, byTimer);
+    }
+    this.#schedule();
+  }
+
+  #encode(begins: readonly PendingBegin[], settles: readonly PendingSettle[], byTimer: boolean): ScriptArg[] {
+    const { worker, slots, startByMs, sendTimeoutMs } = this.#options;
+    return [
+      worker,
+      this.#stopping ? 0 : slots,
+      this.#stopping ? 0 : TAKE_MAX,
+      byTimer ? '1' : '0',
+      startByMs,
+      ...ambiguousArgs(this.#options),
+      sendTimeoutMs,
+      begins.length,
+      ...begins.map(({ entry }) => entry),
+      settles.length,
+      ...settles.flatMap(({ request }) => encodeSettle(request, ambiguousArgs(this.#options)[0])),
+    ];
+  }
+
+  #apply([due, begun, settled, entry, out]: ExchangeReply, begins: PendingBegin[], settles: PendingSettle[]): void {
+    begins.forEach(({ resolve, entry: asked }, index) => {
+      const ok = begun[index] === 1;
+      if (!ok) this.#held.delete(asked);
+      resolve(ok);
+    });
+    settles.forEach(({ request, resolve }, index) => {
+      this.#release(request.grant.entry);
+      resolve(settled[index] === 1 ? 'settled' : settled[index] === 2 ? 'evidence' : 'stale');
+    });
+    if (due === 0) this.#again();
+    else this.#timer.arm(due);
+    if (entry !== '') this.#hand(decodeGrants(this.shard, entry, out));
+  }
+
+  #again(): void {
+    this.#take = true;
+    this.#byTimer = true;
+  }
+
+  /** The reply is lost: the call may have run. Settlements are told again; a beginning is asked again while it may still count. */
+  #lost(error: unknown, begins: PendingBegin[], settles: PendingSettle[], byTimer: boolean): void {
+    if (this.#closed) {
+      for (const { resolve } of begins) resolve(false);
+      for (const { resolve } of settles) resolve('stale');
+      return;
+    }
+    if (error instanceof Error && error.message.startsWith('ERR')) throw error; // a fault in our script
+    this.#settles.unshift(...settles);
+    const now = performance.now();
+    for (const begin of begins) {
+      if (now - begin.sinceMs <= this.#options.startByMs) this.#begins.push(begin);
+      else begin.resolve(false);
+    }
+    this.#byTimer ||= byTimer;
+    this.#take = true;
+    // Holds the next call back until there is a connection; then everything above goes out in one.
+    this.#calls += 1;
+    void whenReady(this.#commands, 1000).then(async (ready) => {
+      if (ready) await new Promise((resolve) => setTimeout(resolve, 20));
+      this.#calls -= 1;
+      this.#schedule();
+    });
+  }
+
+  #hand(grants: Grant[]): void {
+    const [first] = grants;
+    if (first === undefined) return;
+    this.#held.set(first.entry, { sinceMs: performance.now(), open: grants.length });
+    this.#options.onGrants(grants);
+  }
+
+  #release(entry: string): void {
+    const held = this.#held.get(entry);
+    if (held === undefined) return;
+    held.open -= 1;
+    if (held.open <= 0) this.#held.delete(entry);
+  }
+
+  async #readMailbox(): Promise<void> {
+    const key = `${shardPrefix(this.shard)}m:${this.#options.worker}`;
+    const blockSeconds = (this.#options.blockMs ?? 5000) / 1000;
+    while (!this.#stopping) {
+      if (!(await whenReady(this.#mailbox, 1000))) continue;
+      const item = (await this.#mailbox.callBuffer('BLPOP', key, blockSeconds).catch(() => null)) as [Buffer, Buffer] | null;
+      if (item !== null) this.#hand(decodeMailbox(this.shard, item[1]));
+    }
+  }
+
+  #armBeat(): void {
+    this.#beat = setTimeout(() => {
+      void this.#heartbeat()
+        .catch(() => undefined) // Redis is away: the next beat comes anyway
+        .finally(() => {
+          if (!this.#closed) this.#armBeat();
+        });
+    }, BEAT_MS);
+  }
+
+  async #heartbeat(): Promise<void> {
+    const { worker, slots, startByMs } = this.#options;
+    const now = performance.now();
+    const renew = [...this.#held].filter(([, { sinceMs }]) => now - sinceMs >= RENEW_AFTER_MS).map(([entry]) => entry);
+    const args = [worker, startByMs, this.#stopping ? 0 : slots, ...renew];
+    const [due, beats, holders] = (await this.runner.run('beat', this.shard, args)) as [number, string[], string[]];
+    if (due === 0) {
+      this.#byTimer = true;
+      this.#schedule();
+    }
+    for (const dead of this.#watch.observe(beats, holders, performance.now())) {
+      await this.runner.run('reclaim', this.shard, [dead.worker, dead.beat, ...this.#lossArgs()]);
+      this.#byTimer = true;
+      this.#schedule();
+    }
+  }
+
+  #lossArgs(): ScriptArg[] {
+    return [...ambiguousArgs(this.#options), this.#options.sendTimeoutMs];
+  }
+}
+
+type ExchangeReply = [due: number, begun: number[], settled: number[], entry: string, out: string[]];
+
+const KIND_LETTERS = { sent: 'S', failed: 'F', retry: 'R', deferred: 'D', unknown: 'U', unstarted: 'B' } as const;
+
+function encodeSettle({ grant, settlement, report }: SettleRequest, ambiguousWaitMs: number): ScriptArg[] {
+  const [number, flag] = numbersOf(settlement);
+  const [brake, brakeValue] = encodeBrake(settlement.kind === 'retry' ? settlement.brake : undefined);
+  const detail: SettleDetail = { ...detailOf(settlement, ambiguousWaitMs), report };
+  return [
+    packLane(grant.lane),
+    grant.messageId,
+    grant.entry,
+    KIND_LETTERS[settlement.kind],
+    Math.round(number),
+    flag ? '1' : '0',
+    brake,
+    brakeValue,
+    JSON.stringify(detail),
+  ];
+}
+
+function numbersOf(settlement: Settlement): [number: number, flag: boolean] {
+  if (settlement.kind === 'retry') return [settlement.delayMs, settlement.counted];
+  if (settlement.kind === 'deferred') return [settlement.delayMs, settlement.block];
+  return [0, false];
+}
+
+function detailOf(settlement: Settlement, ambiguousWaitMs: number): Omit<SettleDetail, 'report'> {
+  switch (settlement.kind) {
+    case 'sent':
+      return { providerMessageId: settlement.providerMessageId };
+    case 'failed':
+      return { error: settlement.error };
+    case 'retry':
+    case 'deferred':
+      return { delayMs: settlement.delayMs };
+    case 'unknown':
+      return { waitMs: ambiguousWaitMs };
+    case 'unstarted':
+      return {};
+  }
+}
+
+function encodeBrake(brake: Brake | undefined): [letter: string, value: ScriptArg] {
+  if (brake === undefined) return ['', ''];
+  if (brake.on === 'sender') return ['S', brake.reason];
+  return [brake.on === 'pair' ? 'P' : 'N', Math.round(brake.waitMs)];
+}
