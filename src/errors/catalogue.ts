@@ -60,6 +60,13 @@ export const ERRORS = {
     title: 'The idempotency key was used for another body',
     detail: 'Use a new Idempotency-Key for a new message.',
   },
+  SENDER_MISSING: {
+    status: 422,
+    retryable: false,
+    title: 'No sender is set up',
+    detail:
+      'Set WHATSAPP_PHONE_NUMBER_ID and WHATSAPP_ACCESS_TOKEN, or create a sender for the tenant through POST /admin/senders.',
+  },
   BACKLOG_FULL: {
     status: 429,
     retryable: true,

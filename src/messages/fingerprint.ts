@@ -1,0 +1,30 @@
+import { createHash } from 'node:crypto';
+
+/** JSON with its keys in order, so that equal values give equal texts. Input: plain JSON of bounded depth. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item)).join(',')}]`;
+  if (typeof value === 'object' && value !== null) {
+    const parts = Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+      .map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`);
+    return `{${parts.join(',')}}`;
+  }
+  return JSON.stringify(value ?? null);
+}
+
+/** SHA-256 over what a request means: the same under the same idempotency key, or the key is refused. */
+export function digestOf(value: unknown): Buffer {
+  return createHash('sha256').update(canonicalJson(value)).digest();
+}
+
+/**
+ * Key of content de-duplication: `whatsapp:<phone>:<16 hex>`, the same for the same recipient, text and type.
+ * @param phone the recipient as it is addressed: E.164, or a business-scoped user id
+ */
+export function generateIdempotencyKey(phone: string, text: string, options: { readonly type?: string } = {}): string {
+  const hash = createHash('sha256')
+    .update(JSON.stringify([phone, text, options.type ?? 'text']))
+    .digest('hex');
+  return `whatsapp:${phone}:${hash.slice(0, 16)}`;
+}

@@ -1,0 +1,10 @@
+export { createMessages, type Accepted, type AcceptOptions, type BatchResult, type Messages } from './service.ts';
+export type { ListQuery, Reading, TimelineView } from './reading.ts';
+export type { MessageQuery, MessageStore, SenderStore, TenantStore } from './ports.ts';
+export { DEFAULT_TENANT, type Principal } from './principal.ts';
+export { createSenders, senderLimits, type Senders } from './senders.ts';
+export { createTenants, limitsOf, type Tenants } from './tenants.ts';
+export { createMemory, type Memory } from './memory.ts';
+export { chooseShard, DEFAULT_SENDER } from './shard.ts';
+export { generateIdempotencyKey } from './fingerprint.ts';
+export type { MessageView } from './view.ts';

@@ -1,0 +1,110 @@
+import { AppError } from '../errors/app-error.ts';
+
+export interface MemoryOptions {
+  /** An entry younger than this is used as it is, ms. Default 5,000. */
+  readonly freshMs?: number;
+  /** An entry younger than this is used at once and looked up again in the background, ms. Default 60,000. */
+  readonly usableMs?: number;
+  /** How long "there is none" is believed, ms. Default 1,000. */
+  readonly absentMs?: number;
+  /** Entries kept; the one that was used longest ago goes first. Default 10,000. */
+  readonly entriesMax?: number;
+  /** Monotonic clock, ms. */
+  readonly now?: () => number;
+}
+
+/** Rows of the record that every request needs, kept in memory. */
+export interface Memory<V> {
+  /**
+   * The value under `key`, looked up when it is unknown or old. While the record is away, an old value serves: what
+   * was known stays usable for as long as PostgreSQL is down.
+   * @throws what `load` throws, when nothing is known
+   */
+  get(key: string, load: () => Promise<V | null>): Promise<V | null>;
+  /** What is known right now, however old; undefined when nothing is. */
+  peek(key: string): V | null | undefined;
+  set(key: string, value: V | null): void;
+  forget(key: string): void;
+  clear(): void;
+}
+
+interface Entry<V> {
+  readonly value: V | null;
+  readonly atMs: number;
+}
+
+export function createMemory<V>(options: MemoryOptions = {}): Memory<V> {
+  const { freshMs = 5000, usableMs = 60_000, absentMs = 1000, entriesMax = 10_000 } = options;
+  const now = options.now ?? (() => performance.now());
+  const entries = new Map<string, Entry<V>>();
+  const loading = new Map<string, Promise<V | null>>();
+
+  function set(key: string, value: V | null): void {
+    entries.delete(key);
+    entries.set(key, { value, atMs: now() });
+    if (entries.size <= entriesMax) return;
+    const oldest = entries.keys().next();
+    if (oldest.done !== true) entries.delete(oldest.value);
+  }
+
+  // One look-up per key at a time; a forget() in between makes its result old, so it is not kept.
+  function load(key: string, from: () => Promise<V | null>): Promise<V | null> {
+    const running = loading.get(key);
+    if (running !== undefined) return running;
+    const started: Promise<V | null> = from().then(
+      (value) => {
+        if (loading.get(key) === started) {
+          loading.delete(key);
+          set(key, value);
+        }
+        return value;
+      },
+      (error: unknown) => {
+        if (loading.get(key) === started) loading.delete(key);
+        throw error;
+      },
+    );
+    loading.set(key, started);
+    return started;
+  }
+
+  return {
+    async get(key, from) {
+      const entry = entries.get(key);
+      if (entry === undefined) return load(key, from);
+      const ageMs = now() - entry.atMs;
+      if (entry.value === null) return ageMs < absentMs ? null : load(key, from);
+      if (ageMs >= freshMs) {
+        const refreshed = load(key, from);
+        if (ageMs < usableMs) {
+          refreshed.catch(() => undefined);
+        } else {
+          try {
+            return await refreshed;
+          } catch (error) {
+            if (!(error instanceof AppError && error.code === 'RECORD_UNAVAILABLE')) throw error;
+          }
+        }
+      }
+      // Moves it to the end: the map's order is the order of use.
+      if (entries.get(key) === entry) {
+        entries.delete(key);
+        entries.set(key, entry);
+      }
+      return entry.value;
+    },
+    peek: (key) => entries.get(key)?.value,
+    set(key, value) {
+      loading.delete(key);
+      set(key, value);
+    },
+    forget(key) {
+      loading.delete(key);
+      entries.delete(key);
+    },
+    clear() {
+      loading.clear();
+      entries.clear();
+    },
+  };
+}

@@ -1,0 +1,118 @@
+import type { Place, SendQueue, UnrecordedMessage } from '../engine/contract.ts';
+import { AppError } from '../errors/app-error.ts';
+import type { Lane } from '../model/message.ts';
+import type { Page } from '../record/types.ts';
+import { isId } from '../util/ids.ts';
+import type { MessageQuery, MessageStore } from './ports.ts';
+import { scopeOf, type Principal } from './principal.ts';
+import { isSettled, recordedView, unrecordedView, type MessageView } from './view.ts';
+
+export interface TimelineView {
+  readonly items: readonly {
+    readonly at: string;
+    readonly event: string;
+    readonly detail: Readonly<Record<string, unknown>>;
+  }[];
+}
+
+export type ListQuery = Omit<MessageQuery, 'tenant'> & { readonly tenant?: string | undefined };
+
+/** Reads and cancels messages. Another tenant's message is answered exactly like one that does not exist. */
+export interface Reading {
+  /**
+   * The message as it stands now; a message is there at once after its accept.
+   * @param tenant narrows the search to one tenant
+   * @throws AppError `NOT_FOUND`, `RECORD_UNAVAILABLE`, `QUEUE_UNAVAILABLE`
+   */
+  get(id: string, principal: Principal, tenant?: string): Promise<MessageView>;
+  /** Every event so far, oldest first. @throws like `get()` */
+  timeline(id: string, principal: Principal, tenant?: string): Promise<TimelineView>;
+  /** Newest first, as recorded: a message appears here within moments of its accept. */
+  list(query: ListQuery, principal: Principal): Promise<Page<MessageView>>;
+  /**
+   * Cancels what waits.
+   * @returns the message as `cancelled`
+   * @throws AppError `CONFLICT` when it is being sent or has ended, and those of `get()`
+   */
+  cancel(id: string, principal: Principal, tenant?: string): Promise<MessageView>;
+}
+
+/** A message and how to find it in the engine. */
+interface Found {
+  readonly view: MessageView;
+  readonly lane: Lane;
+  readonly seq: number;
+  readonly isRecorded: boolean;
+}
+
+export function createReading({ queue, store }: { readonly queue: SendQueue; readonly store: MessageStore }): Reading {
+  async function find(id: string, principal: Principal, tenant: string | undefined): Promise<Found> {
+    const scope = scopeOf(principal, tenant);
+    if (!isId(id)) throw missing();
+    // The queue first: what it no longer lists as unrecorded was committed before, so the record has it.
+    const fresh = await orUnavailable(queue.unrecorded(id));
+    if (fresh !== null && !(fresh instanceof AppError)) {
+      if (scope !== null && fresh.lane.tenant !== scope) throw missing();
+      return found(fresh);
+    }
+    const recorded = await store.find(scope, id);
+    if (recorded === null) throw fresh ?? missing();
+    const { sender, conversation, seq } = recorded;
+    const lane = { sender, tenant: recorded.tenant, conversation };
+    const isOpen = !isSettled(recorded.status) || recorded.status === 'failed';
+    const place = isOpen ? await orUnavailable(queue.place({ id, lane, seq })) : null;
+    return { view: recordedView(recorded, known(place)), lane, seq, isRecorded: true };
+  }
+
+  return {
+    get: async (id, principal, tenant) => (await find(id, principal, tenant)).view,
+
+    async timeline(id, principal, tenant) {
+      const { view, isRecorded } = await find(id, principal, tenant);
+      if (!isRecorded) return { items: [{ at: view.createdAt, event: 'accepted', detail: { source: 'engine' } }] };
+      const items = await store.timeline(id);
+      return { items: items.map(({ atMs, event, detail }) => ({ at: new Date(atMs).toISOString(), event, detail })) };
+    },
+
+    async list({ tenant, ...query }, principal) {
+      const page = await store.list({ ...query, tenant: scopeOf(principal, tenant) });
+      return { items: page.items.map((message) => recordedView(message)), next: page.next };
+    },
+
+    async cancel(id, principal, tenant) {
+      const { view, lane, seq } = await find(id, principal, tenant);
+      const result = await queue.cancel({ id, lane, seq });
+      if (result === 'cancelled') return { ...view, status: 'cancelled', hold: null };
+      if (result === 'in-flight') {
+        throw new AppError('CONFLICT', {
+          detail: 'The message is being sent right now and cannot be cancelled any more.',
+        });
+      }
+      const { view: current } = await find(id, principal, tenant);
+      const word = isSettled(current.status) ? current.status : 'on its way';
+      throw new AppError('CONFLICT', { detail: `The message is ${word}; only what still waits can be cancelled.` });
+    },
+  };
+}
+
+function found(message: UnrecordedMessage): Found {
+  return { view: unrecordedView(message), lane: message.lane, seq: message.seq, isRecorded: false };
+}
+
+function missing(): AppError {
+  return new AppError('NOT_FOUND', { detail: 'There is no message with this id.' });
+}
+
+/** A queue that is away does not hide what the record knows; the error is kept for when that is nothing. */
+async function orUnavailable<T>(asked: Promise<T>): Promise<T | AppError> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'QUEUE_UNAVAILABLE') return error;
+    throw error;
+  }
+}
+
+function known(place: Place | AppError | null): Place | null {
+  return place instanceof AppError ? null : place;
+}

@@ -1,0 +1,225 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { UnknownSenderError, type AcceptResult, type NewMessage, type SendQueue } from '../engine/contract.ts';
+import { AppError } from '../errors/app-error.ts';
+import type { SenderRecord, TenantRecord } from '../record/types.ts';
+import { newId } from '../util/ids.ts';
+import type { MessageStore } from './ports.ts';
+import { bodyText, prepareMessage, type PreparedMessage } from './prepare.ts';
+import { tenantOf, type Principal } from './principal.ts';
+import { createReading, type Reading } from './reading.ts';
+import { batchItemSchema, parseRequest, type MessageRequest } from './request.ts';
+import type { Senders } from './senders.ts';
+import { limitsOf, type Tenants } from './tenants.ts';
+import { acceptedView, type MessageView } from './view.ts';
+
+export interface MessagesOptions {
+  readonly queue: SendQueue;
+  readonly store: MessageStore;
+  readonly tenants: Tenants;
+  readonly senders: Senders;
+  /** Wall clock, epoch ms. Default `Date.now`. */
+  readonly now?: () => number;
+}
+
+export interface AcceptOptions {
+  readonly idempotencyKey?: string | undefined;
+  /** How long to wait for the message to be sent, ms; 0 (default) = not at all. */
+  readonly waitMs?: number;
+}
+
+export interface Accepted {
+  readonly message: MessageView;
+  /** Exactly one of the three: stored and waiting, handed to a worker at once, or the first one of its key. */
+  readonly result: 'queued' | 'immediate' | 'duplicate';
+  /** The provider took it within `waitMs`. */
+  readonly sentInTime: boolean;
+}
+
+export type BatchResult = Accepted | AppError;
+
+/** What a request becomes. The one door through which messages enter, whatever the way they came. */
+export interface Messages extends Reading {
+  /**
+   * Stores one message; when it returns, the message is on disk.
+   * @throws AppError of the catalogue; nothing was stored, save for `QUEUE_UNAVAILABLE`, which may have been
+   */
+  accept(request: MessageRequest, principal: Principal, options?: AcceptOptions): Promise<Accepted>;
+  /**
+   * Stores many; the failure of one changes nothing for the others. Items of one conversation keep their order.
+   * @param items unchecked: each is validated by itself
+   * @returns one result per item, in order
+   */
+  acceptBatch(items: readonly unknown[], principal: Principal): Promise<BatchResult[]>;
+}
+
+/** A message that is ready to be stored. */
+interface Candidate {
+  readonly tenant: TenantRecord;
+  readonly sender: SenderRecord;
+  readonly prepared: PreparedMessage;
+  readonly message: NewMessage;
+}
+
+/** Items validated in one go; other requests get their turn in between. */
+const ITEMS_PER_TURN = 50;
+
+export function createMessages(options: MessagesOptions): Messages {
+  const { queue, store, tenants, senders } = options;
+  const now = options.now ?? Date.now;
+  const reading = createReading({ queue, store });
+
+  async function candidateFor(
+    request: MessageRequest,
+    principal: Principal,
+    idempotencyKey: string | undefined,
+    prefix = '',
+  ): Promise<Candidate> {
+    const tenantId = tenantOf(principal, request.tenant);
+    const nowMs = now();
+    const prepared = prepareMessage(request, { idempotencyKey, nowMs, prefix });
+    const body = bodyText(prepared.body, prefix);
+    const tenant = await tenants.resolve(tenantId);
+    const sender = await senders.choose(tenant.id, request.sender);
+    await senders.prepare(sender, tenant);
+    const message: NewMessage = {
+      id: newId(nowMs),
+      lane: { sender: sender.id, tenant: tenant.id, conversation: prepared.conversation },
+      contact: prepared.contact,
+      priority: prepared.priority,
+      ...(prepared.sendAtMs === null ? {} : { sendAtMs: prepared.sendAtMs }),
+      ...(prepared.expiresAtMs === null ? {} : { expiresAtMs: prepared.expiresAtMs }),
+      ...(prepared.idempotency === null ? {} : { idempotency: prepared.idempotency }),
+      body,
+      tenantLimits: limitsOf(tenant),
+    };
+    return { tenant, sender, prepared, message };
+  }
+
+  /** Tells the engine of the sender again and repeats: it lost its memory, for instance with an emptied Redis. */
+  async function acceptAgain({ sender, tenant, message }: Candidate): Promise<AcceptResult> {
+    senders.forgotten(sender.id);
+    await senders.prepare(sender, tenant);
+    return queue.accept(message);
+  }
+
+  async function submit(candidate: Candidate): Promise<AcceptResult> {
+    try {
+      return await queue.accept(candidate.message);
+    } catch (error) {
+      if (error instanceof UnknownSenderError) return acceptAgain(candidate);
+      throw error;
+    }
+  }
+
+  async function conclude(candidate: Candidate, result: AcceptResult, principal: Principal): Promise<Accepted> {
+    const { prepared, message } = candidate;
+    const fields = {
+      ...message.lane,
+      body: prepared.body,
+      priority: prepared.priority,
+      sendAtMs: prepared.sendAtMs,
+      expiresAtMs: prepared.expiresAtMs,
+    };
+    switch (result.kind) {
+      case 'accepted': {
+        const view = acceptedView({ ...fields, id: result.id }, false);
+        return { message: view, result: result.immediate ? 'immediate' : 'queued', sentInTime: false };
+      }
+      case 'duplicate': {
+        const first = await firstOf(result.id, principal, message.lane.tenant);
+        const view = first ?? acceptedView({ ...fields, id: result.id }, true);
+        return { message: { ...view, duplicate: true }, result: 'duplicate', sentInTime: false };
+      }
+      case 'key-reused':
+        throw new AppError('IDEMPOTENCY_KEY_REUSED');
+      case 'backlog-full':
+        throw new AppError('BACKLOG_FULL');
+    }
+  }
+
+  /** The message that came first under the key, or null when it cannot be read now: the answer must not fail for it. */
+  async function firstOf(id: string, principal: Principal, tenant: string): Promise<MessageView | null> {
+    try {
+      return await reading.get(id, principal, tenant);
+    } catch (error) {
+      if (error instanceof AppError && (error.code === 'NOT_FOUND' || error.retryable)) return null;
+      throw error;
+    }
+  }
+
+  async function awaitSent(accepted: Accepted, outcome: Promise<unknown>, principal: Principal): Promise<Accepted> {
+    // When the waiting breaks, the message is accepted all the same.
+    if ((await outcome.catch(() => null)) === null) return accepted;
+    const { id, tenant } = accepted.message;
+    const current = (await firstOf(id, principal, tenant)) ?? accepted.message;
+    return { ...accepted, message: current, sentInTime: ['sent', 'delivered', 'read'].includes(current.status) };
+  }
+
+  return {
+    ...reading,
+
+    async accept(request, principal, { idempotencyKey, waitMs = 0 } = {}) {
+      const candidate = await candidateFor(request, principal, idempotencyKey);
+      // Before the accept, so that an event in between is not missed.
+      const outcome = waitMs > 0 ? queue.waitForOutcome(candidate.message.id, waitMs) : null;
+      outcome?.catch(() => undefined);
+      const accepted = await conclude(candidate, await submit(candidate), principal);
+      return outcome === null || accepted.result === 'duplicate' ? accepted : awaitSent(accepted, outcome, principal);
+    },
+
+    async acceptBatch(items, principal) {
+      const candidates: (Candidate | AppError)[] = [];
+      for (let from = 0; from < items.length; from += ITEMS_PER_TURN) {
+        if (from > 0) await nextTurn();
+        const part = items.slice(from, from + ITEMS_PER_TURN).map(async (item, index) => {
+          const prefix = `messages[${from + index}]`;
+          const { idempotencyKey, ...request } = parseRequest(batchItemSchema, item, prefix);
+          return candidateFor(request, principal, idempotencyKey, prefix);
+        });
+        candidates.push(...(await settled(part)));
+      }
+      // All calls are made in this one tick, in order: the engine joins them and keeps the order of the calls.
+      const results = await settled(
+        candidates.map((one) => (one instanceof AppError ? Promise.reject(one) : queue.accept(one.message))),
+        UnknownSenderError,
+      );
+      const concluded: BatchResult[] = [];
+      for (const [index, result] of results.entries()) {
+        const candidate = candidates[index];
+        if (candidate === undefined || candidate instanceof AppError) {
+          concluded.push(candidate ?? new AppError('INTERNAL'));
+          continue;
+        }
+        // One after the other: those that must be repeated keep their order too.
+        const [done] = await settled([concludeItem(candidate, result, principal)]);
+        concluded.push(done ?? new AppError('INTERNAL'));
+      }
+      return concluded;
+    },
+  };
+
+  async function concludeItem(
+    candidate: Candidate,
+    result: AcceptResult | AppError | UnknownSenderError,
+    principal: Principal,
+  ): Promise<Accepted> {
+    if (result instanceof AppError) throw result;
+    const final = result instanceof UnknownSenderError ? await submit(candidate) : result;
+    return conclude(candidate, final, principal);
+  }
+}
+
+/** Waits for all; operating errors (and those of `other`) become values, anything else is a bug and is thrown. */
+async function settled<T, E extends Error = never>(
+  promises: readonly Promise<T>[],
+  other?: new (...parameters: never[]) => E,
+): Promise<(T | AppError | E)[]> {
+  const results = await Promise.allSettled(promises);
+  return results.map((result) => {
+    if (result.status === 'fulfilled') return result.value;
+    const reason: unknown = result.reason;
+    if (reason instanceof AppError) return reason;
+    if (other !== undefined && reason instanceof other) return reason;
+    throw reason;
+  });
+}

@@ -1,0 +1,41 @@
+import type { TenantLimits } from '../engine/contract.ts';
+import { AppError } from '../errors/app-error.ts';
+import type { TenantRecord } from '../record/types.ts';
+import { createMemory } from './memory.ts';
+import type { TenantStore } from './ports.ts';
+
+export interface TenantsOptions {
+  readonly store: TenantStore;
+  /** TENANT_AUTO_CREATE: create a tenant when it is named for the first time. */
+  readonly autoCreate: boolean;
+}
+
+/** Tenants as the accept path sees them: from memory, also while the record is away. */
+export interface Tenants {
+  /**
+   * @throws AppError `NOT_FOUND` for an unknown tenant when none is created by itself; `RECORD_UNAVAILABLE` when the
+   *   record is away and this process has never seen the tenant, because its limits are then unknown
+   */
+  resolve(id: string): Promise<TenantRecord>;
+  /** Makes a change of this process count at once; other processes see it within seconds. */
+  changed(tenant: TenantRecord): void;
+}
+
+export function createTenants({ store, autoCreate }: TenantsOptions): Tenants {
+  const memory = createMemory<TenantRecord>();
+  return {
+    async resolve(id) {
+      const tenant = await memory.get(id, () => (autoCreate ? store.ensure(id) : store.get(id)));
+      if (tenant !== null) return tenant;
+      throw new AppError('NOT_FOUND', {
+        detail: 'There is no such tenant; create it through POST /admin/tenants, or set TENANT_AUTO_CREATE=true.',
+        field: 'tenant',
+      });
+    },
+    changed: (tenant) => memory.set(tenant.id, tenant),
+  };
+}
+
+export function limitsOf({ concurrency, weight, backlogMax }: TenantRecord): TenantLimits {
+  return { concurrency, weight, backlogMax };
+}
