@@ -1,0 +1,107 @@
+// One door for every command of package.json: installs what is missing, then runs the program, passing signals and the
+// exit code on. Built-ins only.
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const NODE_MIN = [20, 19];
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+function refuseOldNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1])) return;
+  console.error(
+    `Waxwing needs Node ${NODE_MIN.join('.')} or newer, and this is ${process.versions.node}: ` +
+      'install Node 20, 22 or 24 (https://nodejs.org) and type the command again.',
+  );
+  process.exit(1);
+}
+
+const inRoot = (path) => join(root, path);
+/** Found from here and not from the current folder, so that the programs also run when called from elsewhere. */
+const tsx = () => pathToFileURL(createRequire(inRoot('package.json')).resolve('tsx')).href;
+const vitest = (args) => ({ args: [inRoot('node_modules/vitest/vitest.mjs'), 'run', ...args], cwd: root });
+const typescript = (file, args) => ({ args: ['--import', tsx(), inRoot(file), ...args] });
+const script = (file, args) => ({ args: [inRoot(file), ...args], cwd: root });
+
+const COMMANDS = {
+  test: (rest) => vitest(rest),
+  'test:faults': (rest) => vitest(['--config', 'vitest.faults.config.ts', ...rest]),
+  'test:model': (rest) => ({
+    ...vitest(['test/model', ...rest]),
+    env: { WAXWING_MODEL_RUNS: process.env.WAXWING_MODEL_RUNS ?? '2000' },
+  }),
+  'test:queue': (rest) => vitest(['test/engine', 'test/worker', 'test/messages', ...rest]),
+  'test:queue:load': (rest) => vitest(['--config', 'vitest.load.config.ts', ...rest]),
+  bench: (rest) => typescript('bench/main.ts', rest),
+  check: (rest) => script('scripts/check.mjs', rest),
+  'worker:send:dev': (rest) => ({
+    args: ['--import', tsx(), '--watch', inRoot('src/cli/main.ts'), 'start', '--role', 'worker', ...rest],
+  }),
+};
+
+/** What to run for a command: everything that is not named above is a command of the program itself. */
+function planOf(command, rest) {
+  const plan = Object.hasOwn(COMMANDS, command)
+    ? COMMANDS[command](rest)
+    : typescript('src/cli/main.ts', [command, ...rest]);
+  const file = plan.args.find((argument) => argument.startsWith(root) && /\.(ts|mjs)$/.test(argument));
+  if (file !== undefined && !existsSync(file)) throw new Error(`${file} is not there: this checkout is not complete.`);
+  return plan;
+}
+
+/**
+ * Does a Ctrl-C reach the child without us. A terminal sends it to every process of its foreground group, and a second
+ * one from us would look like an impatient person.
+ */
+function isTerminalsOwn() {
+  if (process.platform !== 'linux') return Boolean(process.stdin.isTTY);
+  try {
+    const stat = readFileSync('/proc/self/stat', 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [processGroup, foregroundGroup] = [fields[2], fields[5]];
+    return processGroup === foregroundGroup;
+  } catch {
+    return Boolean(process.stdin.isTTY);
+  }
+}
+
+function run({ args, cwd, env }) {
+  const child = spawn(process.execPath, args, {
+    stdio: 'inherit',
+    cwd: cwd ?? process.cwd(),
+    env: { ...process.env, ...env },
+  });
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'].filter((name) => name in constants.signals);
+  for (const signal of signals) {
+    process.on(signal, () => {
+      if ((signal === 'SIGINT' || signal === 'SIGQUIT') && isTerminalsOwn()) return;
+      child.kill(signal);
+    });
+  }
+  child.on('error', (error) => {
+    console.error(`${args.join(' ')} could not be started: ${error.message}`);
+    process.exit(1);
+  });
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exit(code ?? 1);
+    // Shells and npm expect 128 + number from a program that a signal ended.
+    process.exit(128 + (constants.signals[signal] ?? 0));
+  });
+}
+
+async function main() {
+  refuseOldNode();
+  const [command, ...rest] = process.argv.slice(2);
+  const { ensureInstalled } = await import('./install.mjs');
+  await ensureInstalled(root);
+  run(planOf(command ?? '--help', rest));
+}
+
+main().catch((error) => {
+  console.error(error.message);
+  process.exit(1);
+});
