@@ -82,7 +82,8 @@ export class AcceptBatcher {
         const stored = runner.run('accept', shard, [repeated, ...args]) as Promise<unknown[]>;
         if (!waitForReplica) return await stored;
         const [reply, replicas] = await Promise.all([stored, runner.client.call('WAIT', 1, REPEAT_FOR_MS)]);
-        if (Number(replicas) < 1) throw new AppError('QUEUE_UNAVAILABLE', { detail: 'No replica confirmed the message.' });
+        if (Number(replicas) < 1)
+          throw new AppError('QUEUE_UNAVAILABLE', { detail: 'No replica confirmed the message.' });
         return reply;
       } catch (error) {
         const failure = redisFailure(error);

@@ -94,7 +94,12 @@ export interface UnrecordedMessage {
   readonly body: string;
   readonly place: Place | null;
   /** What ended it, when that too is not recorded yet. */
-  readonly ended: { readonly status: 'sent' | 'failed' | 'cancelled' | 'expired'; readonly atMs: number; readonly providerMessageId: string | null; readonly error: MessageError | null } | null;
+  readonly ended: {
+    readonly status: 'sent' | 'failed' | 'cancelled' | 'expired';
+    readonly atMs: number;
+    readonly providerMessageId: string | null;
+    readonly error: MessageError | null;
+  } | null;
 }
 
 /** Counters of a shard. `accepted` equals the sum of all others, after every step. */

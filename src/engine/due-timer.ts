@@ -17,10 +17,13 @@ export class DueTimer {
     clearTimeout(this.#handle);
     this.#dueAt = dueAt;
     // Longer than a timer can hold: the call made after this one gets the rest.
-    this.#handle = setTimeout(() => {
-      this.#dueAt = Number.POSITIVE_INFINITY;
-      this.#fire();
-    }, Math.min(dueMs, 2 ** 30));
+    this.#handle = setTimeout(
+      () => {
+        this.#dueAt = Number.POSITIVE_INFINITY;
+        this.#fire();
+      },
+      Math.min(dueMs, 2 ** 30),
+    );
     this.#handle.unref();
   }
 

@@ -60,11 +60,7 @@ function decodeEvent(kind: string, value: Buffer): LifecycleEvent {
   }
 }
 
-function decodeSettled(
-  kind: string,
-  base: { atMs: number; messageId: string },
-  detail: SettleDetail,
-): LifecycleEvent {
+function decodeSettled(kind: string, base: { atMs: number; messageId: string }, detail: SettleDetail): LifecycleEvent {
   const { report } = detail;
   switch (kind) {
     case 'S':

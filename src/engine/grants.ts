@@ -36,7 +36,7 @@ function decodeGrant(shard: number, entry: string, lane: string, numbers: string
 /** Reads a mailbox item: netstrings of the entry and of the flat list. */
 export function decodeMailbox(shard: number, item: Buffer): Grant[] {
   const parts: string[] = [];
-  for (let at = 0; at < item.length; ) {
+  for (let at = 0; at < item.length;) {
     const colon = item.indexOf(0x3a, at);
     const length = Number(item.toString('latin1', at, colon));
     parts.push(item.toString('utf8', colon + 1, colon + 1 + length));

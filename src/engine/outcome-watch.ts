@@ -70,7 +70,16 @@ export class OutcomeWatch {
       while (this.#waiting.size > 0 && !this.#isClosed()) {
         if (!(await whenReady(this.#client, READ_BLOCK_MS))) continue;
         const reply = await this.#client
-          .callBuffer('XREAD', 'COUNT', 200, 'BLOCK', READ_BLOCK_MS, 'STREAMS', `${shardPrefix(this.#shard)}ev`, position)
+          .callBuffer(
+            'XREAD',
+            'COUNT',
+            200,
+            'BLOCK',
+            READ_BLOCK_MS,
+            'STREAMS',
+            `${shardPrefix(this.#shard)}ev`,
+            position,
+          )
           .catch(() => null);
         const entries = decodeStreamReply(reply);
         position = entries.at(-1)?.id ?? position;

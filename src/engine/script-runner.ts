@@ -47,7 +47,8 @@ const REFUSALS = ['LOADING', 'READONLY', 'MISCONF', 'MASTERDOWN', 'CLUSTERDOWN',
 export function redisFailure(error: unknown): RedisFailure | null {
   if (!(error instanceof Error)) return null;
   const { message } = error;
-  if (message.startsWith('OOM') || message.includes("command not allowed when used memory > 'maxmemory'")) return 'full';
+  if (message.startsWith('OOM') || message.includes("command not allowed when used memory > 'maxmemory'"))
+    return 'full';
   if (REFUSALS.some((word) => message.startsWith(word))) return 'refused';
   if (error.name === 'ReplyError') return null;
   return 'lost';

@@ -1,5 +1,12 @@
 import { BeatWatch } from './beat-watch.ts';
-import { blockingClient, commandClient, disconnect, type RedisClient, type RedisTarget, whenReady } from './connection.ts';
+import {
+  blockingClient,
+  commandClient,
+  disconnect,
+  type RedisClient,
+  type RedisTarget,
+  whenReady,
+} from './connection.ts';
 import type { Brake, Grant, SettleRequest, Settlement } from './contract.ts';
 import { DueTimer } from './due-timer.ts';
 import type { SettleDetail } from './events.ts';
@@ -31,8 +38,8 @@ export interface WorkerLinkOptions extends Partial<EngineOptions> {
   readonly shard: number;
   /** Unique for each start of a process. */
   readonly worker: string;
-  /** Messages in work at once. */
-  readonly slots: number;
+  /** Messages in work at once; a function when it changes (then call `takeMore()` when it grows). */
+  readonly slots: number | (() => number);
   /** Longest blocking read, WA_STREAM_BLOCK_MS: a safety net, nothing is timed by it. */
   readonly blockMs?: number;
   readonly clock?: WallClock;
@@ -121,6 +128,12 @@ export class WorkerLink {
     });
   }
 
+  /** Asks the engine again: there is more room than it was told. */
+  takeMore(): void {
+    this.#take = true;
+    this.#schedule();
+  }
+
   /** Takes no more; what is in work can still be settled. */
   stopTaking(): void {
     this.#stopping = true;
@@ -138,7 +151,9 @@ export class WorkerLink {
     const { shard, worker } = this.#options;
     const prefix = shardPrefix(shard);
     // A clean goodbye spares the others the wait for a heartbeat that stands still. Without it nothing is lost.
-    await this.runner.run('reclaim', shard, [worker, await this.#ownBeat(prefix), ...this.#lossArgs()]).catch(() => undefined);
+    await this.runner
+      .run('reclaim', shard, [worker, await this.#ownBeat(prefix), ...this.#lossArgs()])
+      .catch(() => undefined);
     disconnect(this.#mailbox);
     disconnect(this.#commands);
   }
@@ -177,10 +192,10 @@ export class WorkerLink {
   }
 
   #encode(begins: readonly PendingBegin[], settles: readonly PendingSettle[], byTimer: boolean): ScriptArg[] {
-    const { worker, slots, startByMs, sendTimeoutMs } = this.#options;
+    const { worker, startByMs, sendTimeoutMs } = this.#options;
     return [
       worker,
-      this.#stopping ? 0 : slots,
+      this.#slots(),
       this.#stopping ? 0 : TAKE_MAX,
       byTimer ? '1' : '0',
       startByMs,
@@ -206,6 +221,12 @@ export class WorkerLink {
     if (due === 0) this.#again();
     else this.#timer.arm(due);
     if (entry !== '') this.#hand(decodeGrants(this.shard, entry, out));
+  }
+
+  #slots(): number {
+    if (this.#stopping) return 0;
+    const { slots } = this.#options;
+    return typeof slots === 'number' ? slots : slots();
   }
 
   #again(): void {
@@ -257,7 +278,8 @@ export class WorkerLink {
     const blockSeconds = (this.#options.blockMs ?? 5000) / 1000;
     while (!this.#stopping) {
       if (!(await whenReady(this.#mailbox, 1000))) continue;
-      const item = (await this.#mailbox.callBuffer('BLPOP', key, blockSeconds).catch(() => null)) as [Buffer, Buffer] | null;
+      const item = (await this.#mailbox.callBuffer('BLPOP', key, blockSeconds).catch(() => null)) as
+        [Buffer, Buffer] | null;
       if (item !== null) this.#hand(decodeMailbox(this.shard, item[1]));
     }
   }
@@ -273,10 +295,10 @@ export class WorkerLink {
   }
 
   async #heartbeat(): Promise<void> {
-    const { worker, slots, startByMs } = this.#options;
+    const { worker, startByMs } = this.#options;
     const now = performance.now();
     const renew = [...this.#held].filter(([, { sinceMs }]) => now - sinceMs >= RENEW_AFTER_MS).map(([entry]) => entry);
-    const args = [worker, startByMs, this.#stopping ? 0 : slots, ...renew];
+    const args = [worker, startByMs, this.#slots(), ...renew];
     const [due, beats, holders] = (await this.runner.run('beat', this.shard, args)) as [number, string[], string[]];
     if (due === 0) {
       this.#byTimer = true;

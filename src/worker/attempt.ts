@@ -1,0 +1,70 @@
+import type { Grant, Settlement } from '../engine/contract.ts';
+import type { AttemptReport } from '../model/events.ts';
+import type { MessageBody, MessageError } from '../model/message.ts';
+import type { MessageProvider, ProviderOutcome, SenderAccount } from '../providers/contract.ts';
+import { makeTag } from '../providers/tag.ts';
+import { decide, type RetryPolicy } from './policy.ts';
+
+/** One attempt, from the marked hand-over to what is to be settled. */
+export interface AttemptContext {
+  readonly worker: string;
+  readonly account: SenderAccount;
+  readonly provider: MessageProvider;
+  readonly policy: RetryPolicy;
+  readonly tagKey: Buffer;
+  /** Monotonic time (ms) after which no first byte may leave: the rate token would be too old. */
+  readonly startByAtMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface AttemptResult {
+  readonly settlement: Settlement;
+  readonly report: AttemptReport | null;
+}
+
+const DAMAGED: MessageError = {
+  code: 'MESSAGE_DAMAGED',
+  providerCode: null,
+  title: 'The stored message does not match its checksum',
+  detail: 'It was not sent. Send the message again; the storage of the queue should be checked.',
+  retryable: false,
+};
+
+export async function attempt(grant: Grant, context: AttemptContext): Promise<AttemptResult> {
+  if (grant.body === null) return { settlement: { kind: 'failed', error: DAMAGED }, report: null };
+  const { account, provider, worker } = context;
+  let started = true;
+  const mayStart = () => {
+    const isExpired = grant.expiresAtMs !== null && grant.expiresAtMs <= Date.now();
+    started = performance.now() <= context.startByAtMs && !isExpired;
+    return started;
+  };
+  const startedAtMs = Date.now();
+  const outcome = await provider.send({
+    account,
+    messageId: grant.messageId,
+    attempt: grant.attempt,
+    body: JSON.parse(grant.body) as MessageBody,
+    tag: makeTag({ messageId: grant.messageId, attempt: grant.attempt }, context.tagKey),
+    signal: context.signal,
+    beforeFirstByte: mayStart,
+  });
+  const wasAborted = context.signal.aborted && outcome.kind === 'not-sent';
+  if (!started || wasAborted) return { settlement: { kind: 'unstarted' }, report: null };
+  const endedAtMs = Date.now();
+  const report: AttemptReport = {
+    attempt: grant.attempt,
+    worker,
+    startedAtMs,
+    endedAtMs,
+    outcome: outcome.kind,
+    ...statusOf(outcome),
+    ...(outcome.kind === 'sent' ? {} : { error: outcome.error }),
+  };
+  return { settlement: decide(outcome, grant, context.policy), report };
+}
+
+function statusOf(outcome: ProviderOutcome): { httpStatus?: number } {
+  if (outcome.kind === 'not-sent' || outcome.httpStatus === undefined) return {};
+  return { httpStatus: outcome.httpStatus };
+}

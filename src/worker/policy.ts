@@ -1,0 +1,117 @@
+import type { Brake, Grant, Settlement } from '../engine/contract.ts';
+import type { MessageError } from '../model/message.ts';
+import type { ProviderOutcome } from '../providers/contract.ts';
+
+/** When and how often a message is tried. */
+export interface RetryPolicy {
+  /** Fast attempts in all, ≥ 1 (QUEUE_RETRY_ATTEMPTS; WA_MAX_DELIVERIES on Evolution senders). */
+  readonly attemptsMax: number;
+  /** Base of the exponential backoff, ms (QUEUE_BACKOFF_DELAY). */
+  readonly backoffMs: number;
+  /** Waits of the slow retries, seconds; empty = none (RETRY_SCHEDULE_SECONDS). */
+  readonly scheduleSeconds: readonly number[];
+  /** Does a deferred message hold its conversation (ON_DEFER=block). */
+  readonly deferBlocks: boolean;
+}
+
+/** No single backoff is longer: with more attempts than that the slow schedule is the better place. */
+const BACKOFF_MS_MAX = 5 * 60_000;
+/** Waits that a provider asks for are honoured up to a day. */
+const WAIT_MS_MAX = 24 * 3600_000;
+/** Meta's advice for 131056: wait 4^n s, n = 0, 1, 2 …; from the fourth on the bucket's refill time decides. */
+const PAIR_WAITS_MS = [1000, 4000, 16_000, 64_000];
+const PAIR_WAIT_LATER_MS = 6000;
+
+/**
+ * Decides what becomes of a message after an attempt: the one place that turns a provider's answer into a settlement.
+ * The rows follow the backoff table of the provider facts. `random` is 0 … 1 (injected by tests).
+ */
+export function decide(
+  outcome: ProviderOutcome,
+  grant: Pick<Grant, 'attempt' | 'counted' | 'deferrals'>,
+  policy: RetryPolicy,
+  random: () => number = Math.random,
+): Settlement {
+  switch (outcome.kind) {
+    case 'sent':
+      return { kind: 'sent', providerMessageId: outcome.providerMessageId };
+    case 'ambiguous':
+      return { kind: 'unknown' };
+    case 'not-sent':
+      return retry(outcome.error, grant, policy, random, {});
+    case 'rejected':
+      return decideRejected(outcome, grant, policy, random);
+  }
+}
+
+function decideRejected(
+  outcome: Extract<ProviderOutcome, { kind: 'rejected' }>,
+  grant: Pick<Grant, 'attempt' | 'counted' | 'deferrals'>,
+  policy: RetryPolicy,
+  random: () => number,
+): Settlement {
+  const { error, retryAfterMs } = outcome;
+  switch (outcome.class) {
+    case 'pair': {
+      const parked = grant.attempt - 1 - grant.counted;
+      const waitMs = retryAfterMs ?? PAIR_WAITS_MS[parked] ?? PAIR_WAIT_LATER_MS;
+      return braked({ on: 'pair', waitMs: Math.min(waitMs, WAIT_MS_MAX) });
+    }
+    case 'sender-slow':
+      return braked({ on: 'sender-rate', waitMs: Math.min(retryAfterMs ?? 1000, WAIT_MS_MAX) });
+    case 'sender-pause':
+    case 'credentials':
+      return braked({ on: 'sender', reason: pauseReason(error) });
+    case 'retry-soon':
+      return retry(error, grant, policy, random, outcome);
+    case 'retry-later':
+    case 'template':
+      return defer(error, grant, policy, outcome);
+    case 'recipient':
+    case 'payload':
+      return { kind: 'failed', error };
+  }
+}
+
+/** The message stays at the head of its conversation; what must wait is its pair or its sender. No attempt is counted. */
+function braked(brake: Brake): Settlement {
+  return { kind: 'retry', delayMs: 0, counted: false, brake };
+}
+
+interface ErrorLimits {
+  readonly retryAfterMs?: number;
+  readonly attemptsMax?: number;
+}
+
+function retry(
+  error: MessageError,
+  grant: Pick<Grant, 'counted' | 'deferrals'>,
+  policy: RetryPolicy,
+  random: () => number,
+  limits: ErrorLimits,
+): Settlement {
+  const made = grant.counted + 1;
+  const attemptsMax = Math.min(policy.attemptsMax, limits.attemptsMax ?? Number.POSITIVE_INFINITY);
+  // A message on the slow schedule gets one attempt per slot.
+  if (made >= attemptsMax || grant.deferrals > 0) return defer(error, grant, policy, limits);
+  const ceilingMs = Math.min(policy.backoffMs * 2 ** (made - 1), BACKOFF_MS_MAX);
+  const delayMs = Math.max(random() * ceilingMs, Math.min(limits.retryAfterMs ?? 0, WAIT_MS_MAX));
+  return { kind: 'retry', delayMs: Math.ceil(delayMs), counted: true };
+}
+
+function defer(
+  error: MessageError,
+  grant: Pick<Grant, 'deferrals'>,
+  policy: RetryPolicy,
+  limits: ErrorLimits,
+): Settlement {
+  const slotSeconds = policy.scheduleSeconds[grant.deferrals];
+  const slowMax = limits.attemptsMax ?? Number.POSITIVE_INFINITY;
+  if (slotSeconds === undefined || grant.deferrals >= slowMax) return { kind: 'failed', error };
+  const delayMs = Math.max(slotSeconds * 1000, Math.min(limits.retryAfterMs ?? 0, WAIT_MS_MAX));
+  return { kind: 'deferred', delayMs, block: policy.deferBlocks };
+}
+
+function pauseReason(error: MessageError): string {
+  return error.providerCode === null ? error.title : `${error.title} (${error.providerCode})`;
+}

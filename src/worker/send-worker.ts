@@ -1,0 +1,176 @@
+import type { Grant, SettleRequest } from '../engine/contract.ts';
+import type { RedisTarget } from '../engine/connection.ts';
+import { ENGINE_DEFAULTS, type EngineOptions } from '../engine/options.ts';
+import { type SettleResult, WorkerLink } from '../engine/worker-link.ts';
+import type { MessageProvider, SenderAccount } from '../providers/contract.ts';
+import { Accounts, type ReadAccount } from './accounts.ts';
+import { attempt, type AttemptContext } from './attempt.ts';
+import type { RetryPolicy } from './policy.ts';
+import { ProcessGate } from './process-gate.ts';
+
+/*
+ * take → attempt → settle. A hand-over arrives from the engine, is marked as sending on disk, each of its messages is
+ * said to its provider, and what came of it is settled. Only settling frees a place, so this class keeps no state of
+ * its own about messages but what is in work now.
+ */
+
+export interface SendWorkerOptions extends Partial<EngineOptions> {
+  readonly redis: RedisTarget;
+  readonly shards: number;
+  /** Name of this worker, unique for each start of a process. */
+  readonly worker: string;
+  /** WORKER_CONCURRENCY: messages in work at once in this process. */
+  readonly slots: number;
+  /** GLOBAL_RATE_PER_SECOND and GLOBAL_CONCURRENCY; 0 = none. */
+  readonly globalRatePerSecond: number;
+  readonly globalConcurrency: number;
+  readonly blockMs?: number;
+  /** From the beginning on disk to the first byte; later is given back unstarted. Default 250 ms. */
+  readonly firstByteByMs?: number;
+  readonly providers: Readonly<Partial<Record<SenderAccount['provider'], MessageProvider>>>;
+  readonly policyFor: (account: SenderAccount) => RetryPolicy;
+  readonly readAccount: ReadAccount;
+  /** Signs the tag by which a status webhook proves an attempt. */
+  readonly tagKey: Buffer;
+  /** Told of every settled attempt: logs and figures. Must not throw. */
+  readonly onSettled?: (request: SettleRequest, result: SettleResult) => void;
+  readonly onConnection?: (connected: boolean) => void;
+}
+
+/** How long a message waits when its account cannot be read because the record is away. */
+const ACCOUNT_RETRY_MS = 1000;
+
+export class SendWorker {
+  readonly #options: SendWorkerOptions;
+  readonly #links: readonly WorkerLink[];
+  readonly #gate: ProcessGate;
+  readonly #accounts: Accounts;
+  readonly #abort = new AbortController();
+  #idle: (() => void) | undefined;
+
+  constructor(options: SendWorkerOptions) {
+    this.#options = options;
+    this.#accounts = new Accounts(options.readAccount);
+    const slotsMax = options.globalConcurrency > 0 ? Math.min(options.slots, options.globalConcurrency) : options.slots;
+    this.#gate = new ProcessGate({
+      slotsMax,
+      ratePerSecond: options.globalRatePerSecond,
+      onRoom: () => {
+        for (const link of this.#links) link.takeMore();
+      },
+    });
+    this.#links = Array.from({ length: options.shards }, (_, shard) => {
+      const link: WorkerLink = new WorkerLink({
+        ...options,
+        shard,
+        // Every shard may use all the room: taken is only what is free at that moment.
+        slots: () => this.#roomFor(shard),
+        onGrants: (grants) => void this.#handle(link, grants),
+      });
+      return link;
+    });
+  }
+
+  get inWork(): number {
+    return this.#gate.inWork;
+  }
+
+  /** Begins to take. @throws when Redis cannot be reached */
+  async start(): Promise<void> {
+    await Promise.all(this.#links.map((link) => link.start()));
+  }
+
+  /**
+   * Takes no more, finishes what is in flight, and leaves nothing half done.
+   * @param graceMs after this, attempts that still run are broken off: they are ambiguous and wait for evidence
+   */
+  async stop(graceMs: number): Promise<void> {
+    for (const link of this.#links) link.stopTaking();
+    const timer = setTimeout(() => this.#abort.abort(), graceMs);
+    while (this.#gate.inWork > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+    clearTimeout(timer);
+    this.#gate.close();
+    await Promise.all(this.#links.map((link) => link.close()));
+  }
+
+  readonly #inWorkOf = new Map<number, number>();
+
+  #roomFor(shard: number): number {
+    const own = this.#inWorkOf.get(shard) ?? 0;
+    return own + Math.max(0, this.#gate.slots() - this.#gate.inWork);
+  }
+
+  #count(shard: number, change: number): void {
+    this.#inWorkOf.set(shard, (this.#inWorkOf.get(shard) ?? 0) + change);
+  }
+
+  async #handle(link: WorkerLink, grants: readonly Grant[]): Promise<void> {
+    const [first] = grants;
+    if (first === undefined) return;
+    this.#gate.took(grants.length);
+    this.#count(link.shard, grants.length);
+    const beganAtMs = performance.now();
+    const begun = await link.begin(first.entry);
+    await Promise.all(
+      grants.map(async (grant) => {
+        // Not begun in time, or nobody knows whether it was: nothing has been sent, so it can go back either way.
+        const request = begun ? await this.#attempt(grant, beganAtMs) : unstarted(grant);
+        const result = await link.settle(request);
+        this.#options.onSettled?.(request, result);
+        this.#count(link.shard, -1);
+        this.#gate.done();
+        if (this.#gate.inWork === 0) this.#idle?.();
+      }),
+    );
+  }
+
+  async #attempt(grant: Grant, beganAtMs: number): Promise<SettleRequest> {
+    const found = await this.#context(grant, beganAtMs);
+    if (found.context === undefined) return { grant, settlement: found.settlement, report: null };
+    return { grant, ...(await attempt(grant, found.context)) };
+  }
+
+  async #context(
+    grant: Grant,
+    beganAtMs: number,
+  ): Promise<{ context: AttemptContext } | { context?: undefined; settlement: SettleRequest['settlement'] }> {
+    const { sender } = grant.lane;
+    let account: SenderAccount | null;
+    try {
+      account = await this.#accounts.get(sender);
+    } catch {
+      return { settlement: { kind: 'retry', delayMs: ACCOUNT_RETRY_MS, counted: false } };
+    }
+    const provider = account === null ? undefined : this.#options.providers[account.provider];
+    if (account === null || provider === undefined) {
+      const reason =
+        account === null ? 'the sender is not in the record' : `no provider ${account.provider} in this program`;
+      return { settlement: { kind: 'retry', delayMs: 0, counted: false, brake: { on: 'sender', reason } } };
+    }
+    const { worker, tagKey, policyFor, firstByteByMs = 250 } = this.#options;
+    return {
+      context: {
+        worker,
+        account,
+        provider,
+        tagKey,
+        policy: policyFor(account),
+        startByAtMs: beganAtMs + firstByteByMs,
+        signal: this.#abort.signal,
+      },
+    };
+  }
+}
+
+function unstarted(grant: Grant): SettleRequest {
+  return { grant, settlement: { kind: 'unstarted' }, report: null };
+}
+
+/** The longest that a provider's call may take, given the engine's own bound on an attempt. */
+export function providerDeadlineMs(options: Partial<EngineOptions>): number {
+  return (options.sendTimeoutMs ?? ENGINE_DEFAULTS.sendTimeoutMs) - 500;
+}
