@@ -41,7 +41,7 @@ export class ShardEventLog implements EventLog {
       const args = ['COUNT', count, 'BLOCK', Math.max(1, blockMs), 'STREAMS', `${this.#prefix}ev`, after];
       reply = await this.#blocking.callBuffer('XREAD', ...args);
     } catch (error) {
-      if (this.#closed) return [];
+      if (this.#isClosed()) return [];
       throw error;
     }
     return decodeStreamReply(reply);
@@ -65,6 +65,11 @@ export class ShardEventLog implements EventLog {
     disconnect(this.#blocking);
     // Both are safe to leave behind: recording again changes nothing, and ids expire after a day.
     await this.#forget(Number.POSITIVE_INFINITY).catch(() => undefined);
+  }
+
+  // A method, because the answer may change while something is awaited.
+  #isClosed(): boolean {
+    return this.#closed;
   }
 
   #armSweep(): void {

@@ -41,9 +41,8 @@ export function decodeEvents(fields: readonly Buffer[]): { events: LifecycleEven
 }
 
 function decodeEvent(kind: string, value: Buffer): LifecycleEvent {
-  const [atMs, messageId, rest] = splitFirst(value, 2);
-  const base = { atMs: Number(atMs), messageId: messageId ?? '' };
-  const text = rest ?? Buffer.alloc(0);
+  const [atMs, messageId, text] = splitFirst(value, 2);
+  const base = { atMs: Number(atMs), messageId };
   switch (kind) {
     case 'A':
       return { ...base, type: 'accepted', ...decodeAccepted(base.messageId, text) };
@@ -80,8 +79,7 @@ function decodeSettled(kind: string, base: { atMs: number; messageId: string }, 
 }
 
 function decodeAccepted(id: string, value: Buffer) {
-  const [seq, priority, sendAt, expires, contact, laneBytes, rest] = splitFirst(value, 6);
-  const tail = rest ?? Buffer.alloc(0);
+  const [seq, priority, sendAt, expires, contact, laneBytes, tail] = splitFirst(value, 6);
   const laneLength = Number(laneBytes);
   const sealed = tail.subarray(laneLength).toString('utf8');
   const body = openBody(id, sealed);
@@ -91,7 +89,7 @@ function decodeAccepted(id: string, value: Buffer) {
     priority: Number(priority),
     sendAtMs: sendAt === '' ? null : Number(sendAt),
     expiresAtMs: expires === '' ? null : Number(expires),
-    contact: contact ?? '',
+    contact,
     lane: unpackLane(tail.subarray(0, laneLength).toString('utf8')),
     body,
   };

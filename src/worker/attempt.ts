@@ -33,11 +33,11 @@ const DAMAGED: MessageError = {
 export async function attempt(grant: Grant, context: AttemptContext): Promise<AttemptResult> {
   if (grant.body === null) return { settlement: { kind: 'failed', error: DAMAGED }, report: null };
   const { account, provider, worker } = context;
-  let started = true;
+  const start = { refused: false };
   const mayStart = () => {
     const isExpired = grant.expiresAtMs !== null && grant.expiresAtMs <= Date.now();
-    started = performance.now() <= context.startByAtMs && !isExpired;
-    return started;
+    start.refused = performance.now() > context.startByAtMs || isExpired;
+    return !start.refused;
   };
   const startedAtMs = Date.now();
   const outcome = await provider.send({
@@ -50,7 +50,7 @@ export async function attempt(grant: Grant, context: AttemptContext): Promise<At
     beforeFirstByte: mayStart,
   });
   const wasAborted = context.signal.aborted && outcome.kind === 'not-sent';
-  if (!started || wasAborted) return { settlement: { kind: 'unstarted' }, report: null };
+  if (start.refused || wasAborted) return { settlement: { kind: 'unstarted' }, report: null };
   const endedAtMs = Date.now();
   const report: AttemptReport = {
     attempt: grant.attempt,
