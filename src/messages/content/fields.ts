@@ -38,8 +38,8 @@ export const url = text(4_096)
   .meta({ format: 'uri' });
 
 function isHttpUrl(value: string): boolean {
-  if (!/^https?:\/\//i.test(value) || /\s/.test(value) || !URL.canParse(value)) return false;
-  return new URL(value).hostname !== '';
+  // URL() mends what a caller got wrong, such as https:///host; Meta's servers need not.
+  return /^https?:\/\/[^\s/?#]\S*$/i.test(value) && URL.canParse(value);
 }
 
 /** wamid of an earlier message. */

@@ -1,0 +1,168 @@
+import { createHmac } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseStatuses, splitWebhook, verifySignature } from '../../src/providers/cloud/statuses.ts';
+
+const status = (overrides: Record<string, unknown> = {}): Record<string, unknown> => ({
+  id: 'wamid.A',
+  status: 'delivered',
+  timestamp: '1790000000',
+  recipient_id: '4915112345678',
+  ...overrides,
+});
+const change = (value: Record<string, unknown>, field = 'messages'): Record<string, unknown> => ({
+  field,
+  value: { messaging_product: 'whatsapp', metadata: { phone_number_id: '106', display_phone_number: '1' }, ...value },
+});
+const payload = (...entries: Record<string, unknown>[][]): Record<string, unknown> => ({
+  object: 'whatsapp_business_account',
+  entry: entries.map((changes, n) => ({ id: `waba${n}`, changes })),
+});
+
+describe('parseStatuses()', () => {
+  it('reads one status with its tag', () => {
+    const value = {
+      statuses: [status({ biz_opaque_callback_data: 'v1.x', conversation: { id: 'c' }, unheard_of: [1] })],
+    };
+    expect(parseStatuses(payload([change(value)]))).toEqual([
+      {
+        externalSenderId: '106',
+        providerMessageId: 'wamid.A',
+        status: 'delivered',
+        atMs: 1_790_000_000_000,
+        tag: 'v1.x',
+        error: null,
+      },
+    ]);
+  });
+
+  it('reads every entry, change and status, in order', () => {
+    const many = (prefix: string): Record<string, unknown> =>
+      change({ statuses: [status({ id: `${prefix}1` }), status({ id: `${prefix}2` })] });
+    const ids = parseStatuses(payload([many('a'), many('b')], [many('c')])).map((item) => item.providerMessageId);
+    expect(ids).toEqual(['a1', 'a2', 'b1', 'b2', 'c1', 'c2']);
+  });
+
+  it('a thousand statuses in one payload', () => {
+    const statuses = Array.from({ length: 1_000 }, (_, n) => status({ id: `wamid.${n}` }));
+    expect(parseStatuses(payload([change({ statuses })]))).toHaveLength(1_000);
+  });
+
+  it('explains a failure by the table, with the code of Meta', () => {
+    const errors = [
+      {
+        code: 131047,
+        title: 'Re-engagement message',
+        message: 'x',
+        error_data: { details: 'More than 24 hours' },
+        href: 'h',
+      },
+    ];
+    const [failed] = parseStatuses(payload([change({ statuses: [status({ status: 'failed', errors })] })]));
+    expect(failed).toMatchObject({
+      status: 'failed',
+      error: { code: 'DELIVERY_FAILED', providerCode: '131047', retryable: false },
+    });
+    expect(failed?.error?.detail).toContain('More than 24 hours');
+  });
+
+  it("keeps Meta's title for a code that the table does not know, and hides numbers in it", () => {
+    const errors = [{ code: 424242, title: 'Moon in the way of 4915112345678', message: 'x' }];
+    const [failed] = parseStatuses(payload([change({ statuses: [status({ status: 'failed', errors })] })]));
+    expect(failed?.error).toMatchObject({ providerCode: '424242', title: 'Moon in the way of [number]' });
+  });
+
+  it('keeps statuses with names of tomorrow, in lower case', () => {
+    expect(parseStatuses(payload([change({ statuses: [status({ status: 'PLAYED' })] })]))[0]?.status).toBe('played');
+  });
+
+  it.each([['x'], [''], [undefined], [null], [-5], ['0']])(
+    'a timestamp %j becomes the time of arrival',
+    (timestamp) => {
+      expect(parseStatuses(payload([change({ statuses: [status({ timestamp })] })]), 42)[0]?.atMs).toBe(42);
+    },
+  );
+
+  it('one broken status does not keep the others', () => {
+    const statuses = [null, 'x', {}, { id: 'a' }, { id: 5, status: 'sent' }, status({ id: 'good' }), []];
+    expect(parseStatuses(payload([change({ statuses })])).map((item) => item.providerMessageId)).toEqual(['good']);
+  });
+
+  it('anything at all is read without an exception', () => {
+    fc.assert(fc.property(fc.jsonValue(), (value) => Array.isArray(parseStatuses(value))));
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.jsonValue(), (one, two) =>
+        Array.isArray(
+          parseStatuses({ entry: [one, { changes: [two, { field: 'messages', value: { statuses: two } }] }] }),
+        ),
+      ),
+    );
+    expect(parseStatuses(undefined)).toEqual([]);
+  });
+});
+
+describe('splitWebhook()', () => {
+  it('tells messages, statuses, errors and other changes apart, each with its account and number', () => {
+    const contacts = [{ wa_id: '4915112345678', profile: { name: 'Ada' } }];
+    const items = [
+      ...splitWebhook(
+        payload(
+          [change({ contacts, messages: [{ id: 'in1' }, { id: 'in2' }], statuses: [status()], errors: [{ code: 1 }] })],
+          [{ field: 'account_update', value: { event: 'DISABLED_UPDATE' } }],
+        ),
+      ),
+    ];
+    expect(
+      items.map(({ kind, field, accountId, externalSenderId }) => [kind, field, accountId, externalSenderId]),
+    ).toEqual([
+      ['status', 'messages', 'waba0', '106'],
+      ['message', 'messages', 'waba0', '106'],
+      ['message', 'messages', 'waba0', '106'],
+      ['error', 'messages', 'waba0', '106'],
+      ['change', 'account_update', 'waba1', ''],
+    ]);
+    expect(items[1]).toMatchObject({ item: { id: 'in1' }, contacts });
+    expect(items[4]?.item).toEqual({ event: 'DISABLED_UPDATE' });
+  });
+});
+
+describe('verifySignature()', () => {
+  // Meta signs its own escaped form; parsing and writing the body again would lose it.
+  const body = Buffer.from('{"text":"caf\\u00e9 \\/ @"}');
+  const sign = (secret: string, bytes = body): string =>
+    `sha256=${createHmac('sha256', secret).update(bytes).digest('hex')}`;
+
+  it('accepts the signature over the exact bytes, by any of the secrets', () => {
+    expect(verifySignature(body, sign('one'), ['one'])).toBe(true);
+    expect(verifySignature(body, sign('two'), ['one', 'two'])).toBe(true);
+    expect(verifySignature(body, sign('one').toUpperCase().replace('SHA256', 'sha256'), ['one'])).toBe(true);
+  });
+
+  it('refuses every other body, secret and header', () => {
+    expect(verifySignature(Buffer.from(JSON.stringify(JSON.parse(body.toString()))), sign('one'), ['one'])).toBe(false);
+    expect(verifySignature(body, sign('one'), ['two'])).toBe(false);
+    expect(verifySignature(body, sign('one'), [])).toBe(false);
+    const good = sign('one');
+    for (const header of [
+      undefined,
+      '',
+      'sha256=',
+      good.slice(7),
+      good.slice(0, -1),
+      `${good}0`,
+      `${good},${good}`,
+      ` ${good}`,
+    ]) {
+      expect(verifySignature(body, header, ['one'])).toBe(false);
+    }
+    for (let at = 7; at < good.length; at++) {
+      const other = good.charAt(at) === '0' ? '1' : '0';
+      expect(verifySignature(body, good.slice(0, at) + other + good.slice(at + 1), ['one'])).toBe(false);
+    }
+  });
+
+  it('an empty secret signs nothing', () => {
+    expect(verifySignature(body, sign(''), [''])).toBe(false);
+    expect(verifySignature(body, sign(''), ['', 'one'])).toBe(false);
+  });
+});

@@ -1,0 +1,144 @@
+import diagnostics from 'node:diagnostics_channel';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { HttpExchange, type ExchangeRequest, type HttpExchangeOptions } from '../../src/providers/http-exchange.ts';
+import { answer, FakeServer } from '../conformance/fake-server.ts';
+
+describe('HttpExchange', () => {
+  let server: FakeServer;
+  const exchanges: HttpExchange[] = [];
+
+  beforeEach(async () => {
+    server = await FakeServer.start();
+    server.behaviour = answer(200, '{}');
+  });
+  afterEach(async () => {
+    await server.stop();
+    await Promise.all(exchanges.splice(0).map((exchange) => exchange.close()));
+  });
+
+  function create(options: HttpExchangeOptions = {}): HttpExchange {
+    const exchange = new HttpExchange(options);
+    exchanges.push(exchange);
+    return exchange;
+  }
+  function request(overrides: Partial<ExchangeRequest> = {}): ExchangeRequest {
+    const url = overrides.url ?? new URL('/x?y=1', server.url());
+    return { headers: { 'x-test': '1' }, body: 'hello', ...overrides, url };
+  }
+
+  it('asks beforeFirstByte in the very turn in which the request is written, on new and re-used connections', async () => {
+    const exchange = create();
+    const order: string[] = [];
+    const onSend = (): void => void order.push('written');
+    diagnostics.subscribe('undici:client:sendHeaders', onSend);
+    try {
+      for (let n = 0; n < 2; n++) {
+        const beforeFirstByte = (): boolean => {
+          order.push('asked');
+          // A microtask runs as soon as the present turn ends: it must come after the write.
+          queueMicrotask(() => order.push('turn over'));
+          return true;
+        };
+        expect(await exchange.post(request({ beforeFirstByte }))).toMatchObject({ kind: 'answer' });
+        await nextTurn();
+      }
+    } finally {
+      diagnostics.unsubscribe('undici:client:sendHeaders', onSend);
+    }
+    expect(order).toEqual(['asked', 'written', 'turn over', 'asked', 'written', 'turn over']);
+    expect(server.connections).toBe(1);
+  });
+
+  it('a request that waits for a free connection is not-sent at the deadline and never written afterwards', async () => {
+    const exchange = create({ connectionsMax: 1, deadlineMs: 250 });
+    let release: (() => void) | undefined;
+    const reply = answer(200, '{}');
+    server.behaviour = (socket, received) => (release = () => reply(socket, received));
+    const arrived = server.nextRequest();
+    const first = exchange.post(request({ body: 'first' }));
+    await arrived;
+    expect(await exchange.post(request({ body: 'second' }))).toEqual({ kind: 'not-sent', code: 'DEADLINE' });
+    release?.();
+    expect(await first).toMatchObject({ kind: 'lost', code: 'DEADLINE' });
+    server.behaviour = reply;
+    expect(await exchange.post(request({ body: 'third' }))).toMatchObject({ kind: 'answer' });
+    expect(server.requests.map(({ body }) => body)).toEqual(['first', 'third']);
+  });
+
+  it('never opens more connections than allowed, and answers all that wait', async () => {
+    const exchange = create({ connectionsMax: 3 });
+    const results = await Promise.all(Array.from({ length: 60 }, () => exchange.post(request())));
+    expect(results.every(({ kind }) => kind === 'answer')).toBe(true);
+    expect(server.connections).toBe(3);
+  });
+
+  it('all that wait for a refused connection are not-sent, and the pool recovers', async () => {
+    const exchange = create({ connectionsMax: 1, deadlineMs: 5_000 });
+    const url = new URL('/x', server.url());
+    await server.stop();
+    const results = await Promise.all(Array.from({ length: 5 }, () => exchange.post(request({ url }))));
+    expect(results).toEqual(Array.from({ length: 5 }, () => ({ kind: 'not-sent', code: 'ECONNREFUSED' })));
+    server = await FakeServer.start('http', Number(url.port));
+    server.behaviour = answer(200, '{}');
+    expect(await exchange.post(request())).toMatchObject({ kind: 'answer' });
+  });
+
+  it('has one pool per origin', async () => {
+    const other = await FakeServer.start();
+    try {
+      other.behaviour = answer(204, '');
+      const exchange = create({ connectionsMax: 1 });
+      const url = new URL('/x', other.url());
+      const [one, two] = await Promise.all([exchange.post(request()), exchange.post(request({ url }))]);
+      expect([one, two]).toMatchObject([
+        { kind: 'answer', httpStatus: 200 },
+        { kind: 'answer', httpStatus: 204 },
+      ]);
+      expect([server.connections, other.connections]).toEqual([1, 1]);
+    } finally {
+      await other.stop();
+    }
+  });
+
+  it('an answer of exactly the largest size is read, one byte more is lost', async () => {
+    const exchange = create({ answerBytesMax: 1_000 });
+    server.behaviour = answer(200, 'x'.repeat(1_000));
+    expect(await exchange.post(request())).toMatchObject({ kind: 'answer' });
+    server.behaviour = answer(200, 'x'.repeat(1_001));
+    expect(await exchange.post(request())).toEqual({ kind: 'lost', code: 'ANSWER_TOO_LARGE', httpStatus: 200 });
+  });
+
+  it('close() lets a request under way end', async () => {
+    const exchange = create();
+    let release: (() => void) | undefined;
+    const reply = answer(200, '{}');
+    server.behaviour = (socket, received) => (release = () => reply(socket, received));
+    const arrived = server.nextRequest();
+    const result = exchange.post(request());
+    await arrived;
+    const closed = exchange.close();
+    expect(await exchange.post(request())).toEqual({ kind: 'not-sent', code: 'CLOSED' });
+    release?.();
+    expect(await result).toMatchObject({ kind: 'answer' });
+    await closed;
+  });
+
+  it('leaves no listener on a signal that outlives the request', async () => {
+    const abort = new AbortController();
+    let listeners = 0;
+    const signal = abort.signal;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      listeners++;
+      add(...args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+      listeners--;
+      remove(...args);
+    };
+    await create().post(request({ signal }));
+    expect(listeners).toBe(0);
+  });
+});
