@@ -80,7 +80,7 @@ export type ProviderOutcome =
       readonly class: ErrorClass;
       /** What the provider or our table says to wait, in ms; absent = the policy's own backoff. */
       readonly retryAfterMs?: number;
-      /** Attempts in all that make sense for this error, when that is fewer than the policy's own number. */
+      /** Attempts in all, fast and slow together, that make sense for this error; then it is final. */
       readonly attemptsMax?: number;
       readonly error: MessageError;
       /** 0 when the adapter itself refused, because the sender is not set up. */

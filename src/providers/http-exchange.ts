@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Pool, type Dispatcher } from 'undici';
+import { onAbort } from './abort-fanout.ts';
 
 /**
  * One HTTP request and its answer, with the one question answered that a queue must ask: can the other side have
@@ -80,7 +81,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #request: ExchangeRequest;
   readonly #answerBytesMax: number;
   readonly #deadline: NodeJS.Timeout;
-  readonly #onAbort = (): void => this.stop('ABORTED');
+  readonly #offAbort: (() => void) | undefined;
   readonly #chunks: Buffer[] = [];
   #resolve!: (result: ExchangeResult) => void;
   #controller: Dispatcher.DispatchController | undefined;
@@ -96,7 +97,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.result = new Promise((resolve) => (this.#resolve = resolve));
     this.#deadline = setTimeout(() => this.stop('DEADLINE'), deadlineMs);
     if (request.signal?.aborted === true) this.stop('ABORTED');
-    else request.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    else if (request.signal !== undefined) this.#offAbort = onAbort(request.signal, () => this.stop('ABORTED'));
   }
 
   get settled(): boolean {
@@ -165,7 +166,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#settled) return;
     this.#settled = true;
     clearTimeout(this.#deadline);
-    this.#request.signal?.removeEventListener('abort', this.#onAbort);
+    this.#offAbort?.();
     this.#resolve(result);
   }
 }

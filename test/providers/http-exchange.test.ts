@@ -138,7 +138,29 @@ describe('HttpExchange', () => {
       listeners--;
       remove(...args);
     };
-    await create().post(request({ signal }));
+    const exchange = create();
+    await Promise.all(Array.from({ length: 20 }, () => exchange.post(request({ signal }))));
     expect(listeners).toBe(0);
+  });
+
+  it('one signal ends all requests that share it, without a warning of too many listeners', async () => {
+    const abort = new AbortController();
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    try {
+      const exchange = create();
+      server.behaviour = () => {
+        if (server.requests.length === 40) abort.abort();
+      };
+      const results = await Promise.all(
+        Array.from({ length: 40 }, () => exchange.post(request({ signal: abort.signal }))),
+      );
+      expect(results).toEqual(Array.from({ length: 40 }, () => ({ kind: 'lost', code: 'ABORTED' })));
+      await nextTurn();
+    } finally {
+      process.off('warning', onWarning);
+    }
+    expect(warnings).toEqual([]);
   });
 });

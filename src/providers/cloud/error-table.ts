@@ -12,9 +12,12 @@ export interface CloudErrorEntry {
   readonly meaning: string;
   readonly waxwingDoes: string;
   readonly personShould: string;
-  /** Wait before the next try, ms; absent = the retry policy's own backoff. */
+  /** Wait before the next try, ms; absent = the retry policy's own backoff, or `schedule`. */
   readonly retryAfterMs?: number;
-  /** How the wait grows when the same thing happens again in a row; starts at `retryAfterMs`. */
+  /**
+   * How the wait grows when the same thing happens again in a row. Who counts the repeats applies it
+   * (`scheduledWaitMs()`), so the outcome of one attempt carries no wait of its own.
+   */
   readonly schedule?: WaitSchedule;
   /** Attempts in all that make sense; absent = the retry policy's own number. */
   readonly attemptsMax?: number;
@@ -287,7 +290,6 @@ export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
     title: 'Too many messages to this recipient',
     meaning: 'WhatsApp allows one message in six seconds to one user, with some burst.',
     personShould: 'Nothing; join short texts into one message if it happens often.',
-    retryAfterMs: PAIR_SCHEDULE.baseMs,
     schedule: PAIR_SCHEDULE,
   }),
   131057: entry('sender-slow', {
