@@ -112,6 +112,7 @@ export async function findRedis(options: FindRedisOptions = {}): Promise<RedisBi
   try {
     const folder = await unpackRedisPackage({
       cache: cacheFolder(environment),
+      environment,
       isGood: async (candidate) => {
         const unpacked = unpackedIn(candidate);
         return unpacked !== undefined && typeof (await inspect(unpacked.path, unpacked.libraryPath)) !== 'string';

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { waitForLock } from './file-lock.ts';
 
@@ -14,29 +14,46 @@ export interface UnpackOptions {
   readonly cache: string;
   /** Does an unpacked folder hold a server that runs. */
   readonly isGood: (folder: string) => Promise<boolean>;
+  /** Where the two tools are looked for first. */
+  readonly environment: NodeJS.ProcessEnv;
   readonly onProgress?: (sentence: string) => void;
 }
 
-async function tool(name: string, args: readonly string[], cwd: string, timeoutMs: number): Promise<void> {
+/** Also looked through when PATH is short, as under some service managers. */
+const SYSTEM_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+function systemEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const path = [environment['PATH'], ...SYSTEM_PATH]
+    .filter((part) => part !== undefined && part !== '')
+    .join(delimiter);
+  // The language is fixed so that the reason in an error message is one that people can look up.
+  return { ...environment, PATH: path, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' };
+}
+
+interface Tool {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+const TOOL_MS_MAX = 120_000;
+
+async function use({ name, args, cwd, env }: Tool): Promise<void> {
   try {
-    // The language is fixed so that the reason in an error message is one that people can look up.
-    await run(name, args, {
-      cwd,
-      timeout: timeoutMs,
-      env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
-    });
+    await run(name, args, { cwd, env, timeout: TOOL_MS_MAX });
   } catch (error) {
-    const failure = error as NodeJS.ErrnoException & { stderr?: string };
-    if (failure.code === 'ENOENT') throw new Error(`${name} is not on this machine`);
+    const failure = error as NodeJS.ErrnoException & { stderr?: string; killed?: boolean };
+    if (failure.code === 'ENOENT') throw new Error(`${name} is not on this machine`, { cause: error });
+    if (failure.killed) throw new Error(`${name} took longer than ${TOOL_MS_MAX / 1000} s`, { cause: error });
     const lines = (failure.stderr ?? failure.message).split('\n').filter((line) => line.trim() !== '');
-    const reason = lines.find((line) => /^(E|W|dpkg-deb: error|Err):?/.test(line)) ?? lines.at(-1);
-    throw new Error(
-      `${name} ${args.at(0)?.startsWith('-o') ? (args.find((arg) => /^(update|download)$/.test(arg)) ?? '') : ''} failed: ${reason?.trim() ?? 'no reason given'}`,
-    );
+    const reason =
+      lines.find((line) => /^(E|W|Err|dpkg-deb: error)\b/.test(line)) ?? lines.at(-1) ?? 'it gave no reason';
+    throw new Error(`${name} failed: ${reason.trim()}`, { cause: error });
   }
 }
 
-async function download(folder: string): Promise<void> {
+async function download(folder: string, env: NodeJS.ProcessEnv): Promise<void> {
   const lists = join(folder, 'lists');
   const cache = join(folder, 'cache');
   mkdirSync(join(lists, 'partial'), { recursive: true });
@@ -49,8 +66,8 @@ async function download(folder: string): Promise<void> {
     'Debug::NoLocking=1',
     'Acquire::Retries=3',
   ].flatMap((option) => ['-o', option]);
-  await tool('apt-get', [...options, 'update'], folder, 120_000);
-  await tool('apt-get', [...options, 'download', ...PACKAGES], folder, 120_000);
+  await use({ name: 'apt-get', args: [...options, 'update'], cwd: folder, env });
+  await use({ name: 'apt-get', args: [...options, 'download', ...PACKAGES], cwd: folder, env });
 }
 
 /**
@@ -74,10 +91,11 @@ export async function unpackRedisPackage(options: UnpackOptions): Promise<string
     rmSync(work, { recursive: true, force: true });
     mkdirSync(work, { recursive: true, mode: 0o700 });
     try {
-      await download(work);
+      const env = systemEnvironment(options.environment);
+      await download(work, env);
       const unpacked = join(work, 'unpacked');
       for (const file of readdirSync(work)) {
-        if (file.endsWith('.deb')) await tool('dpkg-deb', ['-x', file, unpacked], work, 60_000);
+        if (file.endsWith('.deb')) await use({ name: 'dpkg-deb', args: ['-x', file, unpacked], cwd: work, env });
       }
       if (!(await options.isGood(unpacked)))
         throw new Error('the redis-server package of this distribution does not run or is older than 7.0');
