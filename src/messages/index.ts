@@ -5,6 +5,8 @@ export { DEFAULT_TENANT, type Principal } from './principal.ts';
 export { createSenders, senderLimits, type Senders } from './senders.ts';
 export { createTenants, limitsOf, type Tenants } from './tenants.ts';
 export { createMemory, type Memory } from './memory.ts';
+export { senderDefaults, settingsSender, type SenderDefaults } from './default-sender.ts';
+export { usableSenders } from './usable-senders.ts';
 export { chooseShard, DEFAULT_SENDER } from './shard.ts';
 export { generateIdempotencyKey } from './fingerprint.ts';
 export type { MessageView } from './view.ts';

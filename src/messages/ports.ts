@@ -6,16 +6,16 @@ import type { Page, RecordedMessage, SenderRecord, TenantRecord, TimelineItem } 
 export interface MessageQuery {
   /** Null = every tenant. */
   readonly tenant: string | null;
-  readonly conversation?: string;
-  readonly sender?: string;
-  readonly status?: MessageStatus;
+  readonly conversation?: string | undefined;
+  readonly sender?: string | undefined;
+  readonly status?: MessageStatus | undefined;
   /** Accepted at or after. */
-  readonly fromMs?: number;
+  readonly fromMs?: number | undefined;
   /** Accepted before. */
-  readonly toMs?: number;
+  readonly toMs?: number | undefined;
   /** 1 … 200. */
-  readonly limit: number;
-  readonly cursor?: string;
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
 }
 
 export interface MessageStore {
@@ -23,7 +23,8 @@ export interface MessageStore {
   find(tenant: string | null, id: string): Promise<RecordedMessage | null>;
   /** Newest first. */
   list(query: MessageQuery): Promise<Page<RecordedMessage>>;
-  timeline(id: string): Promise<readonly TimelineItem[]>;
+  /** Oldest first; null when there is no such message. */
+  timeline(tenant: string | null, id: string): Promise<readonly TimelineItem[] | null>;
 }
 
 export interface TenantStore {
@@ -34,6 +35,10 @@ export interface TenantStore {
 
 export interface SenderStore {
   get(id: string): Promise<SenderRecord | null>;
-  /** A tenant's own senders, oldest first; shared ones are not among them. */
-  ownedBy(tenant: string): Promise<readonly SenderRecord[]>;
+  /** Senders that a tenant may use: its own and the shared ones, oldest first. */
+  list(filter: {
+    readonly usableBy: string;
+    readonly cursor?: string | undefined;
+    readonly limit?: number | undefined;
+  }): Promise<Page<SenderRecord>>;
 }

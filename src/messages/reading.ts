@@ -4,6 +4,7 @@ import type { Lane } from '../model/message.ts';
 import type { Page } from '../record/types.ts';
 import { isId } from '../util/ids.ts';
 import type { MessageQuery, MessageStore } from './ports.ts';
+import type { Senders } from './senders.ts';
 import { scopeOf, type Principal } from './principal.ts';
 import { isSettled, recordedView, unrecordedView, type MessageView } from './view.ts';
 
@@ -45,12 +46,18 @@ interface Found {
   readonly isRecorded: boolean;
 }
 
-export function createReading({ queue, store }: { readonly queue: SendQueue; readonly store: MessageStore }): Reading {
+export interface ReadingOptions {
+  readonly queue: SendQueue;
+  readonly store: MessageStore;
+  readonly senders: Pick<Senders, 'knowing'>;
+}
+
+export function createReading({ queue, store, senders }: ReadingOptions): Reading {
   async function find(id: string, principal: Principal, tenant: string | undefined): Promise<Found> {
     const scope = scopeOf(principal, tenant);
     if (!isId(id)) throw missing();
     // The queue first: what it no longer lists as unrecorded was committed before, so the record has it.
-    const fresh = await orUnavailable(queue.unrecorded(id));
+    const fresh = await orUnavailable(senders.knowing(() => queue.unrecorded(id)));
     if (fresh !== null && !(fresh instanceof AppError)) {
       if (scope !== null && fresh.lane.tenant !== scope) throw missing();
       return found(fresh);
@@ -60,7 +67,7 @@ export function createReading({ queue, store }: { readonly queue: SendQueue; rea
     const { sender, conversation, seq } = recorded;
     const lane = { sender, tenant: recorded.tenant, conversation };
     const isOpen = !isSettled(recorded.status) || recorded.status === 'failed';
-    const place = isOpen ? await orUnavailable(queue.place({ id, lane, seq })) : null;
+    const place = isOpen ? await orUnavailable(senders.knowing(() => queue.place({ id, lane, seq }))) : null;
     return { view: recordedView(recorded, known(place)), lane, seq, isRecorded: true };
   }
 
@@ -70,7 +77,7 @@ export function createReading({ queue, store }: { readonly queue: SendQueue; rea
     async timeline(id, principal, tenant) {
       const { view, isRecorded } = await find(id, principal, tenant);
       if (!isRecorded) return { items: [{ at: view.createdAt, event: 'accepted', detail: { source: 'engine' } }] };
-      const items = await store.timeline(id);
+      const items = (await store.timeline(scopeOf(principal, tenant), id)) ?? [];
       return { items: items.map(({ atMs, event, detail }) => ({ at: new Date(atMs).toISOString(), event, detail })) };
     },
 
@@ -81,7 +88,7 @@ export function createReading({ queue, store }: { readonly queue: SendQueue; rea
 
     async cancel(id, principal, tenant) {
       const { view, lane, seq } = await find(id, principal, tenant);
-      const result = await queue.cancel({ id, lane, seq });
+      const result = await senders.knowing(() => queue.cancel({ id, lane, seq }));
       if (result === 'cancelled') return { ...view, status: 'cancelled', hold: null };
       if (result === 'in-flight') {
         throw new AppError('CONFLICT', {

@@ -1,13 +1,15 @@
-import type { SenderLimits, SendQueue } from '../engine/contract.ts';
+import { UnknownSenderError, type SenderLimits, type SendQueue } from '../engine/contract.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { SenderRecord, TenantRecord } from '../record/types.ts';
 import { createMemory } from './memory.ts';
-import type { SenderStore } from './ports.ts';
+import type { SenderStore, TenantStore } from './ports.ts';
 import { DEFAULT_SENDER } from './shard.ts';
+import { oldestOwned } from './usable-senders.ts';
 
 export interface SendersOptions {
   readonly store: SenderStore;
-  readonly queue: Pick<SendQueue, 'configureSender' | 'pauseSender' | 'pauseTenant'>;
+  readonly tenantStore: Pick<TenantStore, 'get'>;
+  readonly queue: Pick<SendQueue, 'configureSender' | 'pauseSender' | 'resumeSender' | 'pauseTenant' | 'resumeTenant'>;
   /** The sender `default` of the settings; null when they name none. Served without asking the record. */
   readonly fromSettings: SenderRecord | null;
 }
@@ -20,44 +22,41 @@ export interface Senders {
    *   there is none to choose, `RECORD_UNAVAILABLE` when the record is away and this process never saw the answer
    */
   choose(tenant: string, named: string | undefined): Promise<SenderRecord>;
-  /** Null when there is none. */
-  get(id: string): Promise<SenderRecord | null>;
   /** Makes the engine know the sender, and the tenant's pause on it; asks the engine once per process and sender. */
   prepare(sender: SenderRecord, tenant: TenantRecord): Promise<void>;
   /** The engine lost what it knew of this sender: the next `prepare()` tells it again. */
   forgotten(sender: string): void;
+  /**
+   * Runs a call to the engine; when the engine does not know the sender, tells it and runs the call once more. A
+   * process that has just started has told the engine nothing yet.
+   */
+  knowing<T>(call: () => Promise<T>): Promise<T>;
   /** Makes a change of this process count at once, here and in the engine. */
   changed(sender: SenderRecord): Promise<void>;
+  /** Is this the sender that the settings describe, and only they can change. */
+  isFromSettings(id: string): boolean;
 }
 
-export function createSenders({ store, queue, fromSettings }: SendersOptions): Senders {
+export function createSenders({ store, tenantStore, queue, fromSettings }: SendersOptions): Senders {
   const byId = createMemory<SenderRecord>();
-  const owned = createMemory<readonly SenderRecord[]>();
-  /** Registrations with the engine: under way or done; failed ones are gone, so that they are tried again. */
+  const ownSender = createMemory<{ readonly sender: SenderRecord | null }>();
+  /** Registrations with the engine, under way or done; one that failed is gone, so that it is tried again. */
   const registered = new Map<string, Promise<void>>();
-  const pausedPairs = new Set<string>();
+  /** Pauses of a tenant on a sender that this process told the engine: sender → tenants. */
+  const pausedTenants = new Map<string, Set<string>>();
+  const isFromSettings = (id: string) => id === DEFAULT_SENDER && fromSettings !== null;
 
   async function get(id: string): Promise<SenderRecord | null> {
-    if (id === DEFAULT_SENDER && fromSettings !== null) return fromSettings;
-    return byId.get(id, () => store.get(id));
+    return isFromSettings(id) ? fromSettings : byId.get(id, () => store.get(id));
   }
 
   async function register(sender: SenderRecord): Promise<void> {
     await queue.configureSender(senderLimits(sender));
-    // The pause is told again because a queue that was rebuilt knows nothing of it. The settings' own sender has its
-    // pause in the record too.
-    const reason = sender === fromSettings ? await pauseOfDefault() : sender.pausedReason;
-    if (reason !== null) await queue.pauseSender(sender.id, reason);
-  }
-
-  async function pauseOfDefault(): Promise<string | null> {
-    try {
-      return (await store.get(DEFAULT_SENDER))?.pausedReason ?? null;
-    } catch (error) {
-      // Accepting must go on without the record; the engine keeps the pause itself.
-      if (error instanceof AppError && error.code === 'RECORD_UNAVAILABLE') return null;
-      throw error;
-    }
+    // A queue that was rebuilt knows nothing of pauses.
+    await tellPause(async () => (await store.get(sender.id))?.pausedReason ?? null, {
+      pause: (reason) => queue.pauseSender(sender.id, reason),
+      resume: () => queue.resumeSender(sender.id),
+    });
   }
 
   function once(sender: SenderRecord): Promise<void> {
@@ -71,43 +70,82 @@ export function createSenders({ store, queue, fromSettings }: SendersOptions): S
     return started;
   }
 
+  function forget(sender: string): void {
+    registered.delete(sender);
+    pausedTenants.delete(sender);
+  }
+
   return {
-    get,
+    isFromSettings,
+    async knowing(call) {
+      try {
+        return await call();
+      } catch (error) {
+        const sender = error instanceof UnknownSenderError ? await get(error.sender) : null;
+        if (sender === null) throw error;
+        forget(sender.id);
+        await once(sender);
+        return call();
+      }
+    },
     async choose(tenant, named) {
       if (named !== undefined) {
         const sender = await get(named);
         if (sender !== null && (sender.tenant === null || sender.tenant === tenant)) return sender;
         throw new AppError('NOT_FOUND', { detail: 'There is no such sender for this tenant.', field: 'sender' });
       }
-      const [own] = (await owned.get(tenant, () => store.ownedBy(tenant))) ?? [];
-      const sender = own ?? (await get(DEFAULT_SENDER));
-      if (sender !== null) return sender;
+      // "It has none" is a value of its own here: it is remembered, and serves while the record is away.
+      const own = await ownSender.get(tenant, async () => ({ sender: await oldestOwned(store, tenant) }));
+      const sender = own?.sender ?? (await get(DEFAULT_SENDER));
+      if (sender?.tenant === null || sender?.tenant === tenant) return sender;
       throw new AppError('SENDER_MISSING');
     },
     async prepare(sender, tenant) {
       await once(sender);
-      const pair = JSON.stringify([sender.id, tenant.id]);
+      const told = pausedTenants.get(sender.id);
       if (tenant.pausedReason === null) {
-        pausedPairs.delete(pair);
-      } else if (!pausedPairs.has(pair)) {
-        await queue.pauseTenant(sender.id, tenant.id);
-        pausedPairs.add(pair);
+        told?.delete(tenant.id);
+        return;
       }
+      if (told?.has(tenant.id) === true) return;
+      await tellPause(async () => (await tenantStore.get(tenant.id))?.pausedReason ?? null, {
+        pause: () => queue.pauseTenant(sender.id, tenant.id),
+        resume: () => queue.resumeTenant(sender.id, tenant.id),
+      });
+      pausedTenants.set(sender.id, (told ?? new Set()).add(tenant.id));
     },
-    forgotten(sender) {
-      registered.delete(sender);
-      for (const pair of pausedPairs) if ((JSON.parse(pair) as string[])[0] === sender) pausedPairs.delete(pair);
-    },
+    forgotten: forget,
     async changed(sender) {
-      byId.set(sender.id, sender);
-      owned.clear();
+      if (!isFromSettings(sender.id)) byId.set(sender.id, sender);
+      ownSender.clear();
       registered.delete(sender.id);
       await once(sender);
     },
   };
 }
 
-export function senderLimits(sender: SenderRecord): SenderLimits {
+/**
+ * Tells the engine of a pause that stands in the record. Another process may lift it at the same moment, so the record
+ * is asked before and after: a pause that was told too late is taken back.
+ */
+async function tellPause(
+  recordedReason: () => Promise<string | null>,
+  tell: { pause(reason: string): Promise<void>; resume(): Promise<void> },
+): Promise<void> {
+  try {
+    const reason = await recordedReason();
+    if (reason === null) return;
+    await tell.pause(reason);
+    if ((await recordedReason()) === null) await tell.resume();
+  } catch (error) {
+    // Accepting must go on without the record; a pause that the engine knows it keeps by itself.
+    if (!(error instanceof AppError && error.code === 'RECORD_UNAVAILABLE')) throw error;
+  }
+}
+
+export function senderLimits(
+  sender: Pick<SenderRecord, 'id'> & Omit<SenderLimits, 'sender'>,
+): SenderLimits {
   const { ratePerSecond, burst, concurrency, pairGapMs, pairBucketCapacity, pairBucketRefillPerSecond } = sender;
   const limits = { ratePerSecond, burst, concurrency, pairGapMs, pairBucketCapacity, pairBucketRefillPerSecond };
   return { sender: sender.id, shard: sender.shard, ...limits };

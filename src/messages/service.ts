@@ -66,7 +66,7 @@ const ITEMS_PER_TURN = 50;
 export function createMessages(options: MessagesOptions): Messages {
   const { queue, store, tenants, senders } = options;
   const now = options.now ?? Date.now;
-  const reading = createReading({ queue, store });
+  const reading = createReading({ queue, store, senders });
 
   async function candidateFor(
     request: MessageRequest,

@@ -1,0 +1,106 @@
+import helmet from '@fastify/helmet';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { serializerCompiler } from 'fastify-type-provider-zod';
+import type { CloudWebhook } from '../inbound/cloud-webhook.ts';
+import { AppError } from '../errors/app-error.ts';
+import type { Messages } from '../messages/index.ts';
+import { newId } from '../util/ids.ts';
+import type { AdminOptions } from './admin-options.ts';
+import type { ApiKeyCheck } from './auth/api-keys.ts';
+import type { JwtSettings } from './auth/jwt.ts';
+import { healthRoutes, type HealthOptions } from './health/routes.ts';
+import { keyRoutes } from './keys/routes.ts';
+import { messageRoutes } from './messages/routes.ts';
+import { auth } from './plugins/auth.ts';
+import { errors, sendProblem } from './plugins/errors.ts';
+import { DOCS_PREFIX, openapi } from './plugins/openapi.ts';
+import { validatorCompiler } from './plugins/validation.ts';
+import { sendRoutes } from './send/routes.ts';
+import { senderRoutes } from './senders/routes.ts';
+import { tenantRoutes } from './tenants/routes.ts';
+import { webhookRoutes } from './webhooks/routes.ts';
+
+export interface HttpOptions {
+  readonly messages: Messages;
+  readonly webhook: CloudWebhook;
+  readonly admin: AdminOptions;
+  readonly checkKey: ApiKeyCheck;
+  readonly jwt: JwtSettings;
+  readonly health: HealthOptions;
+  /** Of the package; shown in the OpenAPI document. */
+  readonly version: string;
+  /** A pino logger; absent = no log. */
+  readonly logger?: FastifyBaseLogger;
+  /** Adds routes of other rooms. A route without `config.access` stops the boot. */
+  readonly extend?: (app: FastifyInstance) => void;
+}
+
+/** Limit of every body whose route has none of its own. */
+const BODY_BYTES_MAX = 256 * 1024;
+/** Time to send a whole request; a slower one holds a connection for nothing. */
+const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+/** A quiet connection; longer than `Prefer: wait=30`, during which nothing is said. */
+const CONNECTION_TIMEOUT_MS = 65_000;
+/** Above the 60 s after which most load balancers let go, so that they close first. */
+const KEEP_ALIVE_TIMEOUT_MS = 72_000;
+
+/** The HTTP API, ready for `inject()` or `startServer()`. It listens to nothing by itself. */
+export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
+  const app = Fastify({
+    ...(options.logger === undefined ? { logger: false } : { loggerInstance: options.logger }),
+    // Fastify's own line would hold the query, and with it the verify token of a webhook.
+    disableRequestLogging: true,
+    genReqId: () => newId(),
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    routerOptions: { maxParamLength: 512 },
+    forceCloseConnections: 'idle',
+    // The hook below refuses in the shape of all errors.
+    return503OnClosing: false,
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(error, request, reply);
+    },
+  }) as FastifyInstance;
+
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  await app.register(errors);
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+    },
+  });
+  await app.register(auth, { checkKey: options.checkKey, jwt: options.jwt, openPrefixes: [DOCS_PREFIX] });
+  await app.register(openapi, { version: options.version });
+
+  app.addHook('onRequest', (request, _reply, done) => {
+    const access = request.routeOptions.config.access;
+    // What reads the process' health goes on; everything else finds another process behind the load balancer.
+    if (options.health.isStopping() && access !== 'open') done(new AppError('SHUTTING_DOWN'));
+    else done();
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    const { method, routeOptions } = request;
+    const line = { requestId: request.id, method, route: routeOptions.url ?? null, status: reply.statusCode };
+    request.log.debug({ ...line, durationMs: Math.round(reply.elapsedTime * 10) / 10 }, 'answered');
+    done();
+  });
+
+  messageRoutes(app, options);
+  sendRoutes(app, options);
+  healthRoutes(app, options.health);
+  webhookRoutes(app, options);
+  tenantRoutes(app, options.admin);
+  senderRoutes(app, options.admin);
+  keyRoutes(app, options.admin);
+  options.extend?.(app);
+  await app.ready();
+  return app;
+}

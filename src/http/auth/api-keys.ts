@@ -1,0 +1,34 @@
+import { createMemory, type Principal } from '../../messages/index.ts';
+import { equalSecrets, sha256 } from './secrets.ts';
+
+/** Keys as the record knows them: by their SHA-256. */
+export interface ApiKeyStore {
+  /** Null for a key that does not exist or was revoked; `tenant` null = acts for every tenant. */
+  verify(hash: Buffer): Promise<{ readonly tenant: string | null } | null>;
+}
+
+export interface ApiKeyCheck {
+  /** @returns who the key belongs to, or null. @throws AppError `RECORD_UNAVAILABLE` when that cannot be known now */
+  (key: string): Promise<Principal | null>;
+}
+
+/** A revoked key ends within this time in every process. */
+const FRESH_MS = 5000;
+
+/**
+ * Checks platform and tenant keys. The platform key of the settings needs no record. A tenant key that was seen
+ * before goes on working while the record is away: nobody can have revoked it meanwhile.
+ */
+export function createApiKeyCheck(options: { readonly platformKey: string; readonly store: ApiKeyStore }): ApiKeyCheck {
+  // Usable no longer than fresh: an old entry is never served before the record was asked.
+  const memory = createMemory<Principal>({ freshMs: FRESH_MS, usableMs: FRESH_MS });
+  return async (key) => {
+    if (equalSecrets(key, options.platformKey)) return { kind: 'platform' };
+    const hash = sha256(key);
+    return memory.get(hash.toString('base64'), async () => {
+      const found = await options.store.verify(hash);
+      if (found === null) return null;
+      return found.tenant === null ? { kind: 'platform' } : { kind: 'tenant', tenant: found.tenant };
+    });
+  };
+}

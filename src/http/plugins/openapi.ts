@@ -1,0 +1,65 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import plugin from 'fastify-plugin';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { problemSchema } from '../problem-schema.ts';
+
+export const DOCS_PREFIX = '/docs';
+
+const PROBLEM = {
+  description: 'What went wrong, and what to do.',
+  content: { 'application/problem+json': { schema: problemSchema } },
+};
+
+/** `/openapi.json` and a readable page at `/docs`; the page loads nothing from other hosts. */
+export const openapi = plugin(
+  async (app: FastifyInstance, options: { readonly version: string }) => {
+    // Every documented route can fail in the one shape.
+    app.addHook('onRoute', (route) => {
+      const response = route.schema?.response as Record<string, unknown> | undefined;
+      if (response === undefined || route.schema?.hide === true) return;
+      route.schema = { ...route.schema, response: { '4xx': PROBLEM, '5xx': PROBLEM, ...response } };
+    });
+
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'Waxwing',
+          version: options.version,
+          description:
+            'Self-hosted WhatsApp messaging: every message once, in order, at the pace WhatsApp allows. Errors are RFC 9457 problem details with a stable `code`; docs/errors.md lists all of them.',
+        },
+        tags: [
+          { name: 'messages', description: 'Send messages, follow them, cancel them.' },
+          { name: 'webhooks', description: 'Where WhatsApp reports statuses.' },
+          { name: 'administration', description: 'Tenants, senders and keys; needs a JWT.' },
+          { name: 'health', description: 'Is the process alive, can it work.' },
+        ],
+        components: {
+          securitySchemes: {
+            apiKey: { type: 'http', scheme: 'bearer', description: 'The platform key, or the key of one tenant.' },
+            adminToken: {
+              type: 'http',
+              scheme: 'bearer',
+              bearerFormat: 'JWT',
+              description: '`waxwing token` makes one.',
+            },
+          },
+        },
+      },
+      transform: jsonSchemaTransform,
+      transformObject: jsonSchemaTransformObject,
+    });
+    await app.register(swaggerUi, {
+      routePrefix: DOCS_PREFIX,
+      staticCSP: true,
+      theme: { title: 'Waxwing API' },
+      // Without this, Swagger's page asks a validator on the internet about the document.
+      uiConfig: { validatorUrl: null, docExpansion: 'list', deepLinking: true },
+    });
+    app.get('/openapi.json', { config: { access: 'open' }, schema: { hide: true } }, () => app.swagger());
+  },
+  { name: 'waxwing-openapi', fastify: '5.x', dependencies: ['waxwing-auth'] },
+);

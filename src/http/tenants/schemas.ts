@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { tenantIdSchema } from '../../messages/request.ts';
+import type { TenantRecord } from '../../record/types.ts';
+
+const limit = (max: number) => z.int().min(1).max(max);
+
+const fields = {
+  name: z.string().min(1).max(200).optional(),
+  concurrency: limit(10_000)
+    .nullable()
+    .optional()
+    .describe('Attempts in flight at once, per sender; null = TENANT_CONCURRENCY.'),
+  weight: limit(100).nullable().optional().describe('Turns in a row on a shared sender; null = 1.'),
+  backlogMax: limit(100_000_000)
+    .nullable()
+    .optional()
+    .describe('Messages that may wait on one sender; null = TENANT_BACKLOG_MAX.'),
+  queueEnabled: z.boolean().optional(),
+  eventsUrl: z
+    .url({ protocol: /^https?$/ })
+    .max(2000)
+    .nullable()
+    .optional(),
+};
+
+export const tenantBody = z.strictObject({ id: tenantIdSchema, ...fields });
+export const tenantPatch = z.strictObject(fields);
+export const pauseBody = z
+  .strictObject({ reason: z.string().min(1).max(200).optional().describe('Shown beside what waits.') })
+  .nullish();
+
+export const tenantSchema = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    concurrency: z.int(),
+    weight: z.int(),
+    backlogMax: z.int(),
+    queueEnabled: z.boolean(),
+    eventsUrl: z.string().nullable(),
+    paused: z.boolean(),
+    pausedReason: z.string().nullable(),
+    createdAt: z.string(),
+    updatedAt: z.string(),
+  })
+  .meta({ id: 'Tenant' });
+
+export const createdTenantSchema = tenantSchema.extend({
+  key: z.string().describe("The tenant's key: shown only here."),
+});
+
+export function tenantView({ createdAtMs, updatedAtMs, ...tenant }: TenantRecord): z.infer<typeof tenantSchema> {
+  return {
+    ...tenant,
+    paused: tenant.pausedReason !== null,
+    createdAt: new Date(createdAtMs).toISOString(),
+    updatedAt: new Date(updatedAtMs).toISOString(),
+  };
+}

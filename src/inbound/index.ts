@@ -1,0 +1,2 @@
+export { createCloudWebhook, type CloudWebhook, type CloudWebhookOptions } from './cloud-webhook.ts';
+export { createWebhookSecrets, type WebhookSecrets } from './webhook-secrets.ts';
