@@ -75,9 +75,11 @@ const RULES_MAX = 1000;
 export class Rules {
   #rules: Rule[] = [];
   #made = 0;
+  #version = 0;
 
   /** Adds a rule, or replaces the one with the same id (its counters start again). */
   add(input: unknown): Rule {
+    this.#version += 1;
     const parsed = parseControl(ruleSchema, input, 'rule');
     const rule: Rule = { ...parsed, id: parsed.id ?? `rule-${(this.#made += 1)}`, matched: 0, applied: 0 };
     const index = this.#rules.findIndex((entry) => entry.id === rule.id);
@@ -89,13 +91,20 @@ export class Rules {
   }
 
   remove(id: string): boolean {
+    this.#version += 1;
     const before = this.#rules.length;
     this.#rules = this.#rules.filter((rule) => rule.id !== id);
     return this.#rules.length < before;
   }
 
   clear(): void {
+    this.#version += 1;
     this.#rules = [];
+  }
+
+  /** Grows with every change and every application, so that a page knows when to look again. */
+  get version(): number {
+    return this.#version;
   }
 
   list(): readonly Rule[] {
@@ -112,6 +121,7 @@ export class Rules {
       if (rule.every !== undefined && rule.matched % rule.every !== 0) continue;
       if (rule.probability < 1 && Math.random() >= rule.probability) continue;
       rule.applied += 1;
+      this.#version += 1;
       return rule;
     }
     return null;

@@ -91,7 +91,8 @@ export function liveStatsOf(world: World): LiveStats {
     limited: totals.limited,
     inbound: totals.inbound,
     conversations: world.conversations.size,
-    rules: world.rules.list().length,
+    rules: world.rules.list().filter((rule) => rule.enabled && rule.applied < (rule.times ?? Infinity)).length,
+    rulesVersion: world.rules.version,
     webhooksPending: world.outbox.stats.pending,
   };
 }
