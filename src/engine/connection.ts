@@ -4,7 +4,8 @@ import { Cluster, Redis, type RedisOptions } from 'ioredis';
 export interface RedisTarget {
   /** `redis://` or `rediss://` address, or the first node of a cluster. */
   readonly url: string;
-  readonly db: number;
+  /** Database number; default = the one in `url`, else 0. */
+  readonly db?: number;
   readonly password?: string;
   readonly clusterNodes?: readonly { host: string; port: number }[];
   readonly sentinels?: readonly { host: string; port: number }[];
@@ -51,7 +52,10 @@ function connect(target: RedisTarget, options: ClientOptions): RedisClient {
 }
 
 function open(target: RedisTarget, options: ClientOptions): RedisClient {
-  const auth = target.password === undefined ? {} : { password: target.password };
+  const auth = {
+    ...(target.password === undefined ? {} : { password: target.password }),
+    ...(target.db === undefined ? {} : { db: target.db }),
+  };
   if (target.clusterNodes !== undefined && target.clusterNodes.length > 0) {
     return new Cluster(
       target.clusterNodes.map((node) => ({ ...node })),
@@ -62,12 +66,11 @@ function open(target: RedisTarget, options: ClientOptions): RedisClient {
     return new Redis({
       ...options,
       ...auth,
-      db: target.db,
       sentinels: target.sentinels.map((node) => ({ ...node })),
       name: target.sentinelName ?? 'mymaster',
     });
   }
-  return new Redis(target.url, { ...options, ...auth, db: target.db });
+  return new Redis(target.url, { ...options, ...auth });
 }
 
 /** Resolves true when the client can take commands, false when it could not within `timeoutMs`. */

@@ -1,0 +1,54 @@
+import pino, { type Logger } from 'pino';
+
+/** Fields that must never be written, wherever they stand: a second wall behind not passing them at all. */
+const SECRET_PATHS = [
+  'authorization',
+  'apiKey',
+  'accessToken',
+  'credentials',
+  'password',
+  'body',
+  '*.authorization',
+  '*.apiKey',
+  '*.accessToken',
+  '*.credentials',
+  '*.password',
+  '*.body',
+  'req.headers',
+];
+
+/**
+ * The program's log: one JSON object per line on stdout, or short lines when a person reads along on a terminal.
+ * @param level `LOG_LEVEL`
+ */
+export function createLog(level: string): Logger {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, redact: SECRET_PATHS };
+  return process.stdout.isTTY ? pino(options, { write: (line: string) => writeShort(line) }) : pino(options);
+}
+
+const LEVELS: Readonly<Record<number, string>> = {
+  10: 'trace',
+  20: 'debug',
+  30: 'info',
+  40: 'warn',
+  50: 'error',
+  60: 'fatal',
+};
+const COLOURS: Readonly<Record<number, number>> = { 40: 33, 50: 31, 60: 31 };
+
+function writeShort(line: string): void {
+  const { time, level, msg, err, ...fields } = JSON.parse(line) as {
+    time: string;
+    level: number;
+    msg?: string;
+    err?: { message?: string };
+  } & Record<string, unknown>;
+  const rest = Object.entries(fields).map(
+    ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  if (err?.message !== undefined) rest.push(err.message);
+  const name = (LEVELS[level] ?? '').padEnd(5);
+  const colour = COLOURS[level];
+  const shown = colour === undefined ? name : `\u001b[${colour}m${name}\u001b[0m`;
+  process.stdout.write(`${time.slice(11, 19)} ${shown} ${msg ?? ''}${rest.length > 0 ? `  ${rest.join(' ')}` : ''}\n`);
+}

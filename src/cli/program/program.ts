@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import type { Logger } from 'pino';
+import { type Config, type Keys, resolveKeys } from '../../config/index.ts';
+import { shardPrefix } from '../../engine/keys.ts';
+import type { RedisSendQueue } from '../../engine/queue.ts';
+import type { HttpServer } from '../../http/index.ts';
+import { senderLimits, settingsSender } from '../../messages/index.ts';
+import type { SenderAccount } from '../../providers/contract.ts';
+import type { WaxwingRecord } from '../../record/index.ts';
+import { type DataServices, openDataServices } from './data-services.ts';
+import { openQueue } from './queue.ts';
+import { openRecordOf } from './record.ts';
+import { migrateWhenPossible, startRecorders } from './recorders.ts';
+import { queueCheck, startWeb } from './web.ts';
+import { type RunningWorker, startWorker } from './worker.ts';
+
+export type Role = 'web' | 'worker' | 'all';
+
+export interface Program {
+  readonly role: Role;
+  readonly keys: Keys;
+  readonly services: DataServices;
+  readonly queue: RedisSendQueue;
+  readonly record: WaxwingRecord;
+  /** Null in the worker role. */
+  readonly server: HttpServer | null;
+  readonly worker: RunningWorker | null;
+  /** Takes no more, finishes what is in flight within the grace period, and ends what it started. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the program in a role: data services, record, queue, then worker, then web, so that whoever gets an answer
+ * finds everything behind it running.
+ * @throws with a sentence for the person when a part cannot start; what was started is ended again
+ */
+export async function startProgram(config: Config, role: Role, log: Logger): Promise<Program> {
+  const started: (() => Promise<unknown> | unknown)[] = [];
+  const abort = new AbortController();
+  const undo = async () => {
+    abort.abort();
+    for (const end of started.reverse()) await end();
+  };
+  try {
+    const keys = await resolveKeys(config);
+    const services = await openDataServices(config, log);
+    started.push(() => services.stop());
+    const record = openRecordOf(config, keys, services, log);
+    started.push(() => record.close());
+    const isMigrated = await migrateWhenPossible(services.databaseUrl, log, abort.signal);
+    const queue = await openQueue(config, services.redis, log);
+    started.push(() => queue.close());
+    await prepareSenders(config, queue, record, isMigrated, log);
+    const recorders = startRecorders(queue, services.redis, services.databaseUrl, log);
+    started.push(() => recorders.stop());
+    const parts = { config, keys, queue, record, log, tagKey: tagKeyOf(keys) };
+    let isStopping = false;
+    let stopping: Promise<void> | undefined;
+    const worker =
+      role === 'web'
+        ? null
+        : await startWorker({ ...parts, redis: services.redis, settingsAccount: settingsAccount(config) });
+    if (worker !== null) started.push(() => worker.stop(config.shutdownGraceMs));
+    const readyChecks = {
+      queue: queueCheck(queue),
+      record: () => record.ping(),
+      ...(worker === null ? {} : { worker: () => assertRegistered(queue, worker) }),
+    };
+    const server = role === 'worker' ? null : await startWeb({ ...parts, readyChecks, isStopping: () => isStopping });
+    if (server !== null) started.push(() => server.stop(config.shutdownGraceMs));
+    const stop = async () => {
+      isStopping = true;
+      await undo();
+    };
+    return { role, keys, services, queue, record, server, worker, stop: () => (stopping ??= stop()) };
+  } catch (error) {
+    await undo();
+    throw error;
+  }
+}
+
+/** The engine learns every sender's limits, so that waiting messages go on although nobody accepts new ones. */
+async function prepareSenders(
+  config: Config,
+  queue: RedisSendQueue,
+  record: WaxwingRecord,
+  isRecordThere: boolean,
+  log: Logger,
+): Promise<void> {
+  const own = settingsSender(config);
+  if (own !== null) await queue.configureSender(senderLimits(own));
+  if (!isRecordThere) return;
+  if (own !== null) await record.senders.ensure(own);
+  const { senders, unreadable } = await record.senders.all();
+  for (const sender of senders) await queue.configureSender(senderLimits(sender));
+  if (unreadable.length > 0) {
+    log.error(
+      { senders: unreadable },
+      'credentials were sealed with another WAXWING_SECRET_KEY; these senders cannot send',
+    );
+  }
+}
+
+function settingsAccount(config: Config): SenderAccount | null {
+  const sender = settingsSender(config);
+  if (sender === null) return null;
+  const { id, provider, externalId, apiUrl, credentials } = sender;
+  return { id, provider, externalId, apiUrl, credentials };
+}
+
+/** Every process must make and read the same tags, so their key comes from the one secret that they share. */
+function tagKeyOf(keys: Keys): Buffer {
+  return createHash('sha256').update(`waxwing tag ${keys.secretKey}`).digest();
+}
+
+async function assertRegistered(queue: RedisSendQueue, worker: RunningWorker): Promise<void> {
+  for (let shard = 0; shard < queue.shards; shard += 1) {
+    const beat = await queue.runner.client.hget(`${shardPrefix(shard)}hb`, worker.name);
+    if (beat === null) throw new Error(`the worker is not registered in shard ${shard}`);
+  }
+}

@@ -1,0 +1,48 @@
+import type { Logger } from 'pino';
+import type { Config } from '../../config/index.ts';
+import type { RedisTarget } from '../../engine/connection.ts';
+import type { EngineOptions } from '../../engine/options.ts';
+import { RedisSendQueue } from '../../engine/queue.ts';
+import { checkQueueSafety } from '../../engine/safety.ts';
+import { CommandError } from '../settings.ts';
+
+/** The engine's times, from the settings that name them. */
+export function engineOptions(config: Config): Pick<EngineOptions, 'ambiguousWaitMs' | 'onAmbiguous'> {
+  return { ambiguousWaitMs: config.ambiguousWaitMs, onAmbiguous: config.onAmbiguous };
+}
+
+/** Opens the queue and refuses a Redis that would not keep what is accepted. */
+export async function openQueue(config: Config, redis: RedisTarget, log: Logger): Promise<RedisSendQueue> {
+  const queue = new RedisSendQueue({
+    redis,
+    shards: config.shards,
+    durability: config.acceptDurability,
+    ...engineOptions(config),
+  });
+  try {
+    await queue.connect(10_000);
+    await assertSafe(queue, config, log);
+    return queue;
+  } catch (error) {
+    queue.close();
+    throw error;
+  }
+}
+
+async function assertSafe(queue: RedisSendQueue, config: Config, log: Logger): Promise<void> {
+  const { problems, warnings } = await checkQueueSafety(queue.runner.client, config.acceptDurability);
+  for (const warning of warnings) log.warn(warning);
+  if (problems.length === 0) return;
+  if (config.acceptDurability === 'memory') {
+    log.warn('ACCEPT_DURABILITY=memory: accepted messages are lost when Redis or its machine stops');
+    return;
+  }
+  if (config.dangerouslyAllowVolatileQueue) {
+    for (const problem of problems) log.warn(`DANGEROUSLY_ALLOW_VOLATILE_QUEUE: ${problem}`);
+    return;
+  }
+  const lines = problems.map((problem) => `  ${problem}`);
+  const advice =
+    'Correct this Redis, or set DANGEROUSLY_ALLOW_VOLATILE_QUEUE=true and accept that messages can be lost.';
+  throw new CommandError(['The queue Redis does not keep what it accepts:', ...lines, advice].join('\n'));
+}

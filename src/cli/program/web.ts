@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs';
+import type { Logger } from 'pino';
+import type { Config, Keys } from '../../config/index.ts';
+import { ScriptRunner } from '../../engine/script-runner.ts';
+import type { RedisSendQueue } from '../../engine/queue.ts';
+import { buildApp, createApiKeyCheck, type HttpServer, type JwtSettings, startServer } from '../../http/index.ts';
+import { createCloudWebhook, createWebhookSecrets } from '../../inbound/index.ts';
+import { createMessages, createSenders, createTenants, senderDefaults, settingsSender } from '../../messages/index.ts';
+import type { SenderRecord, WaxwingRecord } from '../../record/index.ts';
+
+interface WebParts {
+  readonly config: Config;
+  readonly keys: Keys;
+  readonly queue: RedisSendQueue;
+  readonly record: WaxwingRecord;
+  readonly tagKey: Buffer;
+  readonly log: Logger;
+  readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
+  readonly isStopping: () => boolean;
+}
+
+export function jwtSettings(config: Config, keys: Keys): JwtSettings {
+  return { secret: keys.jwtSecret, audience: config.jwtAudience, issuer: config.jwtIssuer };
+}
+
+/** Builds the API over queue and record and starts to listen. */
+export async function startWeb(parts: WebParts): Promise<HttpServer> {
+  const { config, keys, queue, record, tagKey, log } = parts;
+  const tenants = createTenants({ store: record.tenants, autoCreate: config.tenantAutoCreate });
+  const senders = createSenders({
+    store: record.senders,
+    tenantStore: record.tenants,
+    queue,
+    fromSettings: settingsSenderRecord(config),
+  });
+  const messages = createMessages({ queue, store: record.messages, tenants, senders });
+  const app = await buildApp({
+    messages,
+    webhook: createCloudWebhook({
+      queue,
+      rawWebhooks: record.rawWebhooks,
+      secrets: createWebhookSecrets({
+        senders: record.senders,
+        appSecret: config.whatsappAppSecret,
+        verifyToken: config.whatsappVerifyToken,
+      }),
+      tagKey,
+    }),
+    admin: { record, queue, tenants, senders, senderDefaults: senderDefaults(config) },
+    checkKey: createApiKeyCheck({ platformKey: keys.apiKey, store: record.apiKeys }),
+    jwt: jwtSettings(config, keys),
+    health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },
+    version: packageVersion(),
+    logger: log,
+  });
+  return await startServer(app, { host: config.host, port: config.port });
+}
+
+/** The sender of the settings in the record's shape, so that it is served without asking the record. */
+export function settingsSenderRecord(config: Config): SenderRecord | null {
+  const sender = settingsSender(config);
+  if (sender === null) return null;
+  const { credentials: _credentials, portfolio, ...rest } = sender;
+  return { ...rest, portfolio: portfolio ?? null, pausedReason: null, createdAtMs: 0, updatedAtMs: 0 };
+}
+
+export function packageVersion(): string {
+  const file = new URL('../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** A script ran on every shard: more than PING, because a queue that cannot write cannot accept. */
+export function queueCheck(queue: RedisSendQueue): () => Promise<void> {
+  const runner = new ScriptRunner(queue.runner.client);
+  return async () => {
+    for (let shard = 0; shard < queue.shards; shard += 1) await runner.run('tick', shard, [0, 0]);
+  };
+}

@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Logger } from 'pino';
+import type { Config } from '../../config/index.ts';
+import type { RedisTarget } from '../../engine/connection.ts';
+import type { SettleRequest } from '../../engine/contract.ts';
+import type { SettleResult } from '../../engine/worker-link.ts';
+import { createCloudProvider } from '../../providers/cloud/provider.ts';
+import type { SenderAccount } from '../../providers/contract.ts';
+import type { WaxwingRecord } from '../../record/index.ts';
+import type { RetryPolicy } from '../../worker/policy.ts';
+import { providerDeadlineMs, SendWorker } from '../../worker/send-worker.ts';
+import { engineOptions } from './queue.ts';
+
+export interface RunningWorker {
+  readonly worker: SendWorker;
+  readonly name: string;
+  stop(graceMs: number): Promise<void>;
+}
+
+interface WorkerParts {
+  readonly config: Config;
+  readonly redis: RedisTarget;
+  readonly record: WaxwingRecord;
+  /** The sender of the settings, which needs no record. */
+  readonly settingsAccount: SenderAccount | null;
+  readonly tagKey: Buffer;
+  readonly log: Logger;
+}
+
+export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
+  const { config, redis, record, settingsAccount, tagKey, log } = parts;
+  const name = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
+  const cloud = createCloudProvider({ deadlineMs: providerDeadlineMs({}) });
+  const worker = new SendWorker({
+    redis,
+    shards: config.shards,
+    worker: name,
+    slots: config.workerConcurrency,
+    globalRatePerSecond: config.globalRatePerSecond,
+    globalConcurrency: config.globalConcurrency,
+    blockMs: config.waStreamBlockMs,
+    ...engineOptions(config),
+    providers: { cloud },
+    policyFor: () => policyOf(config),
+    readAccount: async (id) => {
+      if (settingsAccount?.id === id) return settingsAccount;
+      return await record.senders.getWithCredentials(id);
+    },
+    tagKey,
+    onSettled: (request, result) => logSettled(log, request, result),
+    onConnection: (connected) =>
+      log[connected ? 'debug' : 'warn'](connected ? 'queue connected' : 'queue connection lost'),
+  });
+  await worker.start();
+  return {
+    worker,
+    name,
+    async stop(graceMs) {
+      await worker.stop(graceMs);
+      await cloud.close();
+    },
+  };
+}
+
+function policyOf(config: Config): RetryPolicy {
+  return {
+    attemptsMax: config.queueRetryAttempts,
+    backoffMs: config.queueBackoffDelay,
+    scheduleSeconds: config.retryScheduleSeconds,
+    deferBlocks: config.onDefer === 'block',
+  };
+}
+
+function logSettled(log: Logger, { grant, settlement, report }: SettleRequest, result: SettleResult): void {
+  const line = {
+    messageId: grant.messageId,
+    tenant: grant.lane.tenant,
+    sender: grant.lane.sender,
+    attempt: grant.attempt,
+    outcome: settlement.kind,
+    ...(report?.error === undefined ? {} : { code: report.error.code, providerCode: report.error.providerCode }),
+  };
+  if (result === 'stale') log.warn(line, 'attempt settled too late: another worker had taken over');
+  else if (settlement.kind === 'failed') log.warn(line, 'message failed');
+  else log.debug(line, 'attempt settled');
+}

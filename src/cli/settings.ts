@@ -1,0 +1,13 @@
+import { type Config, formatProblems, loadConfig } from '../config/index.ts';
+
+/** Ends a command with a sentence for the person and exit code 1; no stack, because nothing is broken in the program. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
+/** Settings from the environment and `.env`. @throws CommandError with every problem at once */
+export function settings(overrides: Readonly<Record<string, string | undefined>> = {}): Config {
+  const result = loadConfig({ ...process.env, ...overrides }, process.cwd());
+  if (!result.ok) throw new CommandError(formatProblems(result.problems));
+  return result.config;
+}
