@@ -1,13 +1,13 @@
 // Installs the dependencies when they are missing or the lockfile has changed, so that any command works as the first
 // one typed in a fresh clone. Built-ins only: it runs before anything is installed. It is called by scripts/run.mjs and
 // not by `pre…` scripts of package.json, because `ignore-scripts=true` in an .npmrc skips those.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const TRIES_MAX = 3;
-const PAUSE_MS = 3_000;
+const PAUSE_MS = 2_000;
 const LOCK_PREFIX = 'install.lock.';
 const LOCK_PATIENCE_MS = 15 * 60_000;
 
@@ -78,7 +78,9 @@ function isComplete(root) {
 function startOf(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie has ended; only its parent has not looked yet.
+    return fields[0] === 'Z' ? 'ended' : (fields[19] ?? '');
   } catch {
     return '';
   }
@@ -93,12 +95,25 @@ function isRunning({ pid, start }) {
   return start === '' || startOf(pid) === start;
 }
 
-/** The pid of another live contender; files of processes that have ended are removed. */
-function liveOther(folder, own) {
+/** Ends the npm of an installer that was killed: two of them in one folder would trip over each other. */
+async function endOrphan(npm) {
+  for (const [signal, waitMs] of [
+    ['SIGTERM', 5_000],
+    ['SIGKILL', 5_000],
+  ]) {
+    const deadlineMs = Date.now() + waitMs;
+    if (isRunning(npm)) process.kill(npm.pid, signal);
+    while (isRunning(npm) && Date.now() < deadlineMs) await pause(20);
+  }
+}
+
+/** The pid of another live contender; what is left of those that have ended is cleared away. */
+async function liveOther(folder, own) {
   for (const file of readdirSync(folder)) {
     if (!file.startsWith(LOCK_PREFIX) || file === own || file.endsWith('.new')) continue;
     const claim = readJson(join(folder, file));
     if (claim && isRunning(claim)) return claim.pid;
+    if (claim?.npm) await endOrphan(claim.npm);
     rmSync(join(folder, file), { force: true });
   }
   return undefined;
@@ -114,10 +129,13 @@ async function takeLock(folder) {
   for (let isTold = false; ;) {
     const file = `${LOCK_PREFIX}${process.pid}-${randomBytes(4).toString('hex')}`;
     const path = join(folder, file);
-    writeFileSync(`${path}.new`, JSON.stringify({ pid: process.pid, start: startOf(process.pid) }));
-    renameSync(`${path}.new`, path);
-    const other = liveOther(folder, file);
-    if (other === undefined) return () => rmSync(path, { force: true });
+    const claim = (more) => {
+      writeFileSync(`${path}.new`, JSON.stringify({ pid: process.pid, start: startOf(process.pid), ...more }));
+      renameSync(`${path}.new`, path);
+    };
+    claim();
+    const other = await liveOther(folder, file);
+    if (other === undefined) return { claim, release: () => rmSync(path, { force: true }) };
     rmSync(path, { force: true });
     if (Date.now() > deadlineMs) throw new Error(`Process ${other} has been installing the dependencies for too long.`);
     if (!isTold) console.error(`Process ${other} is installing the dependencies; waiting for it.`);
@@ -126,17 +144,32 @@ async function takeLock(folder) {
   }
 }
 
-function runNpmCi(root) {
+/** Runs `npm ci` and resolves with the way it failed, or undefined. A signal to us ends it and then us. */
+function runNpmCi(root, onStart) {
   // Under `npm run` its own npm is used, whatever `npm` on PATH may be.
   const npm = process.env.npm_execpath;
   const args = ['ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
   // npm's words go to stderr, so that a command's own output on stdout stays clean.
   const options = { cwd: root, stdio: ['ignore', 2, 2] };
-  const result =
+  const child =
     npm && /npm-cli\.c?js$/.test(npm)
-      ? spawnSync(process.execPath, [npm, ...args], options)
-      : spawnSync('npm', args, { ...options, shell: process.platform === 'win32' });
-  return result.error?.message ?? (result.status === 0 ? undefined : `exit code ${result.status ?? result.signal}`);
+      ? spawn(process.execPath, [npm, ...args], options)
+      : spawn('npm', args, { ...options, shell: process.platform === 'win32' });
+  if (child.pid !== undefined) onStart({ pid: child.pid, start: startOf(child.pid) });
+  const handlers = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => [signal, () => child.kill(signal)]);
+  let stopSignal;
+  for (const [signal, handler] of handlers) {
+    process.once(signal, handler);
+    process.once(signal, () => (stopSignal = signal));
+  }
+  return new Promise((resolve) => {
+    child.on('error', (error) => resolve(error.message));
+    child.on('exit', (code, signal) => {
+      for (const [name] of handlers) process.removeAllListeners(name);
+      if (stopSignal !== undefined) process.kill(process.pid, stopSignal);
+      else resolve(code === 0 ? undefined : `exit code ${code ?? signal}`);
+    });
+  });
 }
 
 /** Makes sure that node_modules belongs to package-lock.json. Throws an Error with one sentence when it cannot. */
@@ -144,12 +177,12 @@ export async function ensureInstalled(root) {
   const stamp = wantedStamp(root);
   if (isStamped(root, stamp)) return;
   if (isComplete(root)) return writeStamp(root, stamp);
-  const release = await takeLock(join(root, '.waxwing'));
+  const lock = await takeLock(join(root, '.waxwing'));
   try {
     if (isStamped(root, stamp)) return;
     console.error('Installing the dependencies (once, about a minute) …');
     for (let attempt = 1; ; attempt += 1) {
-      const failure = runNpmCi(root);
+      const failure = await runNpmCi(root, (npm) => lock.claim({ npm }));
       if (failure === undefined) return writeStamp(root, stamp);
       if (attempt === TRIES_MAX) {
         throw new Error(
@@ -161,6 +194,6 @@ export async function ensureInstalled(root) {
       await pause(PAUSE_MS * attempt);
     }
   } finally {
-    release();
+    lock.release();
   }
 }
