@@ -8,10 +8,11 @@ const FLOORS = [
   ['jobs'],
   ['messages'],
   ['worker'],
+  // Above the rooms that it looks at: the doctor audits the engine against the record, health asks both.
+  ['observe'],
   ['bookings', 'templates', 'mail', 'stats'],
   ['engine', 'providers', 'record'],
   ['cache'],
-  ['observe'],
   ['config'],
   ['errors'],
   ['model'],
