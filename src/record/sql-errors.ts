@@ -27,6 +27,9 @@ const DATA_CLASSES: ReadonlySet<string> = new Set([
   '54', // program limit exceeded: a value too long for an index
 ]);
 
+/** PostgreSQL has no NUL in texts; it may come from any path or query of a request. */
+const CHARACTER_NOT_STORABLE = '22021';
+
 /** Can the same call be expected to work when the server is well again? */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof pg.DatabaseError) {
@@ -55,7 +58,14 @@ export function isForeignKeyViolation(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '23503';
 }
 
-/** Turns an error of the driver into RECORD_UNAVAILABLE when the server is the reason; others stay as they are. */
+/** The driver's error as callers shall see it: RECORD_UNAVAILABLE when the server is the reason; most stay as they are. */
 export function toRecordError(error: unknown): unknown {
-  return isUnavailable(error) ? new AppError('RECORD_UNAVAILABLE', { cause: error }) : error;
+  if (isUnavailable(error)) return new AppError('RECORD_UNAVAILABLE', { cause: error });
+  if (error instanceof pg.DatabaseError && error.code === CHARACTER_NOT_STORABLE) {
+    return new AppError('REQUEST_INVALID', {
+      detail: 'A text holds the character U+0000, which cannot be stored: leave it out.',
+      cause: error,
+    });
+  }
+  return error;
 }

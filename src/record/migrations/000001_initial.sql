@@ -3,6 +3,8 @@
 -- Two rules shape it. First, what the engine says of a message and what the provider says of it are kept in columns
 -- of their own; the status that people see is derived from both, here and nowhere else. Second, everything that the
 -- recorder writes has a key from the event it came from, so that reading an event twice changes nothing.
+--
+-- Times that a list is sorted by are cut to milliseconds: that is what a cursor holds.
 
 create table tenants (
   id text primary key,
@@ -14,7 +16,7 @@ create table tenants (
   queue_enabled boolean not null default true,
   events_url text,
   paused_reason text,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default date_trunc('milliseconds', now()),
   updated_at timestamptz not null default now()
 );
 
@@ -27,7 +29,7 @@ create table api_keys (
   name text not null,
   -- First characters of the key, so that a person can tell keys apart.
   prefix text not null,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default date_trunc('milliseconds', now()),
   last_used_at timestamptz,
   revoked_at timestamptz
 );
@@ -52,7 +54,7 @@ create table senders (
   -- Chosen when the sender is created and never changed: its queue keys live there.
   shard integer not null check (shard >= 0),
   paused_reason text,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default date_trunc('milliseconds', now()),
   updated_at timestamptz not null default now(),
   unique (provider, external_id)
 );
@@ -64,7 +66,7 @@ create table contacts (
   name text,
   -- Set when this contact turned out to be another one; its aliases then point to that one.
   merged_into uuid references contacts (id),
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default date_trunc('milliseconds', now()),
   updated_at timestamptz not null default now()
 );
 create index contacts_tenant on contacts (tenant, created_at, id);
@@ -221,7 +223,7 @@ create index raw_webhooks_received on raw_webhooks (received_at);
 
 create table audit (
   id uuid primary key,
-  at timestamptz not null default now(),
+  at timestamptz not null default date_trunc('milliseconds', now()),
   actor text not null,
   action text not null,
   target text not null,

@@ -1,0 +1,69 @@
+import { AppError } from '../errors/app-error.ts';
+import { isId, newId } from '../util/ids.ts';
+import { Conditions } from './conditions.ts';
+import { openCursor, page, pageLimit } from './cursor.ts';
+import type { Database, Row } from './database.ts';
+import { storableJson } from './recording/storable.ts';
+import type { AuditRecord, Page } from './types.ts';
+
+/** Who did what: administrative acts, append-only. */
+export interface Audit {
+  /** `detail` must hold no secret and no message text. */
+  add(act: {
+    /** Subject of the JWT, or the key's id. */
+    readonly actor: string;
+    /** Verb with its area: `sender.pause`. */
+    readonly action: string;
+    /** Id of what it was done to. */
+    readonly target: string;
+    readonly tenant?: string | null | undefined;
+    readonly detail?: Readonly<Record<string, unknown>> | undefined;
+  }): Promise<void>;
+  /** Newest first. */
+  list(options?: {
+    readonly tenant?: string | undefined;
+    readonly cursor?: string | undefined;
+    readonly limit?: number | undefined;
+  }): Promise<Page<AuditRecord>>;
+}
+
+interface AuditRow extends Row {
+  readonly id: string;
+  readonly at: Date;
+  readonly actor: string;
+  readonly action: string;
+  readonly target: string;
+  readonly tenant: string | null;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export function auditOf(database: Database): Audit {
+  return {
+    async add({ actor, action, target, tenant, detail }) {
+      await database.query(
+        'insert into audit (id, actor, action, target, tenant, detail) values ($1, $2, $3, $4, $5, $6)',
+        [newId(), actor, action, target, tenant ?? null, storableJson(detail ?? {})],
+      );
+    },
+
+    async list({ tenant, cursor: text, limit: wanted } = {}) {
+      const cursor = openCursor(text, 1);
+      const conditions = new Conditions().when(tenant, 'tenant = ?');
+      if (cursor !== null) {
+        if (!cursor.keys.every(isId)) throw new AppError('REQUEST_INVALID', { field: 'cursor' });
+        const at = conditions.value(new Date(cursor.atMs));
+        conditions.add(`(at, id) < (${at}, ${conditions.value(cursor.keys[0])})`);
+      }
+      const limit = pageLimit(wanted);
+      const rows = await database.query<AuditRow>(
+        `select * from audit ${conditions.where} order by at desc, id desc limit ${limit + 1}`,
+        conditions.values,
+      );
+      return page(
+        rows.map(({ at, ...row }) => ({ ...row, atMs: at.getTime() })),
+        limit,
+        (last) => ({ atMs: last.atMs, keys: [last.id] }),
+      );
+    },
+  };
+}

@@ -1,0 +1,74 @@
+import type { SecretBox } from '../util/secret-box.ts';
+import { apiKeysOf, type ApiKeys } from './api-keys.ts';
+import { auditOf, type Audit } from './audit.ts';
+import { contactsOf, type Contacts } from './contacts.ts';
+import { conversationsOf, type Conversations } from './conversations.ts';
+import { openDatabase } from './database.ts';
+import { messagesOf, type Messages } from './messages.ts';
+import { rawWebhooksOf, type RawWebhooks } from './raw-webhooks.ts';
+import { sendersOf, type Senders } from './senders.ts';
+import { tenantsOf, type Tenants } from './tenants.ts';
+import { totalsOf, type Totals } from './totals.ts';
+import type { TenantDefaults } from './types.ts';
+
+export { hashApiKey, type ApiKeys } from './api-keys.ts';
+export type { Audit } from './audit.ts';
+export type { Contacts } from './contacts.ts';
+export type { Conversations } from './conversations.ts';
+export type { MessageFilter, Messages } from './messages.ts';
+export { migrate, MigrationError, schemaState, type SchemaState } from './migrate.ts';
+export type { RawWebhook, RawWebhooks } from './raw-webhooks.ts';
+export { createRecorder, type Recorder, type RecorderOptions, type RecorderState } from './recorder.ts';
+export type { NewSender, SenderFilter, SenderPatch, Senders } from './senders.ts';
+export type { TenantFields, Tenants } from './tenants.ts';
+export type { Totals } from './totals.ts';
+export type * from './types.ts';
+
+export interface RecordOptions {
+  /** DATABASE_URL; `?connection_limit=` (20) and `?pool_timeout=` (10 s) shape the pool. */
+  readonly databaseUrl: string;
+  readonly tenantDefaults: TenantDefaults;
+  /** Seals and opens the senders' credentials. */
+  readonly secretBox: SecretBox;
+  /** Hears of connections that break while nobody uses them. The pool replaces them by itself. */
+  readonly onConnectionError?: (error: Error) => void;
+}
+
+/**
+ * What is remembered in PostgreSQL. Opening connects to nothing yet. While PostgreSQL is away every call rejects with
+ * AppError `RECORD_UNAVAILABLE` (retryable) within about two seconds; nothing else happens to the process.
+ */
+export interface WaxwingRecord {
+  readonly messages: Messages;
+  readonly tenants: Tenants;
+  readonly senders: Senders;
+  readonly apiKeys: ApiKeys;
+  readonly rawWebhooks: RawWebhooks;
+  readonly contacts: Contacts;
+  readonly conversations: Conversations;
+  readonly audit: Audit;
+  readonly totals: Totals;
+  /** Resolves when the database answers. */
+  ping(): Promise<void>;
+  /** Closes all connections. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+export function openRecord(options: RecordOptions): WaxwingRecord {
+  const database = openDatabase(options);
+  return {
+    messages: messagesOf(database),
+    tenants: tenantsOf(database, options.tenantDefaults),
+    senders: sendersOf(database, options.secretBox),
+    apiKeys: apiKeysOf(database),
+    rawWebhooks: rawWebhooksOf(database),
+    contacts: contactsOf(database),
+    conversations: conversationsOf(database),
+    audit: auditOf(database),
+    totals: totalsOf(database),
+    async ping() {
+      await database.query('select 1');
+    },
+    close: () => database.close(),
+  };
+}

@@ -1,0 +1,227 @@
+-- Made from the migrations by scripts/dump-schema.mjs: change those, not this.
+
+create table api_keys (
+  id uuid not null,
+  hash bytea not null,
+  tenant text,
+  name text not null,
+  prefix text not null,
+  created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
+  last_used_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  constraint api_keys_hash_check CHECK ((octet_length(hash) = 32)),
+  constraint api_keys_tenant_fkey FOREIGN KEY (tenant) REFERENCES tenants(id),
+  constraint api_keys_pkey PRIMARY KEY (id),
+  constraint api_keys_hash_key UNIQUE (hash)
+);
+CREATE INDEX api_keys_tenant ON api_keys USING btree (tenant, created_at);
+
+create table attempts (
+  message_id uuid not null,
+  attempt integer not null,
+  worker text not null,
+  started_at timestamp with time zone not null,
+  ended_at timestamp with time zone not null,
+  outcome text not null,
+  http_status integer,
+  error jsonb,
+  constraint attempts_outcome_check CHECK ((outcome = ANY (ARRAY['sent'::text, 'rejected'::text, 'not-sent'::text, 'ambiguous'::text]))),
+  constraint attempts_pkey PRIMARY KEY (message_id, attempt)
+);
+
+create table audit (
+  id uuid not null,
+  at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
+  actor text not null,
+  action text not null,
+  target text not null,
+  tenant text,
+  detail jsonb not null,
+  constraint audit_pkey PRIMARY KEY (id)
+);
+CREATE INDEX audit_at ON audit USING btree (at, id);
+
+create table contact_aliases (
+  tenant text not null,
+  kind text not null,
+  value text not null,
+  contact_id uuid not null,
+  created_at timestamp with time zone not null default now(),
+  constraint contact_aliases_kind_check CHECK ((kind = ANY (ARRAY['e164'::text, 'wa_id'::text, 'user_id'::text]))),
+  constraint contact_aliases_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id),
+  constraint contact_aliases_pkey PRIMARY KEY (tenant, kind, value)
+);
+CREATE INDEX contact_aliases_contact ON contact_aliases USING btree (contact_id);
+
+create table contacts (
+  id uuid not null,
+  tenant text not null,
+  name text,
+  merged_into uuid,
+  created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
+  updated_at timestamp with time zone not null default now(),
+  constraint contacts_merged_into_fkey FOREIGN KEY (merged_into) REFERENCES contacts(id),
+  constraint contacts_pkey PRIMARY KEY (id)
+);
+CREATE INDEX contacts_tenant ON contacts USING btree (tenant, created_at, id);
+
+create table conversations (
+  tenant text not null,
+  sender text not null,
+  id text not null,
+  contact_id uuid,
+  messages_out bigint not null default 0,
+  messages_in bigint not null default 0,
+  created_at timestamp with time zone not null,
+  last_message_at timestamp with time zone not null,
+  constraint conversations_pkey PRIMARY KEY (tenant, sender, id)
+);
+CREATE INDEX conversations_recent ON conversations USING btree (tenant, last_message_at, sender, id);
+
+create table message_events (
+  shard integer not null,
+  entry_ms bigint not null,
+  entry_seq bigint not null,
+  entry_index integer not null,
+  message_id uuid not null,
+  at timestamp with time zone not null,
+  event text not null,
+  detail jsonb not null,
+  constraint message_events_pkey PRIMARY KEY (shard, entry_ms, entry_seq, entry_index)
+);
+CREATE INDEX message_events_message ON message_events USING btree (message_id);
+
+create table messages (
+  id uuid not null,
+  tenant text not null,
+  sender text not null,
+  conversation text not null,
+  contact_id uuid,
+  alias text not null,
+  to_address text,
+  recipient text,
+  type text not null,
+  content jsonb not null,
+  context jsonb,
+  metadata jsonb,
+  priority smallint not null,
+  engine_status text not null,
+  delivery_status text,
+  status text not null generated always as (
+CASE
+    WHEN (delivery_status = ANY (ARRAY['delivered'::text, 'read'::text])) THEN delivery_status
+    WHEN ((delivery_status = 'failed'::text) AND (engine_status = 'sent'::text)) THEN 'failed'::text
+    ELSE engine_status
+END) stored,
+  shard integer not null,
+  seq bigint not null,
+  attempts integer not null default 0,
+  provider_message_id text,
+  error jsonb,
+  delivery_error jsonb,
+  idempotency_key text,
+  send_at timestamp with time zone,
+  expires_at timestamp with time zone,
+  created_at timestamp with time zone not null,
+  sent_at timestamp with time zone,
+  delivered_at timestamp with time zone,
+  read_at timestamp with time zone,
+  failed_at timestamp with time zone,
+  delivery_failed_at timestamp with time zone,
+  updated_at timestamp with time zone not null default now(),
+  constraint messages_delivery_status_check CHECK ((delivery_status = ANY (ARRAY['sent'::text, 'delivered'::text, 'read'::text, 'failed'::text]))),
+  constraint messages_engine_status_check CHECK ((engine_status = ANY (ARRAY['queued'::text, 'scheduled'::text, 'deferred'::text, 'unknown'::text, 'sent'::text, 'failed'::text, 'cancelled'::text, 'expired'::text]))),
+  constraint messages_pkey PRIMARY KEY (id)
+);
+CREATE INDEX messages_conversation ON messages USING btree (tenant, conversation, created_at, id);
+CREATE INDEX messages_created ON messages USING btree (created_at, id);
+CREATE INDEX messages_status ON messages USING btree (tenant, status, created_at, id);
+CREATE INDEX messages_tenant ON messages USING btree (tenant, created_at, id);
+
+create table provider_messages (
+  provider_message_id text not null,
+  message_id uuid,
+  constraint provider_messages_pkey PRIMARY KEY (provider_message_id)
+);
+
+create table raw_webhooks (
+  id uuid not null,
+  provider text not null,
+  sender text,
+  received_at timestamp with time zone not null default now(),
+  headers jsonb not null,
+  body bytea not null,
+  constraint raw_webhooks_pkey PRIMARY KEY (id)
+);
+CREATE INDEX raw_webhooks_received ON raw_webhooks USING btree (received_at);
+
+create table recorder_quarantine (
+  shard integer not null,
+  entry_ms bigint not null,
+  entry_seq bigint not null,
+  entry_index integer not null,
+  raw text not null,
+  error text not null,
+  quarantined_at timestamp with time zone not null default now(),
+  constraint recorder_quarantine_pkey PRIMARY KEY (shard, entry_ms, entry_seq, entry_index)
+);
+
+create table senders (
+  id text not null,
+  tenant text,
+  provider text not null,
+  external_id text not null,
+  api_url text not null,
+  credentials bytea not null,
+  rate_per_second double precision not null,
+  burst integer not null,
+  concurrency integer not null,
+  pair_gap_ms integer not null,
+  pair_bucket_capacity integer not null,
+  pair_bucket_refill_per_second double precision not null,
+  portfolio text,
+  shard integer not null,
+  paused_reason text,
+  created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
+  updated_at timestamp with time zone not null default now(),
+  constraint senders_burst_check CHECK ((burst >= 1)),
+  constraint senders_concurrency_check CHECK ((concurrency >= 1)),
+  constraint senders_pair_bucket_capacity_check CHECK ((pair_bucket_capacity >= 0)),
+  constraint senders_pair_bucket_refill_per_second_check CHECK ((pair_bucket_refill_per_second >= (0)::double precision)),
+  constraint senders_pair_gap_ms_check CHECK ((pair_gap_ms >= 0)),
+  constraint senders_provider_check CHECK ((provider = ANY (ARRAY['cloud'::text, 'evolution'::text, 'twilio'::text]))),
+  constraint senders_rate_per_second_check CHECK ((rate_per_second >= (0)::double precision)),
+  constraint senders_shard_check CHECK ((shard >= 0)),
+  constraint senders_tenant_fkey FOREIGN KEY (tenant) REFERENCES tenants(id),
+  constraint senders_pkey PRIMARY KEY (id),
+  constraint senders_provider_external_id_key UNIQUE (provider, external_id)
+);
+CREATE INDEX senders_tenant ON senders USING btree (tenant);
+
+create table status_events (
+  provider_message_id text not null,
+  status text not null,
+  provider_at timestamp with time zone not null,
+  message_id uuid,
+  error jsonb,
+  recorded_at timestamp with time zone not null default now(),
+  constraint status_events_pkey PRIMARY KEY (provider_message_id, status, provider_at)
+);
+CREATE INDEX status_events_message ON status_events USING btree (message_id) WHERE (message_id IS NOT NULL);
+
+create table tenants (
+  id text not null,
+  name text not null,
+  concurrency integer,
+  weight integer,
+  backlog_max bigint,
+  queue_enabled boolean not null default true,
+  events_url text,
+  paused_reason text,
+  created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
+  updated_at timestamp with time zone not null default now(),
+  constraint tenants_backlog_max_check CHECK ((backlog_max >= 1)),
+  constraint tenants_concurrency_check CHECK ((concurrency >= 1)),
+  constraint tenants_weight_check CHECK (((weight >= 1) AND (weight <= 100))),
+  constraint tenants_pkey PRIMARY KEY (id)
+);

@@ -1,0 +1,142 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { migrate, MigrationError, readMigrations, schemaState } from '../../src/record/migrate.ts';
+import { dumpSchema } from '../../src/record/schema-dump.ts';
+import { testDatabase, type TestDatabase } from '../support/services.ts';
+
+let database: TestDatabase;
+
+async function sql<R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> {
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  try {
+    return (await client.query<R>(text, values)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** As if nothing had ever been migrated here. */
+async function emptyDatabase(): Promise<void> {
+  await sql('drop schema public cascade; create schema public');
+}
+
+beforeEach(async () => {
+  database = await testDatabase();
+});
+
+describe('migrate()', () => {
+  it('builds the schema in an empty database and finds nothing to do the second time', async () => {
+    await emptyDatabase();
+    expect((await schemaState(database.url)).applied).toBe(0);
+    await migrate(database.url);
+    const state = await schemaState(database.url);
+    expect(state).toMatchObject({ applied: 1, pending: [] });
+    const before = await sql('select * from schema_migrations');
+    await migrate(database.url);
+    expect(await sql('select * from schema_migrations')).toEqual(before);
+  });
+
+  it('lets one of several processes migrate while the others wait', async () => {
+    await emptyDatabase();
+    await Promise.all(Array.from({ length: 5 }, () => migrate(database.url)));
+    expect(await sql('select id from schema_migrations')).toEqual([{ id: 1 }]);
+  });
+
+  it('takes an address with the parameters of the pool', async () => {
+    await migrate(`${database.url}?connection_limit=5&pool_timeout=3`);
+    expect((await schemaState(database.url)).pending).toEqual([]);
+  });
+
+  it('refuses a schema that is newer than the code', async () => {
+    await sql(`insert into schema_migrations (id, name, checksum) values (999, 'from_the_future', 'x')`);
+    await expect(migrate(database.url)).rejects.toThrow(/newer than this version/);
+    await expect(schemaState(database.url)).rejects.toThrow(MigrationError);
+  });
+
+  it('refuses an applied file whose text was changed', async () => {
+    await sql(`update schema_migrations set checksum = 'other' where id = 1`);
+    await expect(migrate(database.url)).rejects.toThrow(/was changed after it was applied/);
+  });
+
+  it('changes nothing when a file fails, and says which file and why', async () => {
+    await emptyDatabase();
+    await sql('create table attempts (obstacle integer)');
+    await expect(migrate(database.url)).rejects.toThrow(
+      /Migration 1 \(initial\) failed and changed nothing: .*attempts/,
+    );
+    const tables = await sql<{ name: string }>(
+      `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1`,
+    );
+    expect(tables.map((table) => table.name)).toEqual(['attempts', 'schema_migrations']);
+    await sql('drop table attempts');
+    await migrate(database.url);
+    expect((await schemaState(database.url)).applied).toBe(1);
+  });
+});
+
+describe('migration files', () => {
+  async function inFolder(files: Record<string, string>): Promise<ReturnType<typeof readMigrations>> {
+    const folder = await mkdtemp(join(tmpdir(), 'waxwing-migrations-'));
+    try {
+      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+      return await readMigrations(pathToFileURL(`${folder}/`));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }
+
+  it('are read in order, with the breaking mark of the first line', async () => {
+    const migrations = await inFolder({
+      '000002_b.sql': '--! breaking\n-- why\nselect 2;',
+      '000001_a.sql': '-- why\nselect 1;',
+    });
+    expect(migrations.map(({ id, name, breaking }) => ({ id, name, breaking }))).toEqual([
+      { id: 1, name: 'a', breaking: false },
+      { id: 2, name: 'b', breaking: true },
+    ]);
+  });
+
+  it('have the same checksum with either kind of line end', async () => {
+    const [unix] = await inFolder({ '000001_a.sql': 'select 1;\nselect 2;\n' });
+    const [windows] = await inFolder({ '000001_a.sql': 'select 1;\r\nselect 2;\r\n' });
+    expect(windows?.checksum).toBe(unix?.checksum);
+  });
+
+  it('are refused with a gap in the numbers or a name of another form', async () => {
+    await expect(inFolder({ '000001_a.sql': '', '000003_c.sql': '' })).rejects.toThrow(MigrationError);
+    await expect(inFolder({ '000001_Upper.sql': '' })).rejects.toThrow(MigrationError);
+    await expect(inFolder({ '1_a.sql': '' })).rejects.toThrow(MigrationError);
+  });
+
+  it('give the schema that is committed as schema.sql', async () => {
+    const committed = await readFile(new URL('../../src/record/schema.sql', import.meta.url), 'utf8');
+    expect(await dumpSchema(database.url)).toBe(committed);
+  });
+
+  it('pass squawk, which knows the changes that lock a busy table', async () => {
+    const bin = createRequire(import.meta.url)
+      .resolve('squawk-cli/package.json')
+      .replace('package.json', 'js/bin/squawk');
+    const folder = new URL('../../src/record/migrations/', import.meta.url);
+    const files = (await readMigrations(folder)).map(
+      ({ id, name }) => new URL(`${String(id).padStart(6, '0')}_${name}.sql`, folder).pathname,
+    );
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      bin,
+      '--pg-version=14.0',
+      '--assume-in-transaction',
+      // Columns of small numbers may be small; the runner itself sets the lock timeout, and long backfills may run.
+      '--exclude=prefer-bigint-over-int,prefer-bigint-over-smallint,require-lock-timeout,require-statement-timeout',
+      ...files,
+    ]);
+    expect(stdout).toMatch(/Found 0 issues in \d+ file/);
+  });
+});
