@@ -111,11 +111,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    // Throwing here keeps the connection open for others; aborting would close it.
-    if (this.#isSettled()) throw new Stop('ABORTED');
     if (this.#started) throw new Stop('STARTED_TWICE');
-    if (!this.#allowed()) this.#fail('NOT_ALLOWED');
-    // Also true when the callback aborted the signal.
+    if (!this.#isSettled() && !this.#allowed()) this.#fail('NOT_ALLOWED');
+    // Throwing keeps the connection open for others; aborting would close it.
     if (this.#isSettled()) throw new Stop('NOT_ALLOWED');
     this.#started = true;
     this.#controller = controller;

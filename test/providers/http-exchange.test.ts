@@ -50,20 +50,27 @@ describe('HttpExchange', () => {
     expect(server.connections).toBe(1);
   });
 
-  it('a request that waits for a free connection is not-sent at the deadline and never written afterwards', async () => {
-    const exchange = create({ connectionsMax: 1, deadlineMs: 250 });
-    let release: (() => void) | undefined;
+  it('a request called off while it waits for a free connection is not-sent, and never asked or written later', async () => {
+    const exchange = create({ connectionsMax: 1 });
     const reply = answer(200, '{}');
+    let release: (() => void) | undefined;
     server.behaviour = (socket, received) => (release = () => reply(socket, received));
     const arrived = server.nextRequest();
     const first = exchange.post(request({ body: 'first' }));
     await arrived;
-    expect(await exchange.post(request({ body: 'second' }))).toEqual({ kind: 'not-sent', code: 'DEADLINE' });
-    release?.();
-    expect(await first).toMatchObject({ kind: 'lost', code: 'DEADLINE' });
+    let asked = 0;
+    const beforeFirstByte = (): boolean => ++asked > 0;
+    const abort = new AbortController();
+    const second = exchange.post(request({ body: 'second', beforeFirstByte, signal: abort.signal }));
+    const third = exchange.post(request({ body: 'third' }));
+    abort.abort();
+    expect(await second).toEqual({ kind: 'not-sent', code: 'ABORTED' });
     server.behaviour = reply;
-    expect(await exchange.post(request({ body: 'third' }))).toMatchObject({ kind: 'answer' });
+    release?.();
+    expect([await first, await third]).toMatchObject([{ kind: 'answer' }, { kind: 'answer' }]);
     expect(server.requests.map(({ body }) => body)).toEqual(['first', 'third']);
+    expect(server.connections).toBe(1);
+    expect(asked).toBe(0);
   });
 
   it('never opens more connections than allowed, and answers all that wait', async () => {
@@ -107,6 +114,22 @@ describe('HttpExchange', () => {
     expect(await exchange.post(request())).toMatchObject({ kind: 'answer' });
     server.behaviour = answer(200, 'x'.repeat(1_001));
     expect(await exchange.post(request())).toEqual({ kind: 'lost', code: 'ANSWER_TOO_LARGE', httpStatus: 200 });
+  });
+
+  it('an answer without a length is given up as soon as it is too large', async () => {
+    const exchange = create({ answerBytesMax: 100_000, bodyTimeoutMs: 60_000, deadlineMs: 60_000 });
+    let written = 0;
+    server.behaviour = (socket) => {
+      socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n');
+      const more = (): void => {
+        if (socket.destroyed) return;
+        written += 1_000;
+        socket.write(`3e8\r\n${'x'.repeat(1_000)}\r\n`, () => setImmediate(more));
+      };
+      more();
+    };
+    expect(await exchange.post(request())).toEqual({ kind: 'lost', code: 'ANSWER_TOO_LARGE', httpStatus: 200 });
+    expect(written).toBeLessThan(10_000_000);
   });
 
   it('close() lets a request under way end', async () => {
