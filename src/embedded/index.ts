@@ -1,3 +1,4 @@
+export { findRunning, type RunningServices } from './running.ts';
 export { EmbeddedError, type EmbeddedErrorCode } from './embedded-error.ts';
 export {
   startEmbedded,

@@ -44,7 +44,7 @@ async function compareWithRecord({ client, shards, record }: DoctorOptions): Pro
       const waiting = await client.xlen(`${shardPrefix(shard)}ev`);
       const counters = await client.hgetall(`${shardPrefix(shard)}n`);
       const recorded = totals.filter((total) => total.shard === shard);
-      const all = recorded.reduce((sum, { count }) => sum + Number(count), 0);
+      const all = recorded.reduce((sum, { count }) => sum + count, 0);
       findings.push({
         severity: 'remark',
         about: `shard ${shard}`,
@@ -61,7 +61,7 @@ async function compareWithRecord({ client, shards, record }: DoctorOptions): Pro
       for (const end of ENDS) {
         const inRecord = recorded
           .filter((total) => total.engineStatus === end)
-          .reduce((sum, { count }) => sum + Number(count), 0);
+          .reduce((sum, { count }) => sum + count, 0);
         if (inRecord === Number(counters[end] ?? 0)) continue;
         findings.push({
           severity: 'finding',

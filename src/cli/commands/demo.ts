@@ -87,6 +87,8 @@ async function play(program: Program, emulator: Emulator, seconds: number, withT
   await (seconds > 0 ? Promise.race([end, new Promise((resolve) => setTimeout(resolve, seconds * 1000))]) : end);
   stopLine();
   await traffic.stop();
+  // Takes no more and waits for what is in flight, so that both sides count the same.
+  await program.worker?.stop(5000);
   console.log(summary(await program.queue.counters(), judge(emulator)));
 }
 

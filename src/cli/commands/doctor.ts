@@ -2,7 +2,7 @@ import { defineCommand } from 'citty';
 import { resolveKeys } from '../../config/index.ts';
 import { commandClient, disconnect, whenReady } from '../../engine/connection.ts';
 import { createLog } from '../log.ts';
-import { openDataServices } from '../program/data-services.ts';
+import { joinDataServices } from '../program/data-services.ts';
 import { openRecordOf } from '../program/record.ts';
 import { diagnose, type Finding } from '../../observe/doctor.ts';
 import { CommandError, settings } from '../settings.ts';
@@ -17,7 +17,7 @@ export const doctor = defineCommand({
     const config = settings();
     const log = createLog('warn');
     const keys = await resolveKeys(config);
-    const services = await openDataServices(config, log);
+    const services = await joinDataServices(config, log);
     const record = openRecordOf(config, keys, services, log);
     const client = commandClient(services.redis, 30_000);
     try {

@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty';
 import { migrate as migrateDatabase, schemaState } from '../../record/index.ts';
 import { createLog } from '../log.ts';
-import { openDataServices } from '../program/data-services.ts';
+import { joinDataServices } from '../program/data-services.ts';
 import { settings } from '../settings.ts';
 
 export const migrate = defineCommand({
@@ -9,7 +9,7 @@ export const migrate = defineCommand({
   args: { check: { type: 'boolean', description: 'Only compare; exit 1 when something is to be done' } },
   async run({ args }) {
     const config = settings();
-    const running = await openDataServices(config, createLog('warn'));
+    const running = await joinDataServices(config, createLog('warn'));
     try {
       const { pending } = await schemaState(running.databaseUrl);
       const names = pending.map(({ name }) => name).join(', ');

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from '../../config/index.ts';
-import { startEmbedded } from '../../embedded/index.ts';
+import { findRunning, startEmbedded } from '../../embedded/index.ts';
 import type { RedisTarget } from '../../engine/connection.ts';
 
 /** Redis and PostgreSQL that this process works with, its own or given ones. */
@@ -26,6 +26,18 @@ export async function openDataServices(config: Config, log: Logger): Promise<Dat
   const redisUrl = config.queueRedisUrl ?? withDatabase(embedded.redisUrl ?? '', config.redisQueueDb);
   const databaseUrl = config.databaseUrl ?? embedded.databaseUrl ?? '';
   return { redis: { url: redisUrl }, redisUrl, databaseUrl, stop: () => embedded.stop() };
+}
+
+/**
+ * The services as they are now: those of a program that runs on the data folder, else as `openDataServices`.
+ * For commands that look at a running program beside it.
+ */
+export async function joinDataServices(config: Config, log: Logger): Promise<DataServices> {
+  const running = findRunning(config.waxwingDataDir);
+  const redisUrl = config.queueRedisUrl ?? (running.redisUrl && withDatabase(running.redisUrl, config.redisQueueDb));
+  const databaseUrl = config.databaseUrl ?? running.databaseUrl;
+  if (redisUrl === undefined || databaseUrl === undefined) return await openDataServices(config, log);
+  return { redis: { url: redisUrl }, redisUrl, databaseUrl, stop: () => Promise.resolve() };
 }
 
 function withDatabase(address: string, db: number): string {

@@ -35,7 +35,7 @@ export interface Program {
  * @throws with a sentence for the person when a part cannot start; what was started is ended again
  */
 export async function startProgram(config: Config, role: Role, log: Logger): Promise<Program> {
-  const started: (() => Promise<unknown> | unknown)[] = [];
+  const started: (() => unknown)[] = [];
   const abort = new AbortController();
   const undo = async () => {
     abort.abort();

@@ -5,7 +5,14 @@ import { ScriptRunner } from '../../engine/script-runner.ts';
 import type { RedisSendQueue } from '../../engine/queue.ts';
 import { buildApp, createApiKeyCheck, type HttpServer, type JwtSettings, startServer } from '../../http/index.ts';
 import { createCloudWebhook, createWebhookSecrets } from '../../inbound/index.ts';
-import { createMessages, createSenders, createTenants, senderDefaults, settingsSender } from '../../messages/index.ts';
+import {
+  createMessages,
+  createSenders,
+  createTenants,
+  senderDefaults,
+  senderLimits,
+  settingsSender,
+} from '../../messages/index.ts';
 import type { SenderRecord, WaxwingRecord } from '../../record/index.ts';
 
 interface WebParts {
@@ -60,8 +67,9 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
 export function settingsSenderRecord(config: Config): SenderRecord | null {
   const sender = settingsSender(config);
   if (sender === null) return null;
-  const { credentials: _credentials, portfolio, ...rest } = sender;
-  return { ...rest, portfolio: portfolio ?? null, pausedReason: null, createdAtMs: 0, updatedAtMs: 0 };
+  const { id, tenant, provider, externalId, portfolio = null } = sender;
+  const limits = { ...senderLimits(sender), id, tenant, provider, externalId, apiUrl: sender.apiUrl, portfolio };
+  return { ...limits, pausedReason: null, createdAtMs: 0, updatedAtMs: 0 };
 }
 
 export function packageVersion(): string {

@@ -32,7 +32,8 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
   const { config, redis, record, settingsAccount, tagKey, log } = parts;
   const name = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const cloud = createCloudProvider({ deadlineMs: providerDeadlineMs({}) });
-  const worker = new SendWorker({
+  let stopping: Promise<void> | undefined;
+  const worker: SendWorker = new SendWorker({
     redis,
     shards: config.shards,
     worker: name,
@@ -49,17 +50,17 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     },
     tagKey,
     onSettled: (request, result) => logSettled(log, request, result),
-    onConnection: (connected) =>
-      log[connected ? 'debug' : 'warn'](connected ? 'queue connected' : 'queue connection lost'),
+    onConnection: (connected) => {
+      if (stopping !== undefined) return;
+      if (connected) log.debug('queue connected');
+      else log.warn('queue connection lost');
+    },
   });
   await worker.start();
   return {
     worker,
     name,
-    async stop(graceMs) {
-      await worker.stop(graceMs);
-      await cloud.close();
-    },
+    stop: (graceMs) => (stopping ??= worker.stop(graceMs).then(() => cloud.close())),
   };
 }
 
