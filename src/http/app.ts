@@ -1,5 +1,5 @@
 import helmet from '@fastify/helmet';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { CloudWebhook } from '../inbound/cloud-webhook.ts';
 import { AppError } from '../errors/app-error.ts';
@@ -50,7 +50,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   const app = Fastify({
     ...(options.logger === undefined ? { logger: false } : { loggerInstance: options.logger }),
     // Fastify's own line would hold the query, and with it the verify token of a webhook.
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: () => newId(),
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -88,7 +88,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   });
   app.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions } = request;
-    const line = { requestId: request.id, method, route: routeOptions.url ?? null, status: reply.statusCode };
+    const line = { method, route: routeOptions.url ?? null, status: reply.statusCode };
     request.log.debug({ ...line, durationMs: Math.round(reply.elapsedTime * 10) / 10 }, 'answered');
     done();
   });

@@ -34,13 +34,12 @@ export interface PreparedMessage {
  */
 export function prepareMessage(
   request: MessageRequest,
-  options: { readonly idempotencyKey: string | undefined; readonly nowMs: number; readonly prefix?: string },
+  options: { readonly idempotencyKey: string | undefined; readonly nowMs: number },
 ): PreparedMessage {
-  const { nowMs, prefix = '' } = options;
-  const at = (field: string) => (prefix === '' ? field : `${prefix}.${field}`);
-  const address = readAddress(request, at);
-  const { sendAtMs, expiresAtMs } = readTimes(request, nowMs, at);
-  checkMetadata(request.metadata, at);
+  const { nowMs } = options;
+  const address = readAddress(request);
+  const { sendAtMs, expiresAtMs } = readTimes(request, nowMs);
+  checkMetadata(request.metadata);
 
   const content = contentOf(request);
   const { type, context } = request;
@@ -85,13 +84,10 @@ export function prepareMessage(
 }
 
 /** The one serialised form of a body; checked for size because an item of a batch may be as large as the batch. */
-export function bodyText(body: MessageBody, prefix = ''): string {
+export function bodyText(body: MessageBody): string {
   const text = JSON.stringify(body);
   if (Buffer.byteLength(text) > BODY_BYTES_MAX) {
-    throw new AppError('BODY_TOO_LARGE', {
-      detail: 'One message may have at most 256 KiB as JSON.',
-      ...(prefix === '' ? {} : { field: prefix }),
-    });
+    throw new AppError('BODY_TOO_LARGE', { detail: 'One message may have at most 256 KiB as JSON.' });
   }
   return text;
 }
@@ -102,33 +98,33 @@ interface Address {
   readonly contact: string;
 }
 
-function readAddress(request: MessageRequest, at: (field: string) => string): Address {
+function readAddress(request: MessageRequest): Address {
   if (request.to === undefined && request.recipient === undefined) {
-    throw invalid(at('to'), 'Say who gets the message: to (a phone number) or recipient (a business-scoped user id).');
+    throw invalid('to', 'Say who gets the message: to (a phone number) or recipient (a business-scoped user id).');
   }
   if (request.to !== undefined && request.recipient !== undefined) {
-    throw invalid(at('recipient'), 'Give either to or recipient, not both.');
+    throw invalid('recipient', 'Give either to or recipient, not both.');
   }
   if (request.recipient !== undefined) return { recipient: request.recipient, contact: request.recipient };
   const parsed = parseRecipient(request.to ?? '');
-  if (!parsed.ok) throw invalid(at('to'), parsed.sentence);
+  if (!parsed.ok) throw invalid('to', parsed.sentence);
   return { to: parsed.e164, contact: parsed.contact };
 }
 
-function readTimes(request: MessageRequest, nowMs: number, at: (field: string) => string) {
+function readTimes(request: MessageRequest, nowMs: number) {
   const sendAt = instantOf(request.sendAt);
   const expiresAt = instantOf(request.expiresAt);
   for (const [field, value] of [
     ['sendAt', sendAt],
     ['expiresAt', expiresAt],
   ] as const) {
-    if (value !== null && value > nowMs + YEAR_MS) throw invalid(at(field), 'It must be at most one year ahead.');
+    if (value !== null && value > nowMs + YEAR_MS) throw invalid(field, 'It must be at most one year ahead.');
   }
   // A time that has passed means now: a caller's clock may be ahead, and a late caller still wants it sent.
   const sendAtMs = sendAt !== null && sendAt > nowMs ? sendAt : null;
-  if (expiresAt !== null && expiresAt <= nowMs) throw invalid(at('expiresAt'), 'It must be in the future.');
+  if (expiresAt !== null && expiresAt <= nowMs) throw invalid('expiresAt', 'It must be in the future.');
   if (expiresAt !== null && sendAtMs !== null && expiresAt <= sendAtMs) {
-    throw invalid(at('expiresAt'), 'It must be later than sendAt.');
+    throw invalid('expiresAt', 'It must be later than sendAt.');
   }
   return { sendAtMs, expiresAtMs: expiresAt };
 }
@@ -137,9 +133,9 @@ function instantOf(text: string | undefined): number | null {
   return text === undefined ? null : Date.parse(text);
 }
 
-function checkMetadata(metadata: unknown, at: (field: string) => string): void {
+function checkMetadata(metadata: unknown): void {
   if (metadata === undefined) return;
   if (Buffer.byteLength(JSON.stringify(metadata)) > METADATA_BYTES_MAX) {
-    throw invalid(at('metadata'), 'It may have at most 16 KiB as JSON; keep larger data on your side under an id.');
+    throw invalid('metadata', 'It may have at most 16 KiB as JSON; keep larger data on your side under an id.');
   }
 }

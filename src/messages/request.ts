@@ -65,26 +65,18 @@ export type BatchItem = z.infer<typeof batchItemSchema>;
 
 /**
  * Checks a value against a schema of this room.
- * @param prefix path of the value within the request, such as `messages[3]`
  * @throws AppError `REQUEST_INVALID` that names the first field at fault and never repeats its value
  */
-export function parseRequest<S extends z.ZodType>(schema: S, value: unknown, prefix = ''): z.output<S> {
+export function parseRequest<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const fault = findJsonFault(value);
-  if (fault !== null) {
-    throw invalid(joined(prefix, fault.field), fault.detail);
-  }
+  if (fault !== null) throw invalid(fault.field, fault.detail);
   // With the input at hand, a wrong type and a missing field get different sentences.
   const parsed = schema.safeParse(value, { reportInput: true });
   if (parsed.success) return parsed.data;
-  const [violation] = describeViolations(parsed.error, prefix);
-  throw invalid(violation?.field ?? prefix, violation?.sentence ?? 'Correct the request.');
+  const [violation] = describeViolations(parsed.error);
+  throw invalid(violation?.field ?? '', violation?.sentence ?? 'Correct the request.');
 }
 
 export function invalid(field: string, sentence: string): AppError {
   return new AppError('REQUEST_INVALID', { detail: sentence, ...(field === '' ? {} : { field }) });
-}
-
-function joined(prefix: string, field: string): string {
-  if (prefix === '' || field === '') return prefix === '' ? field : prefix;
-  return field.startsWith('[') ? `${prefix}${field}` : `${prefix}.${field}`;
 }

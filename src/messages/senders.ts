@@ -143,9 +143,7 @@ async function tellPause(
   }
 }
 
-export function senderLimits(
-  sender: Pick<SenderRecord, 'id'> & Omit<SenderLimits, 'sender'>,
-): SenderLimits {
+export function senderLimits(sender: Pick<SenderRecord, 'id'> & Omit<SenderLimits, 'sender'>): SenderLimits {
   const { ratePerSecond, burst, concurrency, pairGapMs, pairBucketCapacity, pairBucketRefillPerSecond } = sender;
   const limits = { ratePerSecond, burst, concurrency, pairGapMs, pairBucketCapacity, pairBucketRefillPerSecond };
   return { sender: sender.id, shard: sender.shard, ...limits };

@@ -72,12 +72,11 @@ export function createMessages(options: MessagesOptions): Messages {
     request: MessageRequest,
     principal: Principal,
     idempotencyKey: string | undefined,
-    prefix = '',
   ): Promise<Candidate> {
     const tenantId = tenantOf(principal, request.tenant);
     const nowMs = now();
-    const prepared = prepareMessage(request, { idempotencyKey, nowMs, prefix });
-    const body = bodyText(prepared.body, prefix);
+    const prepared = prepareMessage(request, { idempotencyKey, nowMs });
+    const body = bodyText(prepared.body);
     const tenant = await tenants.resolve(tenantId);
     const sender = await senders.choose(tenant.id, request.sender);
     await senders.prepare(sender, tenant);
@@ -172,9 +171,12 @@ export function createMessages(options: MessagesOptions): Messages {
       for (let from = 0; from < items.length; from += ITEMS_PER_TURN) {
         if (from > 0) await nextTurn();
         const part = items.slice(from, from + ITEMS_PER_TURN).map(async (item, index) => {
-          const prefix = `messages[${from + index}]`;
-          const { idempotencyKey, ...request } = parseRequest(batchItemSchema, item, prefix);
-          return candidateFor(request, principal, idempotencyKey, prefix);
+          try {
+            const { idempotencyKey, ...request } = parseRequest(batchItemSchema, item);
+            return await candidateFor(request, principal, idempotencyKey);
+          } catch (error) {
+            throw ofItem(error, `messages[${from + index}]`);
+          }
         });
         candidates.push(...(await settled(part)));
       }
@@ -221,5 +223,17 @@ async function settled<T, E extends Error = never>(
     if (reason instanceof AppError) return reason;
     if (other !== undefined && reason instanceof other) return reason;
     throw reason;
+  });
+}
+
+/** The fault of an item, with the field's path from the top of the batch. */
+function ofItem(error: unknown, item: string): unknown {
+  if (!(error instanceof AppError) || (error.field === undefined && error.status >= 500)) return error;
+  const { code, detail, retryAfterSeconds, field } = error;
+  return new AppError(code, {
+    detail,
+    field: field === undefined ? item : `${item}${field.startsWith('[') ? '' : '.'}${field}`,
+    cause: error,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   });
 }

@@ -1,0 +1,137 @@
+import { createHmac } from 'node:crypto';
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import { buildApp, createApiKeyCheck, signJwt, type Role } from '../../../src/http/index.ts';
+import { createCloudWebhook, createWebhookSecrets } from '../../../src/inbound/index.ts';
+import { createMessages, createSenders, createTenants } from '../../../src/messages/index.ts';
+import type { NewSender, WaxwingRecord } from '../../../src/record/index.ts';
+import { createRecorder, openRecord } from '../../../src/record/index.ts';
+import { createSecretBox } from '../../../src/util/secret-box.ts';
+import { eventually, testDatabase } from '../../support/services.ts';
+import { MemoryQueue } from '../../messages/support/memory-queue.ts';
+
+export const PLATFORM_KEY = 'platform-key-of-these-tests';
+export const APP_SECRET = 'app-secret-of-these-tests';
+export const TAG_KEY = Buffer.from('tag key of these tests');
+const JWT = { secret: 'jwt-secret-of-these-tests-32-characters', audience: undefined, issuer: undefined };
+
+export const SENDER_DEFAULTS = {
+  apiUrl: 'https://graph.facebook.com/v23.0',
+  ratePerSecond: 80,
+  burst: 1,
+  concurrency: 20,
+  pairGapMs: 2000,
+  pairBucketCapacity: 45,
+  pairBucketRefillPerSecond: 0.1667,
+};
+
+export interface ApiOptions {
+  readonly autoCreate?: boolean;
+  /** False: the settings name no sender. */
+  readonly hasDefaultSender?: boolean;
+  readonly appSecret?: string | undefined;
+  readonly extend?: (app: FastifyInstance) => void;
+}
+
+/** The whole API over a real PostgreSQL, a real recorder and the queue in memory. */
+export interface Api {
+  readonly app: FastifyInstance;
+  readonly queue: MemoryQueue;
+  readonly record: WaxwingRecord;
+  /** One request; `as` is the credential. */
+  call(request: Call): Promise<LightMyRequestResponse>;
+  /** Waits until everything that happened so far is in the record. */
+  recorded(): Promise<void>;
+  token(role: Role): Promise<string>;
+  ready: Record<string, () => Promise<void>>;
+  isStopping: boolean;
+  close(): Promise<void>;
+}
+
+export interface Call {
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly url: string;
+  readonly body?: unknown;
+  readonly as?: string | null;
+  readonly headers?: Record<string, string>;
+}
+
+export async function startApi(options: ApiOptions = {}): Promise<Api> {
+  const { url: databaseUrl } = await testDatabase();
+  const record = openRecord({
+    databaseUrl,
+    tenantDefaults: { concurrency: 5, weight: 1, backlogMax: 1000 },
+    secretBox: createSecretBox({ key: 'secret-key-of-these-tests' }),
+  });
+  const queue = new MemoryQueue();
+  const recorder = createRecorder({ databaseUrl, log: queue.log });
+  recorder.start();
+  const settings: NewSender = {
+    id: 'default',
+    tenant: null,
+    provider: 'cloud',
+    externalId: '100200300',
+    ...SENDER_DEFAULTS,
+    credentials: { accessToken: 'EAAG-secret' },
+    shard: 0,
+  };
+  const fromSettings = options.hasDefaultSender === false ? null : await record.senders.ensure(settings);
+  const tenants = createTenants({ store: record.tenants, autoCreate: options.autoCreate ?? true });
+  const senders = createSenders({ store: record.senders, tenantStore: record.tenants, queue, fromSettings });
+  const messages = createMessages({ queue, store: record.messages, tenants, senders });
+  const secrets = createWebhookSecrets({
+    senders: record.senders,
+    appSecret: 'appSecret' in options ? options.appSecret : APP_SECRET,
+    verifyToken: 'the-verify-token',
+  });
+  const ready: Api['ready'] = { redis: async () => Promise.resolve(), database: () => record.ping() };
+  const state = { isStopping: false };
+  const app = await buildApp({
+    messages,
+    webhook: createCloudWebhook({ queue, rawWebhooks: record.rawWebhooks, secrets, tagKey: TAG_KEY }),
+    admin: { record, queue, tenants, senders, senderDefaults: SENDER_DEFAULTS },
+    checkKey: createApiKeyCheck({ platformKey: PLATFORM_KEY, store: record.apiKeys }),
+    jwt: JWT,
+    health: { durability: 'disk', readyChecks: ready, isStopping: () => state.isStopping },
+    version: '0.0.0-test',
+    ...(options.extend === undefined ? {} : { extend: options.extend }),
+  });
+
+  return {
+    app,
+    queue,
+    record,
+    ready,
+    get isStopping() {
+      return state.isStopping;
+    },
+    set isStopping(value) {
+      state.isStopping = value;
+    },
+    call({ method = 'GET', url, body, as = PLATFORM_KEY, headers }) {
+      const request: InjectOptions = { method, url, headers: { ...headers } };
+      if (as !== null) request.headers = { authorization: `Bearer ${as}`, ...request.headers };
+      if (body !== undefined) request.payload = body as NonNullable<InjectOptions['payload']>;
+      return app.inject(request);
+    },
+    recorded: async () => {
+      await eventually(() => queue.isRecorded, { what: 'the recorder to catch up' });
+    },
+    token: (role) => signJwt({ role, name: `${role}@example.com` }, JWT),
+    async close() {
+      await app.close();
+      await recorder.stop();
+      await record.close();
+    },
+  };
+}
+
+export function sign(body: string, secret = APP_SECRET): string {
+  return `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
+}
+
+export const text = (more: Record<string, unknown> = {}) => ({
+  to: '+4915112345678',
+  type: 'text',
+  text: { body: 'Your table is ready.' },
+  ...more,
+});
