@@ -7,7 +7,8 @@ export class CommandError extends Error {
 
 /** Settings from the environment and `.env`. @throws CommandError with every problem at once */
 export function settings(overrides: Readonly<Record<string, string | undefined>> = {}): Config {
-  const result = loadConfig({ ...process.env, ...overrides }, process.cwd());
+  const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
+  const result = loadConfig({ ...process.env, ...given }, process.cwd());
   if (!result.ok) throw new CommandError(formatProblems(result.problems));
   return result.config;
 }
