@@ -36,16 +36,6 @@ export class Live implements ConversationListener {
     this.#stats = stats;
   }
 
-  get clients(): number {
-    return this.#clients.size;
-  }
-
-  /** Is this chat open on a page. */
-  isOpen(key: string): boolean {
-    for (const client of this.#clients) if (client.open === key) return true;
-    return false;
-  }
-
   /** Takes over a response as an event stream. Returns false when there are too many. */
   connect(response: ServerResponse, open: string | null): boolean {
     if (this.#clients.size >= CLIENTS_MAX) return false;

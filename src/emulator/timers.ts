@@ -30,10 +30,6 @@ export class Timers {
     });
   }
 
-  get pending(): number {
-    return this.#pending.size;
-  }
-
   clear(): void {
     for (const [timer, cancelled] of this.#pending) {
       clearTimeout(timer);

@@ -68,10 +68,6 @@ export function markOpen(key) {
   render();
 }
 
-export function first() {
-  return summaries.values().next().value?.key ?? null;
-}
-
 function render() {
   clearTimeout(timer);
   timer = 0;

@@ -75,9 +75,12 @@ export function day(ms) {
   return date.toLocaleDateString([], { weekday: 'long', day: 'numeric', month: 'long' });
 }
 
+/** Country codes have one to three digits; which ones have how many is fixed by the ITU. */
+const GROUPS = /^(1|7|2[1-689]\d|3[578]\d|42\d|5[09]\d|6[789]\d|8[0578]\d|9[679]\d|\d\d)(\d{3})(\d{3})/;
+
 /** +491701234567 as a person writes it. User ids and group ids stay as they are. */
 export function phone(party) {
-  return /^\d{7,15}$/.test(party) ? `+${party.replace(/^(\d{2})(\d{3})(\d{3})/, '$1 $2 $3 ')}`.trim() : party;
+  return /^\d{7,15}$/.test(party) ? `+${party.replace(GROUPS, '$1 $2 $3 ')}`.trim() : party;
 }
 
 /** Initials of a name, or the last two digits. */
