@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { clientOptions } from './database-url.ts';
+import { isUnavailable } from './sql-errors.ts';
 
 /** The oldest PostgreSQL that the SQL of this room is written for and tested on. */
 const SERVER_VERSION_MIN = 140_000;
@@ -44,7 +45,8 @@ export class MigrationError extends Error {
  * Brings the schema to the state that this version of the code needs.
  * Safe to call from several processes at once: one migrates, the others wait and then find nothing to do. Each
  * file and its ledger row are one transaction, so a crash leaves whole migrations only.
- * @throws MigrationError when the server is too old, the schema is newer than the code, or an applied file was changed
+ * @throws MigrationError when the server is too old, the schema is newer than the code, an applied file was changed or
+ *   a file fails; the driver's error when the server is away or a lock was not to be had: try again later
  */
 export async function migrate(databaseUrl: string): Promise<void> {
   await withMigrations(databaseUrl, async (client, migrations) => {
@@ -177,6 +179,8 @@ async function apply(client: pg.Client, migration: Migration): Promise<void> {
     await client.query('commit');
   } catch (error) {
     await client.query('rollback').catch(() => undefined);
+    // Worth another try later, unlike a file that does not fit this database.
+    if (isUnavailable(error)) throw error;
     throw new MigrationError(
       `Migration ${migration.id} (${migration.name}) failed and changed nothing: ${error instanceof Error ? error.message : String(error)}`,
       { cause: error },

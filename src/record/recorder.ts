@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventEntry, EventLog } from '../model/events.ts';
-import { flatten } from './recording/prepare.ts';
 import { record } from './recording/record.ts';
 import { openSession, type RecorderSession } from './recording/session.ts';
 import { isStatementTimeout } from './sql-errors.ts';
@@ -35,6 +34,7 @@ export interface RecorderState {
 export interface RecordedBatch {
   readonly shard: number;
   readonly entries: number;
+  /** Recorded ones; those put aside come on top. */
   readonly events: number;
   readonly quarantined: number;
   readonly durationMs: number;
@@ -150,20 +150,19 @@ export function createRecorder(options: RecorderOptions): Recorder {
 
   async function recordBatch(session: RecorderSession, entries: readonly EventEntry[]): Promise<void> {
     const startedMs = performance.now();
-    const events = flatten(log.shard, entries);
     try {
-      const quarantined = await record(session, events);
+      const { recorded, quarantined } = await record(session, log.shard, entries);
       batch = Math.min(batchMax, batch * 2);
       failures = 0;
       lastError = null;
-      recordedEvents += events.length - quarantined.length;
+      recordedEvents += recorded;
       quarantinedEvents += quarantined.length;
       lastBatchAtMs = Date.now();
       for (const reason of quarantined) options.onQuarantined?.(reason);
       options.onBatch?.({
         shard: log.shard,
         entries: entries.length,
-        events: events.length,
+        events: recorded,
         quarantined: quarantined.length,
         durationMs: performance.now() - startedMs,
       });

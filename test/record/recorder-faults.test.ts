@@ -83,6 +83,25 @@ describe('recorder and a poison event', () => {
     expect(rows[0]?.error).toMatch(/JSON/);
     expect(await sql(own, 'select id from messages')).toHaveLength(2);
   });
+
+  it('counts what the log itself could not decode, once, and goes on', async () => {
+    const { url: own } = await testDatabase();
+    const good = accepted();
+    const log = logOf([good], [accepted()]);
+    const entries = log
+      .entries()
+      .map((entry, index) => (index === 0 ? { ...entry, damaged: ['unreadable event'] } : entry));
+    for (let round = 0; round < 2; round++) {
+      const again = new MemoryLog();
+      again.restore(entries);
+      const recorder = await recordAll(own, again);
+      expect(recorder.state()).toMatchObject({ quarantinedEvents: 1, recordedEvents: 2 });
+    }
+    expect(await sql(own, 'select entry_index, raw, error from recorder_quarantine')).toEqual([
+      { entry_index: -1, raw: '', error: 'unreadable event' },
+    ]);
+    expect(await sql(own, 'select id from messages')).toHaveLength(2);
+  });
 });
 
 describe('recorder while PostgreSQL is away', () => {

@@ -88,12 +88,15 @@ export type Step = EngineStep | StatusStep;
 
 /** All events of some entries, each with its place, in the order of the log. */
 export function flatten(shard: number, entries: readonly EventEntry[]): LoggedEvent[] {
-  return entries.flatMap((entry) => {
-    const [ms, seq] = entry.id.split('-');
-    const entryMs = whole(Number(ms));
-    const entrySeq = whole(Number(seq ?? '0'));
-    return entry.events.map((event, entryIndex) => ({ position: { shard, entryMs, entrySeq, entryIndex }, event }));
-  });
+  return entries.flatMap((entry) =>
+    entry.events.map((event, index) => ({ position: positionOf(shard, entry.id, index), event })),
+  );
+}
+
+/** @param entryId stream id, `<ms>-<n>` */
+export function positionOf(shard: number, entryId: string, entryIndex: number): Position {
+  const [ms, seq] = entryId.split('-');
+  return { shard, entryMs: whole(Number(ms)), entrySeq: whole(Number(seq ?? '0')), entryIndex };
 }
 
 /**

@@ -20,10 +20,6 @@ export class MemoryLog implements EventLog {
     this.shard = shard;
   }
 
-  get isClosed(): boolean {
-    return this.#closing.signal.aborted;
-  }
-
   /** Entries that are not recorded yet. */
   get length(): number {
     return this.#entries.length;
@@ -56,7 +52,7 @@ export class MemoryLog implements EventLog {
       return this.#entries.filter((entry) => isAfter(entry.id, after)).slice(0, count);
     };
     const found = find();
-    if (found.length > 0 || this.isClosed) return found;
+    if (found.length > 0 || this.#isClosed()) return found;
     await new Promise<void>((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
@@ -66,7 +62,7 @@ export class MemoryLog implements EventLog {
       const timer = setTimeout(done, blockMs);
       this.#wakers.add(done);
     });
-    return this.isClosed ? [] : find();
+    return this.#isClosed() ? [] : find();
   }
 
   recorded(entries: readonly EventEntry[]): Promise<void> {
@@ -77,6 +73,10 @@ export class MemoryLog implements EventLog {
     this.forgotten.push(...ids);
     this.#entries.splice(0, this.#entries.length, ...this.#entries.filter((entry) => !ids.has(entry.id)));
     return Promise.resolve();
+  }
+
+  #isClosed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   close(): Promise<void> {
