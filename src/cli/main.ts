@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-import { defineCommand, renderUsage, runCommand } from 'citty';
+import { stripVTControlCharacters } from 'node:util';
+import { type CommandDef, defineCommand, renderUsage, runCommand } from 'citty';
 import { AppError } from '../errors/app-error.ts';
-import { COMMANDS } from './commands/index.ts';
-import { packageVersion } from './program/web.ts';
+import { COMMAND_NAMES, COMMANDS } from './commands/index.ts';
+import { packageVersion } from './version.ts';
 
 const main = defineCommand({
   meta: {
@@ -15,32 +16,53 @@ const main = defineCommand({
 
 process.exitCode = await run(process.argv.slice(2));
 
-async function run(argv: string[]): Promise<number> {
-  const [name] = argv;
-  if (argv.length === 0 || name === '--help' || name === '-h' || name === 'help') {
-    console.log(await renderUsage(main));
-    return 0;
-  }
-  if (name === '--version' || name === '-v') {
+async function run(argv: readonly string[]): Promise<number> {
+  const [name = '--help'] = argv;
+  if (['--help', '-h', 'help'].includes(name)) return await usage(main);
+  if (['--version', '-v'].includes(name)) {
     console.log(packageVersion());
     return 0;
   }
-  const command = Object.hasOwn(COMMANDS, name ?? '') ? COMMANDS[name as keyof typeof COMMANDS] : undefined;
-  if (command === undefined) {
-    console.error(`waxwing has no command ${JSON.stringify(name)}. One of: ${Object.keys(COMMANDS).join(', ')}.`);
+  if (!COMMAND_NAMES.includes(name)) {
+    console.error(`waxwing has no command ${JSON.stringify(name)}. One of: ${COMMAND_NAMES.join(', ')}.`);
     return 2;
   }
-  if (argv.includes('--help') || argv.includes('-h')) {
-    console.log(await renderUsage(command as typeof main, main));
-    return 0;
-  }
   try {
-    const { result } = await runCommand(command as typeof main, { rawArgs: argv.slice(1) });
+    const { command, parent, rest } = await resolve(argv);
+    if (rest.includes('--help') || rest.includes('-h') || command.run === undefined)
+      return await usage(command, parent);
+    const { result } = await runCommand(command, { rawArgs: [...rest] });
     return typeof result === 'number' ? result : 0;
   } catch (error) {
     console.error(explain(error));
     return 1;
   }
+}
+
+interface Resolved {
+  readonly command: CommandDef;
+  readonly parent: CommandDef;
+  readonly rest: readonly string[];
+}
+
+/** Follows the words of the command line down to the command that they name. */
+async function resolve(argv: readonly string[]): Promise<Resolved> {
+  let resolved: Resolved = { command: main, parent: main, rest: argv };
+  for (;;) {
+    const { command, rest } = resolved;
+    const [word = ''] = rest;
+    const children = (command.subCommands ?? {}) as Record<string, CommandDef | (() => Promise<CommandDef>)>;
+    const child = Object.hasOwn(children, word) ? children[word] : undefined;
+    if (child === undefined) return resolved;
+    const loaded = typeof child === 'function' ? await child() : child;
+    resolved = { command: loaded, parent: command, rest: rest.slice(1) };
+  }
+}
+
+async function usage(command: CommandDef, parent?: CommandDef): Promise<number> {
+  const text = await renderUsage(command, parent);
+  console.log(process.stdout.isTTY ? text : stripVTControlCharacters(text));
+  return 0;
 }
 
 /** Operating errors are sentences for the person; anything else is a fault of ours, and its stack helps to find it. */
@@ -50,6 +72,7 @@ function explain(error: unknown): string {
   const isForPeople = ['CommandError', 'EmbeddedError', 'MigrationError', 'SecretBoxError', 'CLIError'].includes(
     error.name,
   );
-  const isOperating = error.cause !== undefined && 'code' in (error.cause as object);
+  const { cause } = error;
+  const isOperating = typeof cause === 'object' && cause !== null && 'code' in cause;
   return isForPeople || isOperating ? error.message : (error.stack ?? error.message);
 }

@@ -45,7 +45,7 @@ export async function attempt(grant: Grant, context: AttemptContext): Promise<At
     messageId: grant.messageId,
     attempt: grant.attempt,
     body: JSON.parse(grant.body) as MessageBody,
-    tag: makeTag({ messageId: grant.messageId, attempt: grant.attempt }, context.tagKey),
+    tag: makeTag({ messageId: grant.messageId, attempt: grant.attempt, entry: grant.entry }, context.tagKey),
     signal: context.signal,
     beforeFirstByte: mayStart,
   });

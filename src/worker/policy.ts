@@ -18,9 +18,9 @@ export interface RetryPolicy {
 const BACKOFF_MS_MAX = 5 * 60_000;
 /** Waits that a provider asks for are honoured up to a day. */
 const WAIT_MS_MAX = 24 * 3600_000;
-/** Meta's advice for 131056: wait 4^n s, n = 0, 1, 2 …; from the fourth on the bucket's refill time decides. */
-const PAIR_WAITS_MS = [1000, 4000, 16_000, 64_000];
-const PAIR_WAIT_LATER_MS = 6000;
+/** Meta's advice for 131056: wait 4^n s. After the third the pair's bucket is full again, so more would be waste. */
+const PAIR_WAITS_MS = [4000, 16_000, 64_000];
+const PAIR_WAIT_MS_MAX = 64_000;
 
 /**
  * Decides what becomes of a message after an attempt: the one place that turns a provider's answer into a settlement.
@@ -54,7 +54,7 @@ function decideRejected(
   switch (outcome.class) {
     case 'pair': {
       const parked = grant.attempt - 1 - grant.counted;
-      const waitMs = retryAfterMs ?? PAIR_WAITS_MS[parked] ?? PAIR_WAIT_LATER_MS;
+      const waitMs = retryAfterMs ?? PAIR_WAITS_MS[parked] ?? PAIR_WAIT_MS_MAX;
       return braked({ on: 'pair', waitMs: Math.min(waitMs, WAIT_MS_MAX) });
     }
     case 'sender-slow':
@@ -80,20 +80,21 @@ function braked(brake: Brake): Settlement {
 
 interface ErrorLimits {
   readonly retryAfterMs?: number;
+  /** Attempts in all that make sense for this error, fast and slow together. */
   readonly attemptsMax?: number;
 }
 
 function retry(
   error: MessageError,
-  grant: Pick<Grant, 'counted' | 'deferrals'>,
+  grant: Pick<Grant, 'attempt' | 'counted' | 'deferrals'>,
   policy: RetryPolicy,
   random: () => number,
   limits: ErrorLimits,
 ): Settlement {
   const made = grant.counted + 1;
-  const attemptsMax = Math.min(policy.attemptsMax, limits.attemptsMax ?? Number.POSITIVE_INFINITY);
   // A message on the slow schedule gets one attempt per slot.
-  if (made >= attemptsMax || grant.deferrals > 0) return defer(error, grant, policy, limits);
+  if (made >= policy.attemptsMax || grant.deferrals > 0) return defer(error, grant, policy, limits);
+  if (limits.attemptsMax !== undefined && grant.attempt >= limits.attemptsMax) return { kind: 'failed', error };
   const ceilingMs = Math.min(policy.backoffMs * 2 ** (made - 1), BACKOFF_MS_MAX);
   const delayMs = Math.max(random() * ceilingMs, Math.min(limits.retryAfterMs ?? 0, WAIT_MS_MAX));
   return { kind: 'retry', delayMs: Math.ceil(delayMs), counted: true };
@@ -101,13 +102,13 @@ function retry(
 
 function defer(
   error: MessageError,
-  grant: Pick<Grant, 'deferrals'>,
+  grant: Pick<Grant, 'attempt' | 'deferrals'>,
   policy: RetryPolicy,
   limits: ErrorLimits,
 ): Settlement {
   const slotSeconds = policy.scheduleSeconds[grant.deferrals];
-  const slowMax = limits.attemptsMax ?? Number.POSITIVE_INFINITY;
-  if (slotSeconds === undefined || grant.deferrals >= slowMax) return { kind: 'failed', error };
+  const attemptsMax = limits.attemptsMax ?? Number.POSITIVE_INFINITY;
+  if (slotSeconds === undefined || grant.attempt >= attemptsMax) return { kind: 'failed', error };
   const delayMs = Math.max(slotSeconds * 1000, Math.min(limits.retryAfterMs ?? 0, WAIT_MS_MAX));
   return { kind: 'deferred', delayMs, block: policy.deferBlocks };
 }

@@ -1,12 +1,20 @@
-import { bench } from './bench.ts';
-import { config } from './config.ts';
-import { demo } from './demo.ts';
-import { doctor } from './doctor.ts';
-import { emulate } from './emulate.ts';
-import { migrate } from './migrate.ts';
-import { send } from './send.ts';
-import { services } from './services.ts';
-import { start } from './start.ts';
-import { token } from './token.ts';
+import type { CommandDef } from 'citty';
 
-export const COMMANDS = { start, demo, emulate, send, token, migrate, config, doctor, services, bench };
+/** Loaded when asked for: most commands need a small part of the program only. */
+const LOADERS = {
+  start: async () => (await import('./start.ts')).start,
+  demo: async () => (await import('./demo.ts')).demo,
+  emulate: async () => (await import('./emulate.ts')).emulate,
+  send: async () => (await import('./send.ts')).send,
+  token: async () => (await import('./token.ts')).token,
+  migrate: async () => (await import('./migrate.ts')).migrate,
+  config: async () => (await import('./config.ts')).config,
+  doctor: async () => (await import('./doctor.ts')).doctor,
+  services: async () => (await import('./services.ts')).services,
+  bench: async () => (await import('./bench.ts')).bench,
+};
+
+export const COMMAND_NAMES = Object.keys(LOADERS);
+
+/** Lazy sub-commands in citty's shape. */
+export const COMMANDS = LOADERS as unknown as Record<string, () => Promise<CommandDef>>;

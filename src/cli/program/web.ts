@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Config, Keys } from '../../config/index.ts';
 import { ScriptRunner } from '../../engine/script-runner.ts';
 import type { RedisSendQueue } from '../../engine/queue.ts';
 import { buildApp, createApiKeyCheck, type HttpServer, type JwtSettings, startServer } from '../../http/index.ts';
+import { packageVersion } from '../version.ts';
 import { createCloudWebhook, createWebhookSecrets } from '../../inbound/index.ts';
 import {
   createMessages,
@@ -70,11 +70,6 @@ export function settingsSenderRecord(config: Config): SenderRecord | null {
   const { id, tenant, provider, externalId, portfolio = null } = sender;
   const limits = { ...senderLimits(sender), id, tenant, provider, externalId, apiUrl: sender.apiUrl, portfolio };
   return { ...limits, pausedReason: null, createdAtMs: 0, updatedAtMs: 0 };
-}
-
-export function packageVersion(): string {
-  const file = new URL('../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
 /** A script ran on every shard: more than PING, because a queue that cannot write cannot accept. */

@@ -1,0 +1,165 @@
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig } from "../../src/config/index.js";
+import { startEmulator } from "../../src/emulator/index.js";
+import { startProgram } from "../../src/cli/program/program.js";
+import { newId } from "../../src/util/ids.js";
+import { eventually, testDatabase, testRedis } from "../support/services.js";
+import { dataFolder } from "./harness.js";
+/*
+ * The whole program in this process: real HTTP in, real Redis with fsync on every write, real PostgreSQL, and the
+ * emulator of the Cloud API as the provider and as the judge.
+ */
+const PHONE_NUMBER_ID = '100000000000001';
+let emulator;
+let program;
+let url;
+const settings = {};
+beforeAll(async () => {
+    const [redis, database] = await Promise.all([testRedis(), testDatabase()]);
+    emulator = await startEmulator({
+        appSecret: 'app-secret',
+        settings: { statuses: { sentDelayMs: 5, deliveredDelayMs: 20, readDelayMs: 20, jitterMs: 5 } },
+    });
+    Object.assign(settings, {
+        REDIS_URL: redis.url,
+        DATABASE_URL: database.url,
+        PORT: '0',
+        LOG_LEVEL: 'silent',
+        WAXWING_DATA_DIR: dataFolder(),
+        WHATSAPP_API_URL: emulator.apiUrl,
+        WHATSAPP_PHONE_NUMBER_ID: PHONE_NUMBER_ID,
+        WHATSAPP_ACCESS_TOKEN: 'token',
+        WHATSAPP_APP_SECRET: 'app-secret',
+        WHATSAPP_RATE_LIMIT_MS: '0',
+        PAIR_BUCKET_CAPACITY: '0',
+        QUEUE_BACKOFF_DELAY: '50',
+    });
+    program = await start();
+    url = program.server?.url ?? '';
+    emulator.patch({ webhook: { url: `${url}/webhooks/whatsapp/cloud` } });
+}, 60_000);
+afterAll(async () => {
+    await program.stop();
+    await emulator.stop();
+});
+async function start() {
+    const loaded = loadConfig(settings, dataFolder());
+    if (!loaded.ok)
+        throw new Error(JSON.stringify(loaded.problems));
+    return await startProgram(loaded.config, 'all', pino({ level: 'silent' }));
+}
+async function call(method, path, body, headers = {}) {
+    const response = await fetch(url + path, {
+        method,
+        headers: {
+            authorization: `Bearer ${program.keys.apiKey}`,
+            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+            ...headers,
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: (await response.json()) };
+}
+function text(to, words, more = {}) {
+    return { tenant: 'salon1', to, type: 'text', text: { body: words }, ...more };
+}
+describe('the whole program', () => {
+    it('accepts a message, sends it, and follows it to delivered and read', async () => {
+        const accepted = await call('POST', '/v1/messages', text('+447700900001', 'hello'));
+        expect(accepted.status).toBe(202);
+        const id = String(accepted.body['id']);
+        const read = await eventually(async () => {
+            const { body } = await call('GET', `/v1/messages/${id}`);
+            return body['status'] === 'read' ? body : undefined;
+        });
+        expect(read).toMatchObject({ attempts: 1, providerMessageId: expect.stringMatching(/^wamid\./) });
+        const timeline = await call('GET', `/v1/messages/${id}/timeline`);
+        const events = timeline.body['items'].map(({ event }) => event);
+        expect(events).toEqual(expect.arrayContaining(['accepted', 'sent', 'delivered', 'read']));
+    });
+    it('reads its own write at once after the accept', async () => {
+        const { body } = await call('POST', '/v1/messages', text('+447700900002', 'read me', { metadata: { order: 7 } }));
+        const read = await call('GET', `/v1/messages/${String(body['id'])}`);
+        expect(read.status).toBe(200);
+        expect(read.body).toMatchObject({ id: body['id'], text: { body: 'read me' }, metadata: { order: 7 } });
+    });
+    it('Prefer: wait answers 200 with the sent message', async () => {
+        const waited = await call('POST', '/v1/messages', text('+447700900003', 'now'), { prefer: 'wait=10' });
+        expect(waited.status).toBe(200);
+        expect(waited.body).toMatchObject({ status: 'sent' });
+        expect(waited.body['providerMessageId']).toMatch(/^wamid\./);
+    });
+    it('S1 · POST /api/whatsapp/send answers with the job id, in less than 50 ms', async () => {
+        const times = [];
+        for (let i = 0; i < 20; i += 1) {
+            const startedAtMs = performance.now();
+            const sent = await call('POST', '/api/whatsapp/send', {
+                phoneNumber: `+4477009001${String(i).padStart(2, '0')}`,
+                text: 'hi',
+                restaurantId: 'restaurant1',
+            });
+            times.push(performance.now() - startedAtMs);
+            expect(sent.status).toBe(202);
+            expect(sent.body).toMatchObject({ duplicate: false, direct: false });
+            expect([sent.body['queued'], sent.body['immediate']].filter(Boolean)).toHaveLength(1);
+        }
+        times.sort((a, b) => a - b);
+        expect(times[10]).toBeLessThan(50);
+    });
+    it('S2 · messages of one conversation reach the provider in the order in which they were accepted, over retries', async () => {
+        const to = '+447700900200';
+        const rule = emulator.addRule({
+            match: { recipient: to },
+            every: 4,
+            action: { kind: 'error', code: 131000, httpStatus: 500 },
+        });
+        const ids = [];
+        for (let i = 0; i < 12; i += 1)
+            ids.push(String((await call('POST', '/v1/messages', text(to, `line ${i}`))).body['id']));
+        const arrived = () => emulator.ledger().filter((entry) => entry.to === to && entry.taken);
+        await eventually(() => arrived().length === 12);
+        expect(arrived().map((entry) => entry.tag?.split('.')[1])).toEqual(ids);
+        emulator.removeRule(rule.id);
+    });
+    it('idempotent accept: parallel posts of one key give one message, another body is refused', async () => {
+        const key = newId();
+        const posts = await Promise.all(Array.from({ length: 20 }, () => call('POST', '/v1/messages', text('+447700900300', 'once'), { 'idempotency-key': key })));
+        expect(new Set(posts.map(({ body }) => body['id'])).size).toBe(1);
+        expect(posts.filter(({ body }) => body['duplicate'] === false)).toHaveLength(1);
+        const other = await call('POST', '/v1/messages', text('+447700900300', 'other'), { 'idempotency-key': key });
+        expect(other).toMatchObject({ status: 422, body: { code: 'IDEMPOTENCY_KEY_REUSED' } });
+    });
+    it('a scheduled message can be cancelled, and a sent one cannot', async () => {
+        const later = await call('POST', '/v1/messages', text('+447700900400', 'later', { sendAt: new Date(Date.now() + 3_600_000).toISOString() }));
+        expect(later.body).toMatchObject({ status: 'scheduled', hold: { kind: 'scheduled' } });
+        const cancelled = await call('DELETE', `/v1/messages/${String(later.body['id'])}`);
+        expect(cancelled).toMatchObject({ status: 200, body: { status: 'cancelled' } });
+        const sent = await call('POST', '/v1/messages', text('+447700900400', 'now'), { prefer: 'wait=10' });
+        expect((await call('DELETE', `/v1/messages/${String(sent.body['id'])}`)).status).toBe(409);
+    });
+    it('tells ready only when a script ran on Redis, the database answered and the worker is registered', async () => {
+        const ready = await fetch(`${url}/ready`);
+        expect(await ready.json()).toEqual({ status: 'ready', checks: { queue: 'ok', record: 'ok', worker: 'ok' } });
+    });
+    it('refuses bad input with code and field before anything is stored', async () => {
+        const before = await program.queue.counters();
+        const bad = await call('POST', '/v1/messages', text('+447700900500', 'x'.repeat(5000)));
+        expect(bad).toMatchObject({ status: 400, body: { code: 'REQUEST_INVALID', field: 'text.body' } });
+        expect((await program.queue.counters()).accepted).toBe(before.accepted);
+    });
+    it('S10 · stop finishes what is in flight, and the next start sends what was left, each message once', async () => {
+        emulator.patch({ latencyMsMin: 20, latencyMsMax: 60 });
+        const to = (i) => `+4477009006${String(i).padStart(2, '0')}`;
+        const sent = Array.from({ length: 60 }, (_, i) => call('POST', '/v1/messages', text(to(i % 30), `n ${i}`)));
+        await Promise.all(sent);
+        await program.stop();
+        const inFlight = emulator.ledger().filter((entry) => entry.httpStatus === 0);
+        expect(inFlight).toEqual([]);
+        program = await start();
+        url = program.server?.url ?? '';
+        const taken = () => emulator.ledger().filter((entry) => entry.taken && entry.to.startsWith('+4477009006'));
+        await eventually(() => taken().length === 60, { timeoutMs: 20_000 });
+        expect(new Set(taken().map((entry) => entry.tag?.split('.')[1])).size).toBe(60);
+    });
+});

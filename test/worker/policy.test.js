@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { decide } from "../../src/worker/policy.js";
+const policy = {
+    attemptsMax: 3,
+    backoffMs: 2000,
+    scheduleSeconds: [60, 300, 900, 1800, 3600],
+    deferBlocks: false,
+};
+const error = {
+    code: 'PROVIDER_REJECTED',
+    providerCode: '131000',
+    title: 'T',
+    detail: 'D',
+    retryable: true,
+};
+const first = { attempt: 1, counted: 0, deferrals: 0 };
+const always = (value) => () => value;
+function rejected(errorClass, more = {}) {
+    return { kind: 'rejected', class: errorClass, error, httpStatus: 400, ...more };
+}
+describe('decide()', () => {
+    it('settles an accepted attempt as sent', () => {
+        const outcome = { kind: 'sent', providerMessageId: 'wamid.1', httpStatus: 200 };
+        expect(decide(outcome, first, policy)).toEqual({ kind: 'sent', providerMessageId: 'wamid.1' });
+    });
+    it('S5 · tries three times in all, with exponential backoff from 2 s and full jitter', () => {
+        const one = decide(rejected('retry-soon'), first, policy, always(1));
+        const two = decide(rejected('retry-soon'), { attempt: 2, counted: 1, deferrals: 0 }, policy, always(1));
+        const three = decide(rejected('retry-soon'), { attempt: 3, counted: 2, deferrals: 0 }, policy, always(1));
+        expect(one).toEqual({ kind: 'retry', delayMs: 2000, counted: true });
+        expect(two).toEqual({ kind: 'retry', delayMs: 4000, counted: true });
+        expect(three).toEqual({ kind: 'deferred', delayMs: 60_000, block: false });
+        expect(decide(rejected('retry-soon'), first, policy, always(0))).toMatchObject({ delayMs: 0 });
+    });
+    it('F5 · goes through the slow schedule, one attempt per slot, and then gives up', () => {
+        const delays = [];
+        for (let deferrals = 0; deferrals < 5; deferrals += 1) {
+            const made = decide(rejected('retry-soon'), { attempt: 3 + deferrals, counted: deferrals === 0 ? 2 : 0, deferrals }, policy);
+            delays.push(made.kind === 'deferred' ? made.delayMs / 60_000 : made.kind);
+        }
+        expect(delays).toEqual([1, 5, 15, 30, 60]);
+        expect(decide(rejected('retry-soon'), { attempt: 8, counted: 0, deferrals: 5 }, policy)).toEqual({
+            kind: 'failed',
+            error,
+        });
+    });
+    it.each(['recipient', 'payload'])('ends a message whose fault is the %s', (errorClass) => {
+        expect(decide(rejected(errorClass), first, policy)).toEqual({ kind: 'failed', error });
+    });
+    it('parks the pair 4, 16, 64 s on a pair limit and counts no attempt', () => {
+        const waits = [1, 2, 3, 4].map((attempt) => decide(rejected('pair'), { attempt, counted: 0, deferrals: 0 }, policy));
+        expect(waits.map((made) => made.kind === 'retry' && [made.counted, made.delayMs, made.brake])).toEqual([4000, 16_000, 64_000, 64_000].map((waitMs) => [false, 0, { on: 'pair', waitMs }]));
+    });
+    it('slows the sender on a number limit and counts no attempt', () => {
+        expect(decide(rejected('sender-slow'), first, policy)).toEqual({
+            kind: 'retry',
+            delayMs: 0,
+            counted: false,
+            brake: { on: 'sender-rate', waitMs: 1000 },
+        });
+    });
+    it.each(['sender-pause', 'credentials'])('pauses the sender on %s and counts no attempt', (errorClass) => {
+        expect(decide(rejected(errorClass), first, policy)).toEqual({
+            kind: 'retry',
+            delayMs: 0,
+            counted: false,
+            brake: { on: 'sender', reason: 'T (131000)' },
+        });
+    });
+    it('never waits less than the provider asks', () => {
+        expect(decide(rejected('retry-soon', { retryAfterMs: 9000 }), first, policy, always(0))).toMatchObject({
+            delayMs: 9000,
+        });
+        expect(decide(rejected('retry-later', { retryAfterMs: 120_000 }), first, policy)).toMatchObject({
+            delayMs: 120_000,
+        });
+    });
+    it('stops when the attempts that make sense for the error are made', () => {
+        const limited = rejected('retry-soon', { attemptsMax: 2 });
+        expect(decide(limited, first, policy)).toMatchObject({ kind: 'retry' });
+        expect(decide(limited, { attempt: 2, counted: 1, deferrals: 0 }, policy)).toEqual({ kind: 'failed', error });
+        expect(decide(rejected('retry-later', { attemptsMax: 2 }), { attempt: 2, counted: 0, deferrals: 1 }, policy)).toEqual({
+            kind: 'failed',
+            error,
+        });
+    });
+    it('leaves an ambiguous attempt unknown and retries one that was not sent', () => {
+        expect(decide({ kind: 'ambiguous', error }, first, policy)).toEqual({ kind: 'unknown' });
+        expect(decide({ kind: 'not-sent', error }, first, policy, always(0.5))).toEqual({
+            kind: 'retry',
+            delayMs: 1000,
+            counted: true,
+        });
+    });
+});
