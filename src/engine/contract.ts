@@ -190,7 +190,10 @@ export interface SendQueue {
   place(target: { id: string; lane: Lane; seq: number }): Promise<Place | null>;
   /** Looks the id up among what the recorder has not written yet; null when it is recorded or unknown. */
   unrecorded(id: string): Promise<UnrecordedMessage | null>;
-  /** Adds provider statuses to the event log, on disk before it returns, and settles ambiguous attempts they prove. */
+  /**
+   * Adds provider statuses to the event log, on disk before it returns, and settles ambiguous attempts they prove,
+   * also when the attempt turns out to be ambiguous only later.
+   */
   statuses(statuses: readonly StatusEvidence[]): Promise<void>;
   /**
    * Resolves with the message's final-or-sent event, or null after `timeoutMs`. Event-driven.
@@ -204,6 +207,8 @@ export interface StatusEvidence {
   /** From the tag; empty when the status carried none of ours. */
   readonly messageId: string;
   readonly attempt: number | null;
+  /** Hand-over from the tag: finds an attempt that is still in flight. */
+  readonly entry?: string;
   readonly providerMessageId: string;
   readonly status: string;
   readonly providerAtMs: number;

@@ -39,6 +39,8 @@ export const KEY_LETTERS = {
   x: 'tombstones',
   /** hash: ambiguous message → lane */
   ui: 'unknown messages',
+  /** hash: message in flight → detail of its sent event, when a status came before the attempt's end */
+  pv: 'proofs',
   /** sorted set: worker → free slots; hashes: worker → slots in use, worker → heartbeat */
   iw: 'idle workers',
   wf: 'slots in use',

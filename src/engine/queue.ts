@@ -249,5 +249,5 @@ function encodeStatus(status: StatusEvidence, keep: boolean): ScriptArg[] {
   const { providerMessageId, error, providerAtMs } = status;
   const detail: StatusDetail = { providerMessageId, status: status.status, providerAtMs, error };
   const sent: SettleDetail = { providerMessageId, report: null };
-  return [status.messageId, keep ? JSON.stringify(detail) : '', JSON.stringify(sent)];
+  return [status.messageId, keep ? JSON.stringify(detail) : '', JSON.stringify(sent), status.entry ?? ''];
 }

@@ -97,6 +97,7 @@ function evidenceOf(status: ProviderStatus, tagKey: Buffer): StatusEvidence {
   return {
     messageId: tag?.messageId ?? '',
     attempt: tag?.attempt ?? null,
+    ...(tag?.entry === undefined ? {} : { entry: tag.entry }),
     providerMessageId: status.providerMessageId,
     status: status.status,
     providerAtMs: status.atMs,

@@ -3,7 +3,7 @@ import { isId } from '../util/ids.ts';
 
 /**
  * The tag travels with a message to the provider, comes back in its status webhooks and proves that the status
- * belongs to one attempt of ours: `v1.<message id>.<attempt>.<8 bytes of HMAC-SHA256, base64url>`.
+ * belongs to one attempt of ours: `v1.<message id>.<attempt>[.<hand-over>].<8 bytes of HMAC-SHA256, base64url>`.
  * A webhook is signed by the provider, but the tag in it is text that another application of the same account may
  * have chosen; eight bytes of HMAC make guessing one hopeless.
  */
@@ -11,34 +11,39 @@ export interface TagContent {
   readonly messageId: string;
   /** Number of the attempt, from 1. */
   readonly attempt: number;
+  /** Stream entry of the hand-over, `<ms>-<n>`: by it the engine finds an attempt that is still in flight. */
+  readonly entry?: string;
 }
 
 const PREFIX = 'v1';
 const HMAC_BYTES = 8;
-/** Longer texts are not ours; bounds the work on foreign tags. Ours have 64 characters at most. */
-const TAG_CHARACTERS_MAX = 80;
+/** Longer texts are not ours; bounds the work on foreign tags. Ours have 104 characters at most. */
+const TAG_CHARACTERS_MAX = 120;
 
 function sign(signed: string, key: Buffer): Buffer {
   return createHmac('sha256', key).update(signed).digest().subarray(0, HMAC_BYTES);
 }
 
 /** Makes the tag of one attempt. The same input gives the same tag. */
-export function makeTag({ messageId, attempt }: TagContent, key: Buffer): string {
-  const signed = `${PREFIX}.${messageId}.${attempt}`;
+export function makeTag({ messageId, attempt, entry }: TagContent, key: Buffer): string {
+  const signed = `${PREFIX}.${messageId}.${attempt}${entry === undefined ? '' : `.${entry}`}`;
   return `${signed}.${sign(signed, key).toString('base64url')}`;
 }
 
 /** Reads a tag that a webhook brought back; null when it is not ours or was not made with this key. */
 export function readTag(text: string, key: Buffer): TagContent | null {
   if (text.length > TAG_CHARACTERS_MAX) return null;
-  const [prefix, messageId, attemptText, mac, ...rest] = text.split('.');
-  if (prefix !== PREFIX || messageId === undefined || attemptText === undefined || mac === undefined) return null;
-  if (rest.length > 0 || !isId(messageId) || !/^[1-9]\d{0,8}$/.test(attemptText)) return null;
+  const parts = text.split('.');
+  const mac = parts.pop() ?? '';
+  const [prefix, messageId = '', attemptText = '', entry, ...rest] = parts;
+  if (prefix !== PREFIX || rest.length > 0) return null;
+  if (!isId(messageId) || !/^[1-9]\d{0,8}$/.test(attemptText)) return null;
+  if (entry !== undefined && !/^\d{1,20}-\d{1,20}$/.test(entry)) return null;
   const given = Buffer.from(mac, 'base64url');
-  const expected = sign(`${PREFIX}.${messageId}.${attemptText}`, key);
+  const expected = sign(parts.join('.'), key);
   // The text is compared too: several base64url texts decode to the same bytes, and only one of them is ours.
   if (given.length !== HMAC_BYTES || !timingSafeEqual(given, expected) || mac !== expected.toString('base64url')) {
     return null;
   }
-  return { messageId, attempt: Number(attemptText) };
+  return { messageId, attempt: Number(attemptText), ...(entry === undefined ? {} : { entry }) };
 }

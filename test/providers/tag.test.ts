@@ -21,6 +21,13 @@ describe('tag', () => {
     expect(makeTag(content, KEY)).toMatch(new RegExp(`^v1\\.${content.messageId}\\.3\\.[A-Za-z0-9_-]{11}$`));
   });
 
+  it('carries the hand-over of its attempt', () => {
+    const tag = makeTag({ ...content, entry: '1732230000000-17' }, KEY);
+    expect(readTag(tag, KEY)).toEqual({ ...content, entry: '1732230000000-17' });
+    expect(readTag(tag.replace('-17', '-18'), KEY)).toBeNull();
+    expect(readTag(makeTag({ ...content, entry: 'none' }, KEY), KEY)).toBeNull();
+  });
+
   it('is refused with another key', () => {
     expect(readTag(makeTag(content, KEY), Buffer.from('another key'))).toBeNull();
   });

@@ -31,6 +31,10 @@ local function lose(s, t, lane, f)
   move('inFlight', 'unknown')
   event('U', f.id, '{"waitMs":' .. ambiguous_ms .. ',"report":null}')
   arm('l:' .. lane, now + send_timeout_ms)
+  local proof = take_proof(f.id)
+  if proof then
+    prove_sent(f.id, lane, nil, proof)
+  end
 end
 
 local BATCH = 32

@@ -127,6 +127,19 @@ local function rejoin(id)
   append(s, t, lane, renumbered)
 end
 
+-- Evidence that came while the attempt was in flight: read once, when the attempt ends.
+local has_proofs
+local function take_proof(id)
+  if has_proofs == nil then
+    has_proofs = call('EXISTS', P .. 'pv') == 1
+  end
+  local detail = has_proofs and call('HGET', P .. 'pv', id)
+  if detail then
+    call('HDEL', P .. 'pv', id)
+  end
+  return detail
+end
+
 -- A status or a late answer proves that an ambiguous attempt was taken. True when that settled the message.
 local function prove_sent(id, lane, attempt, detail)
   local s, t = of_lane(lane)

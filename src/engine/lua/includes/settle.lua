@@ -43,6 +43,15 @@ local function settle(lane, id, entry, kind, number, flag, brake, brake_value, d
   if s.pairs_on or brake == 'P' then
     pair_release(s, f.contact, brake == 'P' and tonumber(brake_value) or 0)
   end
+  local proof = take_proof(id)
+  if kind == 'U' and proof then
+    -- A status had already told what the lost answer would have.
+    move('inFlight', 'sent')
+    event('U', id, detail)
+    event('S', id, proof)
+    drop_head(s, t, lane)
+    return 1
+  end
   if kind == 'S' or kind == 'F' then
     move('inFlight', kind == 'S' and 'sent' or 'failed')
     event(kind, id, detail)
