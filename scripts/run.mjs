@@ -76,8 +76,15 @@ function run({ args, cwd, env }) {
     env: { ...process.env, ...env },
   });
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'].filter((name) => name in constants.signals);
+  // npm passes on what its whole group was sent as well: one wish of the sender arrives here twice, and the program
+  // would take the second for an impatient person's.
+  const ECHO_MS = 500;
   for (const signal of signals) {
+    let lastMs = -Infinity;
     process.on(signal, () => {
+      const isEcho = performance.now() - lastMs < ECHO_MS;
+      lastMs = performance.now();
+      if (isEcho) return;
       if ((signal === 'SIGINT' || signal === 'SIGQUIT') && isTerminalsOwn()) return;
       child.kill(signal);
     });

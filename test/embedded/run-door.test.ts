@@ -36,6 +36,10 @@ console.log(JSON.stringify(process.argv.slice(2)));
 if (ending === 'wait') {
   for (const name of ['SIGTERM', 'SIGINT']) process.on(name, () => { console.log(name); process.exit(7); });
   setInterval(() => {}, 1000);
+} else if (ending === 'count') {
+  let count = 0;
+  process.on('SIGTERM', () => { count += 1; if (count === 1) setTimeout(() => process.exit(count), 300); });
+  setInterval(() => {}, 1000);
 } else if (ending === 'killed') process.kill(process.pid, 'SIGKILL');
 else process.exit(Number(ending));
 `;
@@ -163,6 +167,18 @@ test.each(['SIGTERM', 'SIGINT'] as const)('passes %s on and ends when the progra
   child.kill(signal);
   const [code] = (await once(child, 'exit')) as [number];
   expect([code, stdout.trim().split('\n').at(-1)]).toEqual([7, signal]);
+});
+
+test('passes on once what npm and its group both deliver', async () => {
+  const { run, spawn: start } = project(INSTALL);
+  await run(['test']);
+  const child = start(['test'], { VITEST_END: 'count' });
+  let stdout = '';
+  child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString('utf8')));
+  await eventually(() => stdout.includes('run'), { timeoutMs: 10_000 });
+  child.kill('SIGTERM');
+  setTimeout(() => child.kill('SIGTERM'), 50);
+  expect(await once(child, 'exit')).toEqual([1, null]);
 });
 
 test('says that a file is missing instead of a stack', async () => {
