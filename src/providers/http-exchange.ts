@@ -95,7 +95,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#request = request;
     this.#answerBytesMax = answerBytesMax;
     this.result = new Promise((resolve) => (this.#resolve = resolve));
-    this.#deadline = setTimeout(() => this.stop('DEADLINE'), deadlineMs);
+    // One turn of the event loop later: when this process stood still, the answer may wait in the socket already, and
+    // reading it is better than not knowing.
+    this.#deadline = setTimeout(() => setImmediate(() => this.stop('DEADLINE')), deadlineMs);
     if (request.signal?.aborted === true) this.stop('ABORTED');
     else if (request.signal !== undefined) this.#offAbort = onAbort(request.signal, () => this.stop('ABORTED'));
   }
