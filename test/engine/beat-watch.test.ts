@@ -4,7 +4,12 @@ import { BeatWatch } from '../../src/engine/beat-watch.ts';
 const LOOK_MS = 500;
 
 /** Looks every 500 ms; returns the looks at which somebody was found dead. */
-function look(watch: BeatWatch, beatsAt: (look: number) => readonly string[], looks: number, fromMs = 10_000): number[] {
+function look(
+  watch: BeatWatch,
+  beatsAt: (look: number) => readonly string[],
+  looks: number,
+  fromMs = 10_000,
+): number[] {
   const dead: number[] = [];
   for (let at = 0; at < looks; at += 1) {
     if (watch.observe(beatsAt(at), [], fromMs + at * LOOK_MS).length > 0) dead.push(at);
