@@ -12,7 +12,7 @@ import { healthRoutes, type HealthOptions } from './health/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
 import { messageRoutes } from './messages/routes.ts';
 import { auth } from './plugins/auth.ts';
-import { errors, sendProblem } from './plugins/errors.ts';
+import { answerClientError, errors, sendProblem } from './plugins/errors.ts';
 import { DOCS_PREFIX, openapi } from './plugins/openapi.ts';
 import { validatorCompiler } from './plugins/validation.ts';
 import { sendRoutes } from './send/routes.ts';
@@ -63,11 +63,14 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
     return503OnClosing: false,
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
+    clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => {
       sendProblem(error, request, reply);
     },
   }) as FastifyInstance;
 
+  // JSON is the only body; a text that Fastify would hand on as it is would only fail later, with a worse sentence.
+  app.removeContentTypeParser('text/plain');
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   await app.register(errors);

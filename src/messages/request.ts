@@ -56,11 +56,14 @@ export const envelopeFields = {
 };
 
 /** Body of `POST /v1/messages`. */
-export const messageRequestSchema = withContent(envelopeFields);
+export const messageRequestSchema = withContent(envelopeFields).meta({ id: 'MessageRequest' });
 export type MessageRequest = z.infer<typeof messageRequestSchema>;
 
 /** An item of a batch may carry its own idempotency key. */
-export const batchItemSchema = withContent({ ...envelopeFields, idempotencyKey: idempotencyKeySchema.optional() });
+export const batchItemSchema = withContent({
+  ...envelopeFields,
+  idempotencyKey: idempotencyKeySchema.optional(),
+}).meta({ id: 'BatchItem' });
 export type BatchItem = z.infer<typeof batchItemSchema>;
 
 /**

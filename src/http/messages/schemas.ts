@@ -72,11 +72,15 @@ export const acceptHeaders = z.looseObject({
 /** Items are checked one by one, so that a wrong one does not fail the others; documented with their full schema. */
 export const batchBody = z.object({
   messages: z
-    .array(z.unknown())
+    .array(z.unknown().meta({ $ref: componentOf(batchItemSchema) }))
     .min(1)
-    .max(1000)
-    .meta({ items: { oneOf: [z.toJSONSchema(batchItemSchema, { io: 'input', target: 'draft-2020-12' })] } }),
+    .max(1000),
 });
+
+/** Where the OpenAPI document keeps the schema of an input. */
+function componentOf(schema: z.ZodType): string {
+  return `#/components/schemas/${schema.meta()?.id ?? ''}Input`;
+}
 
 export const batchAnswer = z.object({
   results: z

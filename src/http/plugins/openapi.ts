@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import plugin from 'fastify-plugin';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { problemSchema } from '../problem-schema.ts';
+import { tidyComponents } from './openapi-components.ts';
 
 export const DOCS_PREFIX = '/docs';
 
@@ -50,7 +51,7 @@ export const openapi = plugin(
         },
       },
       transform: jsonSchemaTransform,
-      transformObject: jsonSchemaTransformObject,
+      transformObject: (document) => tidyComponents(jsonSchemaTransformObject(document)),
     });
     await app.register(swaggerUi, {
       routePrefix: DOCS_PREFIX,

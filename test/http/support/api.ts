@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { buildApp, createApiKeyCheck, signJwt, type Role } from '../../../src/http/index.ts';
 import { createCloudWebhook, createWebhookSecrets } from '../../../src/inbound/index.ts';
 import { createMessages, createSenders, createTenants } from '../../../src/messages/index.ts';
@@ -30,6 +30,7 @@ export interface ApiOptions {
   readonly hasDefaultSender?: boolean;
   readonly appSecret?: string | undefined;
   readonly extend?: (app: FastifyInstance) => void;
+  readonly logger?: FastifyBaseLogger;
 }
 
 /** The whole API over a real PostgreSQL, a real recorder and the queue in memory. */
@@ -94,6 +95,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     health: { durability: 'disk', readyChecks: ready, isStopping: () => state.isStopping },
     version: '0.0.0-test',
     ...(options.extend === undefined ? {} : { extend: options.extend }),
+    ...(options.logger === undefined ? {} : { logger: options.logger }),
   });
 
   return {

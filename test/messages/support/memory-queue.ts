@@ -135,32 +135,32 @@ export class MemoryQueue implements SendQueue {
   async configureSender(limits: SenderLimits): Promise<void> {
     this.#reach();
     this.configured.set(limits.sender, limits);
-    return await Promise.resolve();
+    await Promise.resolve();
   }
   async configureTenant(sender: string, tenant: string, limits: TenantLimits): Promise<void> {
     this.#sender(sender);
     this.tenantLimits.set(`${sender}|${tenant}`, limits);
-    return await Promise.resolve();
+    await Promise.resolve();
   }
   async pauseSender(sender: string, reason: string): Promise<void> {
     this.#sender(sender);
     this.pausedSenders.set(sender, reason);
-    return await Promise.resolve();
+    await Promise.resolve();
   }
   async resumeSender(sender: string): Promise<void> {
     this.#sender(sender);
     this.pausedSenders.delete(sender);
-    return await Promise.resolve();
+    await Promise.resolve();
   }
   async pauseTenant(sender: string, tenant: string): Promise<void> {
     this.#sender(sender);
     this.pausedTenants.add(`${sender}|${tenant}`);
-    return await Promise.resolve();
+    await Promise.resolve();
   }
   async resumeTenant(sender: string, tenant: string): Promise<void> {
     this.#sender(sender);
     this.pausedTenants.delete(`${sender}|${tenant}`);
-    return await Promise.resolve();
+    await Promise.resolve();
   }
 
   async cancel({ id }: { id: string }): Promise<CancelResult> {
@@ -197,7 +197,7 @@ export class MemoryQueue implements SendQueue {
     for (const { messageId, providerMessageId, status, providerAtMs, error } of statuses) {
       this.#emit({ type: 'status', messageId, atMs: Date.now(), providerMessageId, status, providerAtMs, error });
     }
-    return await Promise.resolve();
+    await Promise.resolve();
   }
   async waitForOutcome(id: string, timeoutMs: number): ReturnType<SendQueue['waitForOutcome']> {
     const deadline = performance.now() + timeoutMs;
@@ -242,11 +242,11 @@ export class MemoryQueue implements SendQueue {
       const kept = this.#entries.filter((entry) => !done.has(entry.id));
       this.#entries.splice(0, this.#entries.length, ...kept);
       this.#wake();
-      return await Promise.resolve();
+      await Promise.resolve();
     },
     close: async () => {
       this.#wake();
-      return await Promise.resolve();
+      await Promise.resolve();
     },
   };
 

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startApi, type Api } from './support/api.ts';
+
+interface Operation {
+  readonly summary?: string;
+  readonly tags?: string[];
+  readonly security?: Record<string, unknown>[];
+  readonly requestBody?: { readonly content: Record<string, { readonly schema: unknown }> };
+  readonly responses: Record<
+    string,
+    { readonly content?: Record<string, { readonly schema?: Record<string, unknown> }> }
+  >;
+}
+interface Document {
+  readonly openapi: string;
+  readonly paths: Record<string, Record<string, Operation>>;
+  readonly components: { readonly schemas: Record<string, unknown>; readonly securitySchemes: Record<string, unknown> };
+}
+
+let api: Api;
+let document: Document;
+const routes: { method: string; url: string }[] = [];
+beforeAll(async () => {
+  api = await startApi();
+  document = (await api.call({ url: '/openapi.json', as: null })).json();
+  for (const [url, methods] of Object.entries(document.paths))
+    for (const method of Object.keys(methods)) routes.push({ method, url });
+});
+afterAll(() => api.close());
+
+const CONTRACT = [
+  'post /v1/messages',
+  'post /v1/messages/batch',
+  'get /v1/messages',
+  'get /v1/messages/{id}',
+  'get /v1/messages/{id}/timeline',
+  'delete /v1/messages/{id}',
+  'post /api/whatsapp/send',
+  'get /webhooks/whatsapp/cloud',
+  'post /webhooks/whatsapp/cloud',
+  'get /webhooks/whatsapp/cloud/{sender}',
+  'post /webhooks/whatsapp/cloud/{sender}',
+  'get /admin/tenants',
+  'post /admin/tenants',
+  'get /admin/tenants/{id}',
+  'patch /admin/tenants/{id}',
+  'post /admin/tenants/{id}/pause',
+  'post /admin/tenants/{id}/resume',
+  'get /admin/senders',
+  'post /admin/senders',
+  'get /admin/senders/{id}',
+  'patch /admin/senders/{id}',
+  'post /admin/senders/{id}/pause',
+  'post /admin/senders/{id}/resume',
+  'get /admin/keys',
+  'post /admin/keys',
+  'delete /admin/keys/{id}',
+  'get /health',
+  'get /ready',
+];
+
+describe('/openapi.json', () => {
+  test('has every route and no other', () => {
+    expect(routes.map(({ method, url }) => `${method} ${url}`).sort()).toEqual([...CONTRACT].sort());
+  });
+
+  test('is OpenAPI 3.1 in which every reference leads somewhere', () => {
+    expect(document.openapi).toBe('3.1.0');
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map((match) => match[1] ?? '');
+    expect(references.length).toBeGreaterThan(0);
+    for (const reference of new Set(references)) {
+      expect(reference).toMatch(/^#\/components\/schemas\//);
+      expect(document.components.schemas).toHaveProperty([reference.replace('#/components/schemas/', '')]);
+    }
+  });
+
+  test('every operation has a summary, a tag, an answer with a schema, and the shape of its errors', () => {
+    for (const { method, url } of routes) {
+      const operation = document.paths[url]?.[method];
+      const where = `${method} ${url}`;
+      expect(operation?.summary, where).toBeTruthy();
+      expect(operation?.tags, where).toHaveLength(1);
+      const statuses = Object.keys(operation?.responses ?? {});
+      const isVerification = method === 'get' && url.startsWith('/webhooks');
+      const good = statuses.filter((status) => status.startsWith('2'));
+      expect(good.length, where).toBeGreaterThan(0);
+      if (isVerification) continue;
+      for (const status of good) {
+        const content = Object.values(operation?.responses[status]?.content ?? {});
+        expect(content[0]?.schema, `${where} ${status}`).toBeTruthy();
+      }
+      expect(JSON.stringify(operation?.responses['4XX']), where).toContain('application/problem+json');
+      expect(JSON.stringify(operation?.responses['4XX']), where).toContain('#/components/schemas/Problem');
+    }
+  });
+
+  test('every operation says which credential it takes', () => {
+    const { securitySchemes } = document.components;
+    for (const { method, url } of routes) {
+      const security = document.paths[url]?.[method]?.security ?? [];
+      const names = security.flatMap((one) => Object.keys(one));
+      for (const name of names) expect(securitySchemes).toHaveProperty(name);
+      if (url.startsWith('/admin')) expect(names).toEqual(['adminToken']);
+      else if (url.startsWith('/v1') || url.startsWith('/api')) expect(names).toEqual(['apiKey']);
+      else expect(names).toEqual([]);
+    }
+  });
+
+  test('describes the body of a message with every type', () => {
+    const operations = document.paths;
+    expect(JSON.stringify(operations['/v1/messages']?.['post']?.requestBody)).toContain('schemas/MessageRequestInput');
+    expect(JSON.stringify(operations['/v1/messages/batch']?.['post']?.requestBody)).toContain('schemas/BatchItemInput');
+    const body = JSON.stringify(document.components.schemas['MessageRequestInput']);
+    for (const type of [
+      'text',
+      'template',
+      'image',
+      'document',
+      'audio',
+      'video',
+      'sticker',
+      'location',
+      'contacts',
+      'reaction',
+      'interactive',
+    ]) {
+      expect(body).toContain(`"const":"${type}"`);
+    }
+    for (const field of ['tenant', 'conversation', 'sendAt', 'expiresAt', 'dedupe', 'metadata', 'priority'])
+      expect(body).toContain(`"${field}"`);
+    expect(JSON.stringify(document.components.schemas['BatchItemInput'])).toContain('idempotencyKey');
+  });
+});
+
+describe('/docs', () => {
+  test('is a page that loads nothing from other hosts', async () => {
+    const page = await api.call({ url: '/docs/', as: null });
+    const start = page.statusCode === 200 ? page : await api.call({ url: '/docs/static/index.html', as: null });
+    expect(start.statusCode).toBe(200);
+    expect(start.headers['content-type']).toMatch(/text\/html/);
+    const sources = [...start.body.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? '');
+    expect(sources.length).toBeGreaterThan(2);
+    for (const source of sources) {
+      expect(source).not.toMatch(/^(https?:)?\/\//);
+      const asset = await api.call({ url: new URL(source, 'http://x/docs/').pathname, as: null });
+      expect(asset.statusCode, source).toBe(200);
+    }
+    const policy = String(start.headers['content-security-policy']);
+    expect(policy).toContain("default-src 'self'");
+    expect(policy).not.toMatch(/https?:\/\//);
+    const script = await api.call({ url: '/docs/static/swagger-initializer.js', as: null });
+    expect(script.body).toContain('"validatorUrl":null');
+  });
+});
