@@ -16,11 +16,11 @@ export type { Audit } from './audit.ts';
 export type { Contacts } from './contacts.ts';
 export type { Conversations } from './conversations.ts';
 export type { MessageFilter, Messages } from './messages.ts';
-export { migrate, MigrationError, schemaState, type SchemaState } from './migrate.ts';
-export type { RawWebhook, RawWebhooks } from './raw-webhooks.ts';
-export { createRecorder, type Recorder, type RecorderOptions, type RecorderState } from './recorder.ts';
-export type { NewSender, SenderFilter, SenderPatch, Senders } from './senders.ts';
-export type { TenantFields, Tenants } from './tenants.ts';
+export { migrate, MigrationError, schemaState } from './migrate.ts';
+export type { RawWebhooks } from './raw-webhooks.ts';
+export { createRecorder, type Recorder, type RecorderOptions } from './recorder.ts';
+export type { NewSender, Senders } from './senders.ts';
+export type { Tenants } from './tenants.ts';
 export type { Totals } from './totals.ts';
 export type * from './types.ts';
 
