@@ -32,16 +32,22 @@ interface Project {
 
 const FAKE_VITEST = `
 const ending = process.env.VITEST_END ?? '0';
-console.log(JSON.stringify(process.argv.slice(2)));
+const say = () => console.log(JSON.stringify(process.argv.slice(2)));
 if (ending === 'wait') {
   for (const name of ['SIGTERM', 'SIGINT']) process.on(name, () => { console.log(name); process.exit(7); });
+  // Said last: who reads it may send a signal at once.
+  say();
   setInterval(() => {}, 1000);
 } else if (ending === 'count') {
   let count = 0;
   process.on('SIGTERM', () => { count += 1; if (count === 1) setTimeout(() => process.exit(count), 300); });
+  say();
   setInterval(() => {}, 1000);
-} else if (ending === 'killed') process.kill(process.pid, 'SIGKILL');
-else process.exit(Number(ending));
+} else {
+  say();
+  if (ending === 'killed') process.kill(process.pid, 'SIGKILL');
+  else process.exit(Number(ending));
+}
 `;
 
 function project(npm: string): Project {
