@@ -1,3 +1,4 @@
+import { AppError } from '../errors/app-error.ts';
 import type { EventEntry, EventLog } from '../model/events.ts';
 import { disconnect, type RedisClient, whenReady } from './connection.ts';
 import { decodeEvents } from './events.ts';
@@ -35,7 +36,8 @@ export class ShardEventLog implements EventLog {
 
   async read(after: string, count: number, blockMs: number): Promise<EventEntry[]> {
     if (this.#closed) return [];
-    if (!(await whenReady(this.#blocking, blockMs))) return [];
+    // An empty answer would say that there is nothing to record.
+    if (!(await whenReady(this.#blocking, blockMs))) throw new AppError('QUEUE_UNAVAILABLE');
     let reply: unknown;
     try {
       const args = ['COUNT', count, 'BLOCK', Math.max(1, blockMs), 'STREAMS', `${this.#prefix}ev`, after];
