@@ -1,0 +1,218 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { MESSAGE_STATUSES, type MessageStatus } from '../../src/model/message.ts';
+import { newId } from '../../src/util/ids.ts';
+import { accepted, BASE_MS, ERROR, sent, status } from '../record/support/events.ts';
+import { openTestRecord, logOf, recordAll } from '../record/support/record.ts';
+import { testDatabase } from '../support/services.ts';
+
+/*
+ * Compares the diagrams of docs/state-machine.md with the code. Every call in the scripts that changes a counter or a
+ * flight must stand in a table below with the transitions that it means: a new or changed call fails here first, and
+ * then the diagram must agree.
+ */
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const luaDir = join(root, 'src/engine/lua');
+const page = readFileSync(join(root, 'docs/state-machine.md'), 'utf8');
+
+type Transition = `${string} → ${string}`;
+
+/** The arrows of the diagram under a heading. */
+function arrowsUnder(heading: string): Transition[] {
+  const section = page.slice(page.indexOf(`## ${heading}\n`));
+  const diagram = /```mermaid\n([\s\S]*?)```/.exec(section)?.[1] ?? '';
+  const arrows = [...diagram.matchAll(/^ {2}(\S+) --> (\w+|\[\*\])/gm)];
+  return arrows.map(([, from = '', to = '']) => `${from} → ${to}` as const).sort();
+}
+
+interface Site {
+  readonly file: string;
+  readonly code: string;
+  readonly means: readonly Transition[];
+}
+
+/** Every piece of a script that `pattern` finds outside comments and definitions, as `file: code`. */
+function sitesOf(pattern: RegExp): string[] {
+  const files = readdirSync(luaDir, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.lua'));
+  return files
+    .sort()
+    .flatMap((file) =>
+      readFileSync(join(luaDir, file), 'utf8')
+        .replaceAll(/--\[\[[\s\S]*?\]\]/g, '')
+        .split('\n')
+        .filter((line) => !/^\s*--|^local function /.test(line))
+        .flatMap((line) => line.match(pattern) ?? [])
+        .map((code) => `${file}: ${code.trim()}`),
+    )
+    .sort();
+}
+
+function namesOf(sites: readonly Site[]): string[] {
+  return sites.map(({ file, code }) => `${file}: ${code}`).sort();
+}
+
+function meaningOf(sites: readonly Site[]): Transition[] {
+  return [...new Set(sites.flatMap(({ means }) => means))].sort();
+}
+
+const COUNTER_SITES: readonly Site[] = [
+  // The total, not a place.
+  { file: 'accept.lua', code: "count('accepted', 1)", means: [] },
+  { file: 'accept.lua', code: "count('scheduled', 1)", means: ['[*] → scheduled'] },
+  { file: 'accept.lua', code: "count('queued', 1)", means: ['[*] → queued'] },
+  {
+    file: 'cancel.lua',
+    code: "move(kind == 'S' and 'scheduled' or 'deferred', 'cancelled')",
+    means: ['scheduled → cancelled', 'deferred → cancelled'],
+  },
+  // `from` is what the flight says: deferred in state D, else queued.
+  { file: 'cancel.lua', code: "move(from, 'cancelled')", means: ['queued → cancelled', 'deferred → cancelled'] },
+  {
+    file: 'cancel.lua',
+    code: "bury(t, id, from, 'cancelled', 'C')",
+    means: ['queued → cancelled', 'deferred → cancelled'],
+  },
+  // As above: a message that was deferred at its place goes from there.
+  {
+    file: 'includes/dispatch.lua',
+    code: "move(from, 'inFlight')",
+    means: ['queued → inFlight', 'deferred → inFlight'],
+  },
+  { file: 'includes/flight.lua', code: "move('inFlight', 'queued')", means: ['inFlight → queued'] },
+  {
+    file: 'includes/flight.lua',
+    code: "move(kind == 'S' and 'scheduled' or kind == 'D' and 'deferred' or 'held', 'queued')",
+    means: ['scheduled → queued', 'deferred → queued', 'held → queued'],
+  },
+  { file: 'includes/flight.lua', code: "move('unknown', 'sent')", means: ['unknown → sent'] },
+  { file: 'includes/flight.lua', code: "move('held', 'sent')", means: ['held → sent'] },
+  // Inside bury(): its callers stand here themselves.
+  { file: 'includes/place.lua', code: 'move(from, to)', means: [] },
+  {
+    file: 'includes/place.lua',
+    code: "move(f and sub(f, -1) == 'D' and 'deferred' or 'queued', 'expired')",
+    means: ['queued → expired', 'deferred → expired'],
+  },
+  { file: 'includes/settle.lua', code: "move('inFlight', 'sent')", means: ['inFlight → sent'] },
+  {
+    file: 'includes/settle.lua',
+    code: "move('inFlight', kind == 'S' and 'sent' or 'failed')",
+    means: ['inFlight → sent', 'inFlight → failed'],
+  },
+  { file: 'includes/settle.lua', code: "move('inFlight', 'unknown')", means: ['inFlight → unknown'] },
+  { file: 'includes/settle.lua', code: "move('inFlight', 'deferred')", means: ['inFlight → deferred'] },
+  { file: 'includes/settle.lua', code: "move('inFlight', 'deferred')", means: ['inFlight → deferred'] },
+  { file: 'includes/settle.lua', code: "move('inFlight', 'queued')", means: ['inFlight → queued'] },
+  { file: 'includes/timers.lua', code: "move('unknown', 'held')", means: ['unknown → held'] },
+  { file: 'includes/timers.lua', code: "move('unknown', 'queued')", means: ['unknown → queued'] },
+  {
+    file: 'includes/timers.lua',
+    code: "move(kind == 'S' and 'scheduled' or 'deferred', 'expired')",
+    means: ['scheduled → expired', 'deferred → expired'],
+  },
+  {
+    file: 'includes/timers.lua',
+    code: "bury(t, id, f and f.id == id and f.state == 'D' and 'deferred' or 'queued', 'expired', 'X')",
+    means: ['queued → expired', 'deferred → expired'],
+  },
+  { file: 'reclaim.lua', code: "move('inFlight', 'unknown')", means: ['inFlight → unknown'] },
+];
+
+const FLIGHT_SITES: readonly Site[] = [
+  // It was waiting at the head; in flight and unknown it cannot be cancelled.
+  { file: 'cancel.lua', code: 'drop_head(s, t, lane)', means: ['R → [*]', 'D → [*]'] },
+  { file: 'includes/dispatch.lua', code: "'|G'", means: ['[*] → G', 'R → G', 'D → G'] },
+  { file: 'includes/flight.lua', code: "f.state = 'R'", means: ['G → R'] },
+  // In give_back(): no attempt was ever made.
+  { file: 'includes/flight.lua', code: "call('HDEL', P .. 'f', lane)", means: ['G → [*]'] },
+  // In drop_head(): its callers stand here themselves.
+  { file: 'includes/flight.lua', code: "call('HDEL', P .. 'f', lane)", means: [] },
+  {
+    file: 'includes/flight.lua',
+    code: 'drop_head(s, t, lane)',
+    means: ['U → [*]', 'H → [*]', 'K → [*]', 'J → [*]'],
+  },
+  // In live_head(): the head was cancelled or has expired.
+  { file: 'includes/place.lua', code: "call('HDEL', P .. 'f', lane)", means: ['R → [*]', 'D → [*]'] },
+  { file: 'includes/settle.lua', code: 'drop_head(s, t, lane)', means: ['G → [*]'] },
+  { file: 'includes/settle.lua', code: 'drop_head(s, t, lane)', means: ['G → [*]'] },
+  { file: 'includes/settle.lua', code: 'drop_head(s, t, lane)', means: ['G → [*]'] },
+  {
+    file: 'includes/settle.lua',
+    code: "f.state = (f.ambiguous >= 2 or after_wait == 'hold') and 'H' or 'U'",
+    means: ['G → H', 'G → U'],
+  },
+  { file: 'includes/settle.lua', code: "f.state = 'D'", means: ['G → D'] },
+  { file: 'includes/settle.lua', code: "f.state = 'R'", means: ['G → R'] },
+  { file: 'includes/timers.lua', code: 'drop_head(s, t, lane)', means: ['H → [*]'] },
+  { file: 'includes/timers.lua', code: "f.state = f.state == 'K' and 'U' or 'H'", means: ['K → U', 'J → H'] },
+  { file: 'includes/timers.lua', code: "f.state = 'R'", means: ['U → R'] },
+  {
+    file: 'reclaim.lua',
+    code: "f.state = (f.ambiguous >= 2 or after_wait == 'hold') and 'J' or 'K'",
+    means: ['G → J', 'G → K'],
+  },
+];
+
+/** The engine's counters in the words that people see. */
+const SHOWN: Readonly<Record<string, string>> = { inFlight: 'sending', held: 'unknown' };
+const shown = (place: string) => SHOWN[place] ?? place;
+
+test('every counter change of the scripts is known here, and the diagram of the counters says the same', () => {
+  expect(namesOf(COUNTER_SITES)).toEqual(sitesOf(/\b(?:move|bury|count)\(.*\)/g));
+  expect(arrowsUnder('What the engine counts')).toEqual(meaningOf(COUNTER_SITES));
+});
+
+test('every state change of a flight is known here, and the diagram of the flight says the same', () => {
+  const pattern = /f\.state = .*|drop_head\(s, t, lane\)|call\('HDEL', P \.\. 'f', lane\)|'\|G'/g;
+  expect(namesOf(FLIGHT_SITES)).toEqual(sitesOf(pattern));
+  expect(arrowsUnder("A conversation's flight")).toEqual(meaningOf(FLIGHT_SITES));
+});
+
+test('the diagram of the message shows every status, as the engine and the record change it', async () => {
+  const arrows = arrowsUnder('What people see');
+  const states = new Set(arrows.flatMap((arrow) => arrow.split(' → ')).filter((state) => state !== '[*]'));
+  expect([...states].sort()).toEqual([...MESSAGE_STATUSES].sort());
+  const ofEngine = meaningOf(COUNTER_SITES)
+    .map((transition) => transition.split(' → ').map(shown))
+    .filter(([from, to]) => from !== to)
+    .map(([from = '', to = '']): Transition => `${from} → ${to}`);
+  expect(arrows).toEqual([...new Set([...ofEngine, ...(await deliveryTransitions())])].sort());
+}, 60_000);
+
+/** What the record shows of sent messages while statuses come in, in every order of three. */
+async function deliveryTransitions(): Promise<Transition[]> {
+  const words = ['sent', 'delivered', 'read', 'failed'] as const;
+  const orders = words.flatMap((a) => words.flatMap((b) => words.map((c) => [a, b, c] as const)));
+  const messages = orders.map((order) => ({ id: newId(), order }));
+  const { url } = await testDatabase();
+  const record = openTestRecord(url);
+  try {
+    await recordAll(url, logOf(...messages.map(({ id }) => [accepted({ messageId: id }), sent(id, `wamid.${id}`)])));
+    const show = async () =>
+      await Promise.all(messages.map(async ({ id }) => (await record.messages.find(null, id))?.status));
+    const found = new Set<Transition>();
+    let before = await show();
+    for (const round of [0, 1, 2] as const) {
+      const events = messages.map(({ id, order }) =>
+        status(`wamid.${id}`, order[round], BASE_MS + 1000 * (round + 1), {
+          messageId: id,
+          ...(order[round] === 'failed' ? { error: ERROR } : {}),
+        }),
+      );
+      await recordAll(url, logOf(events));
+      const after = await show();
+      after.forEach((to, index) => {
+        const from = before[index];
+        if (from !== to) found.add(`${from as MessageStatus} → ${to as MessageStatus}`);
+      });
+      before = after;
+    }
+    return [...found];
+  } finally {
+    await record.close();
+  }
+}
