@@ -17,7 +17,7 @@ import {
   type UnrecordedMessage,
 } from './contract.ts';
 import { DueTimer } from './due-timer.ts';
-import { shardPrefix } from './keys.ts';
+import { LAYOUT_VERSION, shardPrefix } from './keys.ts';
 import { packLane } from './lane.ts';
 import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
 import { type Outcome, OutcomeWatch } from './outcome-watch.ts';
@@ -71,9 +71,22 @@ export class RedisSendQueue implements SendQueue {
     });
   }
 
-  /** @throws AppError `QUEUE_UNAVAILABLE` when Redis cannot be reached within `timeoutMs` */
+  /** @throws AppError `QUEUE_UNAVAILABLE` when Redis cannot be reached within `timeoutMs`, or holds another layout */
   async connect(timeoutMs = 5000): Promise<void> {
     if (!(await whenReady(this.#client, timeoutMs))) throw new AppError('QUEUE_UNAVAILABLE');
+    for (let shard = 0; shard < this.shards; shard += 1) await this.#assertLayout(shard);
+  }
+
+  /** Keys of another version of this program must not be touched: their records would be misread. */
+  async #assertLayout(shard: number): Promise<void> {
+    const key = `${shardPrefix(shard)}g`;
+    // Read first: a full Redis refuses the write, and a program must be able to start on it to drain it.
+    if ((await this.#client.hget(key, 'layout')) === null) await this.#client.hsetnx(key, 'layout', LAYOUT_VERSION);
+    const found = Number(await this.#client.hget(key, 'layout'));
+    if (found === LAYOUT_VERSION) return;
+    throw new AppError('QUEUE_UNAVAILABLE', {
+      detail: `The queue was written by another version of Waxwing (layout ${found}, this one knows ${LAYOUT_VERSION}).`,
+    });
   }
 
   async accept(message: NewMessage): Promise<AcceptResult> {
