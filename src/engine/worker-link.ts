@@ -218,8 +218,7 @@ export class WorkerLink {
       this.#release(request.grant.entry);
       resolve(settled[index] === 1 ? 'settled' : settled[index] === 2 ? 'evidence' : 'stale');
     });
-    if (due === 0) this.#again();
-    else this.#timer.arm(due);
+    this.#heed(due);
     if (entry !== '') this.#hand(decodeGrants(this.shard, entry, out));
   }
 
@@ -229,7 +228,12 @@ export class WorkerLink {
     return typeof slots === 'number' ? slots : slots();
   }
 
-  #again(): void {
+  /** What a reply says about the next timer: 0 = call again at once. */
+  #heed(dueMs: number): void {
+    if (dueMs !== 0) {
+      this.#timer.arm(dueMs);
+      return;
+    }
     this.#take = true;
     this.#byTimer = true;
   }
@@ -300,10 +304,8 @@ export class WorkerLink {
     const renew = [...this.#held].filter(([, { sinceMs }]) => now - sinceMs >= RENEW_AFTER_MS).map(([entry]) => entry);
     const args = [worker, startByMs, this.#slots(), ...renew];
     const [due, beats, holders] = (await this.runner.run('beat', this.shard, args)) as [number, string[], string[]];
-    if (due === 0) {
-      this.#byTimer = true;
-      this.#schedule();
-    }
+    this.#heed(due);
+    this.#schedule();
     for (const dead of this.#watch.observe(beats, holders, performance.now())) {
       await this.runner.run('reclaim', this.shard, [dead.worker, dead.beat, ...this.#lossArgs()]);
       this.#byTimer = true;

@@ -37,10 +37,11 @@ local function id_ms(bytes)
   return ms
 end
 
--- Looks today's and yesterday's bucket up: the id that was stored carries its time, so 24 h stay exact.
+-- Looks today's and yesterday's bucket up: the id that was stored carries its time, so 24 h stay exact. Days are the
+-- pacing clock's: a wall clock that steps back over midnight would look past the bucket.
 local function first_use(digest)
   local slot = string.format(':%02x%02x', string.byte(digest, 1), string.byte(digest, 2))
-  local day = floor(wall / DAY_MS)
+  local day = floor(now / DAY_MS)
   for back = 0, 1 do
     local found = call('HGET', P .. 'i:' .. (day - back) .. slot, digest)
     if found and id_ms(found) + DAY_MS > wall then
@@ -72,8 +73,12 @@ for i = 3, #ARGV, STRIDE do
     end
     if code == 1 then
       local cap, weight, backlog_max = match(ARGV[i + 10], '^(%d+)|(%d+)|(%d+)$')
+      local had = t.cap
       t.cap = tonumber(cap)
       t.weight = tonumber(weight)
+      if t.cap > had then
+        join_ring(s, t)
+      end
       if t.backlog + t.parked >= tonumber(backlog_max) then
         code = 5
       end
@@ -84,25 +89,24 @@ for i = 3, #ARGV, STRIDE do
     local element = string.format('%d|%s|%s|%s|0.0.0.0|%s|', seq, priority, expires, id, contact) .. ARGV[i + 9]
     count('accepted', 1)
     if send_at ~= '' and tonumber(send_at) > wall then
-      park('S', s, t, lane, id, element)
+      park('S', t, lane, id, element)
       timers_changed = true
       call('ZADD', P .. 'at', send_at, 'a:' .. id)
       count('scheduled', 1)
     else
       send_at = ''
       count('queued', 1)
-      t.backlog = t.backlog + 1
-      if call('RPUSH', P .. 'c:' .. lane, element) == 1 then
-        firsts[#codes + 1] = lane
-        place(s, t, lane, false)
-      end
     end
+    event('A', id, seq .. '|' .. priority .. '|' .. send_at .. '|' .. expires .. '|' .. contact .. '|' .. #lane .. '|' ..
+      lane .. ARGV[i + 9])
     if expires ~= '' then
       timers_changed = true
       call('ZADD', P .. 'at', expires, 'x:' .. seq .. ':' .. id .. ':' .. lane)
     end
-    event('A', id, seq .. '|' .. priority .. '|' .. send_at .. '|' .. expires .. '|' .. contact .. '|' .. #lane .. '|' ..
-      lane .. ARGV[i + 9])
+    -- Last: a message that has expired already ends here, after its accepted event and with its timer.
+    if send_at == '' and append(s, t, lane, element) then
+      firsts[#codes + 1] = lane
+    end
     if slot then
       call('HSET', slot, digest, ARGV[i + 8] .. ARGV[i + 7])
       call('PEXPIRE', slot, 2 * DAY_MS)

@@ -1,7 +1,7 @@
 --[[ beat: a worker shows that it lives, renews its leases, and gives back leases that nobody began in time
   KEYS   1 shard prefix
   ARGV   1 wallMs or ''   2 worker   3 startByMs   4 slots in all, 0 = takes no more   5… entries it still works on
-  RETURN {0 when a timer is more than 50 ms overdue (its owner died) else -1, {worker, beat, …},
+  RETURN {dueMs or -1 (0 also when a timer is more than 50 ms overdue: its owner died), {worker, beat, …},
          {consumers with pending entries …}}
   FLAGS  allow-oom
   COST   O(workers + entries) ]]
@@ -13,8 +13,12 @@
 -- @include "dispatch"
 -- @include "finish"
 local worker, start_by_ms = ARGV[2], tonumber(ARGV[3])
+local pending = redis.pcall('XPENDING', P .. 'out', 'wa_workers')
+if pending.err then
+  ensure_group()
+  pending = call('XPENDING', P .. 'out', 'wa_workers')
+end
 if call('HINCRBY', P .. 'hb', worker, 1) == 1 then
-  redis.pcall('XGROUP', 'CREATE', P .. 'out', 'wa_workers', '0', 'MKSTREAM')
   redis.pcall('XGROUP', 'CREATECONSUMER', P .. 'out', 'wa_workers', worker)
 end
 for i = 5, #ARGV do
@@ -42,16 +46,13 @@ else
   call('ZREM', P .. 'iw', worker)
 end
 serve_idle()
-finish(false)
+local due = finish(false)
 local head = call('ZRANGE', P .. 'tm', 0, 0, 'WITHSCORES')
 local wall_head = call('ZRANGE', P .. 'at', 0, 0, 'WITHSCORES')
 local overdue = work_left or (head[2] and tonumber(head[2]) < now - 50) or
   (wall_head[2] and tonumber(wall_head[2]) < wall - 50)
 local holders = {}
-local pending = redis.pcall('XPENDING', P .. 'out', 'wa_workers')
-if type(pending) == 'table' and not pending.err and pending[4] then
-  for _, one in ipairs(pending[4]) do
-    holders[#holders + 1] = one[1]
-  end
+for _, one in ipairs(pending[4] or {}) do
+  holders[#holders + 1] = one[1]
 end
-return { overdue and 0 or -1, call('HGETALL', P .. 'hb'), holders }
+return { overdue and 0 or due, call('HGETALL', P .. 'hb'), holders }

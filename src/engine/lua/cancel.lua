@@ -58,6 +58,7 @@ local function cancel()
   end
   forget_expiry(parse(element), lane)
   bury(t, id, from, 'cancelled', 'C')
+  rewait(s, t, lane, id)
   return 1
 end
 

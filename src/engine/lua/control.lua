@@ -18,9 +18,10 @@ local verb, sender_id = ARGV[2], ARGV[3]
 local key = P .. 's:' .. sender_id
 
 local function wake_sender(s)
+  -- Also what a number limit asked for: somebody decided that it may go on.
+  s.wait_until = 0
+  s.dirty = true
   if call('EXISTS', P .. 'rn:' .. s.id, P .. 'ro:' .. s.id) > 0 then
-    s.wait_until = 0
-    s.dirty = true
     able(s)
   end
 end
@@ -32,6 +33,13 @@ local function control()
     return 1
   end
   if verb == 'configure-sender' then
+    local had = call('HMGET', key, 'rate', 'burst', 'cap', 'gap', 'pairCap', 'pairMs')
+    if table.concat(had, '|', 1, had[1] and 6 or 0) == table.concat(ARGV, '|', 4, 9) then
+      return 1 -- every start of a process says it again: a sender that a number limit holds back stays held back
+    end
+    if tonumber(ARGV[7]) > 0 or tonumber(ARGV[8]) > 0 then
+      call('HSET', key, 'pairs', 1)
+    end
     call('HSET', key, 'rate', ARGV[4], 'burst', ARGV[5], 'cap', ARGV[6], 'gap', ARGV[7], 'pairCap', ARGV[8],
       'pairMs', ARGV[9])
   end

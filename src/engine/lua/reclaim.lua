@@ -22,7 +22,7 @@ call('ZREM', P .. 'iw', dead)
 
 -- The attempt had begun: nobody knows whether it was taken. Its caps and its pair stay closed for as long as the
 -- dead worker could still be sending.
-local function lose(s, t, lane, f)
+local function lose(_, _, lane, f)
   free_lease(f.entry)
   f.ambiguous = f.ambiguous + 1
   f.state = (f.ambiguous >= 2 or after_wait == 'hold') and 'J' or 'K'
@@ -38,25 +38,31 @@ local function lose(s, t, lane, f)
 end
 
 local BATCH = 32
-local pending = call('XPENDING', P .. 'out', 'wa_workers', '-', '+', BATCH, dead)
+local pending = redis.pcall('XPENDING', P .. 'out', 'wa_workers', '-', '+', BATCH, dead)
+if pending.err then
+  ensure_group()
+  pending = call('XPENDING', P .. 'out', 'wa_workers', '-', '+', BATCH, dead)
+end
 for _, one in ipairs(pending) do
   local entry = one[1]
   local l = load_lease(entry)
-  if l then
-    each_in_flight(entry, l.state == 'L' and give_back or lose)
-  end
-  if not l or l.left > 0 then
+  if not l then
     -- Nothing of it is in flight any more: only the entry was left over.
-    if l then
-      slots[l.worker] = slots_used(l.worker) - l.left
-      l.left = 0
-    else
-      call('XACK', P .. 'out', 'wa_workers', entry)
-      call('XDEL', P .. 'out', entry)
-    end
+    call('XACK', P .. 'out', 'wa_workers', entry)
+    call('XDEL', P .. 'out', entry)
+  elseif l.worker ~= dead then
+    -- Pending here, leased to another (the group was set back): it goes to its owner, who may be sending.
+    call('XCLAIM', P .. 'out', 'wa_workers', l.worker, 0, entry, 'FORCE', 'JUSTID')
+  else
+    each_in_flight(entry, l.state == 'L' and give_back or lose)
+    slots[dead] = slots_used(dead) - l.left
+    l.left = 0
   end
 end
 local gone = #pending < BATCH and 1 or 0
+if gone == 1 and slots_used(dead) > 0 and mirror_leases(dead) > 0 then
+  gone = 0 -- some stood under another's name (claimed by hand): the next call takes them over
+end
 serve_idle()
 local due = finish(false)
 if gone == 1 then

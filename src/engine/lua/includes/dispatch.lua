@@ -18,22 +18,23 @@ end
 
 -- Takes the tenant's next lane that can go now; nil when it has none left.
 local function next_lane(s, t, budget)
-  for priority = 10, 1, -1 do
+  local priority = 10
+  while t.ready > 0 and priority > 0 and budget.steps > 0 do
     local bit_of = bit.lshift(1, priority)
-    while t.ready > 0 and bit.band(t.mask, bit_of) ~= 0 and budget.steps > 0 do
-      local lane = call('LPOP', P .. 'r:' .. s.id .. '|' .. t.id .. '|' .. priority)
-      if not lane then
-        t.mask = t.mask - bit_of
-        break
-      end
+    local lane = bit.band(t.mask, bit_of) ~= 0 and call('LPOP', P .. 'r:' .. s.id .. '|' .. t.id .. '|' .. priority)
+    if not lane then
+      t.mask = bit.band(t.mask, bit.bnot(bit_of))
+      priority = priority - 1
+    else
       budget.steps = budget.steps - 1
       t.ready = t.ready - 1
-      if t.ready == 0 then
-        t.mask = 0
-      end
       local h = live_head(s, t, lane, 8)
       if h == 'again' then
-        make_ready(s, t, lane, priority, true)
+        list_ready(s, t, lane, priority, true)
+      elseif h and tonumber(h.priority) ~= priority then
+        -- The head it was listed for was cancelled or has expired: the next one stands in its own line.
+        list_ready(s, t, lane, h.priority, false)
+        priority = max(priority, tonumber(h.priority))
       elseif h then
         if not s.pairs_on then
           return lane, h
@@ -47,14 +48,16 @@ local function next_lane(s, t, budget)
         pair_wait(s, p, lane)
       end
     end
-    if t.ready == 0 then
-      return nil
-    end
-  end
-  if t.mask == 0 then
-    t.ready = 0
   end
   return nil
+end
+
+-- After a number limit (130429) a sender recovers by a fiftieth of its rate per second.
+local function current_rate(s)
+  if not s.slow then
+    return s.rate
+  end
+  return min(s.rate, s.slow + s.rate * (now - s.slow_at) / 50000)
 end
 
 -- Takes a token of the sender's rate, or arms the timer for the next one.
@@ -62,18 +65,13 @@ local function take_token(s)
   if s.rate <= 0 then
     return true
   end
-  local rate = s.rate
-  if s.slow then
-    -- Additive recovery after a number limit: a fiftieth of the full rate per second.
-    rate = s.slow + s.rate * (now - s.slow_at) / 50000
-    if rate >= s.rate then
-      rate = s.rate
-      s.slow = nil
-      call('HDEL', P .. 's:' .. s.id, 'slow', 'slowAt')
-    end
+  local rate = current_rate(s)
+  if s.slow and rate >= s.rate then
+    s.slow = nil
+    call('HDEL', P .. 's:' .. s.id, 'slow', 'slowAt')
   end
-  local interval = 1000 / rate
-  local at = s.tat - (s.burst - 1) * interval
+  -- The burst is measured at the full rate: a sender that is slowed down must not gain tokens by it.
+  local at = s.tat - (s.burst - 1) * 1000 / s.rate
   if at > now then
     s.wait_until = ceil(at)
     s.dirty = true
@@ -82,7 +80,8 @@ local function take_token(s)
     arm('s:' .. s.id, s.wait_until)
     return false
   end
-  s.tat = max(s.tat, now) + interval
+  s.token_ms = 1000 / rate
+  s.tat = max(s.tat, now) + s.token_ms
   return true
 end
 
@@ -122,7 +121,7 @@ local function visit(s, want, grants, budget)
       if not lane then
         -- Nothing could go: the token was not used.
         if s.rate > 0 then
-          s.tat = s.tat - 1000 / s.rate
+          s.tat = s.tat - s.token_ms
         end
         break
       end
@@ -133,6 +132,9 @@ local function visit(s, want, grants, budget)
       s.dirty = true
       quantum = quantum - 1
       grants[#grants + 1] = { lane = lane, head = h }
+    end
+    if not served then
+      budget.steps = budget.steps - 1
     end
     if t.ready > 0 and t.inf < t.cap and not t.paused then
       if t.turns <= 0 or (served and was == 1) then
@@ -158,19 +160,27 @@ local function hand_over(worker, grants)
   local mine = false
   for _ = 1, 4 do
     local reply = redis.pcall('XREADGROUP', 'GROUP', 'wa_workers', worker, 'COUNT', 1, 'STREAMS', P .. 'out', '>')
-    if type(reply) == 'table' and reply.err then
-      call('XGROUP', 'CREATE', P .. 'out', 'wa_workers', '0')
-    elseif type(reply) == 'table' then
-      if reply[1][2][1][1] == entry then
-        mine = true
-        break
-      end
-    else
+    if not reply then
       break
+    elseif reply.err then
+      ensure_group()
+      break
+    end
+    local got = reply[1][2][1][1]
+    if got == entry then
+      mine = true
+      break
+    end
+    -- The group was set back behind us (XGROUP SETID): an older entry stays with the worker that holds its lease.
+    local l = load_lease(got)
+    if l then
+      call('XCLAIM', P .. 'out', 'wa_workers', l.worker, 0, got, 'FORCE', 'JUSTID')
+    else
+      call('XACK', P .. 'out', 'wa_workers', got)
+      call('XDEL', P .. 'out', got)
     end
   end
   if not mine then
-    -- The group was reset behind us: claim the entry itself. Older ones belong to leases that expire on their own.
     call('XCLAIM', P .. 'out', 'wa_workers', worker, 0, entry, 'FORCE', 'JUSTID')
   end
   local lanes = {}

@@ -86,7 +86,7 @@ local function drop_head(s, t, lane)
 end
 
 -- Messages outside lanes: sch:<id> = kind|lane length|lane|element. S scheduled, D deferred, H held for a person.
-local function park(kind, s, t, lane, id, element)
+local function park(kind, t, lane, id, element)
   t.parked = t.parked + 1
   call('HSET', P .. 'sch', id, kind .. '|' .. #lane .. '|' .. lane .. '|' .. element)
 end

@@ -28,7 +28,7 @@ end
 
 -- When the pair allows the next attempt: a time (<= now: at once), or nil while it is busy.
 local function pair_free_at(s, p)
-  if p.busy then
+  if p.busy and s.paced then
     return nil
   end
   local free_at = p.next
@@ -39,9 +39,12 @@ local function pair_free_at(s, p)
 end
 
 local function pair_take(s, p)
+  if not s.paced then
+    return
+  end
   p.busy = true
   if s.pair_cap > 0 then
-    p.tat = floor(max(p.tat, now) + s.pair_ms)
+    p.tat = ceil(max(p.tat, now) + s.pair_ms)
   end
   pair_store(p)
 end
@@ -50,7 +53,7 @@ end
 local function pair_release(s, contact, wait_ms)
   local p = pair_load(s, contact)
   p.busy = false
-  p.next = now + max(s.gap, wait_ms)
+  p.next = max(p.next, now + max(s.gap, wait_ms))
   pair_store(p)
   if p.waiting then
     arm('p:' .. p.name, pair_free_at(s, p))
@@ -61,7 +64,6 @@ end
 local function pair_untake(s, contact)
   local p = pair_load(s, contact)
   p.busy = false
-  p.next = 0
   pair_store(p)
   if p.waiting then
     arm('p:' .. p.name, max(now, pair_free_at(s, p)))

@@ -39,10 +39,13 @@ local function join_ring(s, t)
   end
 end
 
-local function make_ready(s, t, lane, priority, front)
+local function list_ready(s, t, lane, priority, front)
   call(front and 'LPUSH' or 'RPUSH', P .. 'r:' .. s.id .. '|' .. t.id .. '|' .. priority, lane)
   t.mask = bit.bor(t.mask, bit.lshift(1, tonumber(priority)))
   t.ready = t.ready + 1
+end
+local function make_ready(s, t, lane, priority, front)
+  list_ready(s, t, lane, priority, front)
   join_ring(s, t)
 end
 
@@ -96,7 +99,7 @@ local function live_head(s, t, lane, budget)
       end
     end
   end
-  return 'again'
+  return call('EXISTS', P .. 'c:' .. lane) == 1 and 'again' or nil
 end
 
 -- Puts a lane whose head changed, or may go again, where it belongs.
@@ -120,10 +123,29 @@ local function place(s, t, lane, front)
   make_ready(s, t, lane, h.priority, front)
 end
 
--- Appends a message to its lane; the first one of a lane is placed at once.
-local function append(s, t, lane, element)
-  t.backlog = t.backlog + 1
-  if call('RPUSH', P .. 'c:' .. lane, element) == 1 then
+-- A message of this lane was buried. When it was the head and waits for its pair, what follows may have another pair.
+local function rewait(s, t, lane, id)
+  if not s.pairs_on then
+    return
+  end
+  local h = parse(call('LINDEX', P .. 'c:' .. lane, 0))
+  local waiting = P .. 'pw:' .. s.id .. '|' .. h.contact
+  if h.id == id and call('LREM', waiting, 1, lane) == 1 then
+    if call('EXISTS', waiting) == 0 then
+      local p = pair_load(s, h.contact)
+      p.waiting = false
+      pair_store(p)
+    end
     place(s, t, lane, false)
   end
+end
+
+-- Appends a message to its lane; the first one of a lane is placed at once. True when it was the first.
+local function append(s, t, lane, element)
+  t.backlog = t.backlog + 1
+  if call('RPUSH', P .. 'c:' .. lane, element) > 1 then
+    return false
+  end
+  place(s, t, lane, false)
+  return true
 end

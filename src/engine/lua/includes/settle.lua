@@ -5,7 +5,7 @@ local function brake_on(s, brake, value)
   if brake == 'N' then
     -- Multiplicative decrease, once a second at most: the answers of one burst tell the same thing.
     if s.rate > 0 and now - s.slow_at > 1000 then
-      s.slow = max((s.slow or s.rate) / 2, s.rate / 64)
+      s.slow = max(current_rate(s) / 2, s.rate / 64)
       s.slow_at = now
       call('HSET', P .. 's:' .. s.id, 'slow', string.format('%.6f', s.slow), 'slowAt', now)
     end
@@ -19,6 +19,12 @@ local function brake_on(s, brake, value)
     call('ZREM', P .. 'rs', s.id)
     s.listed = false
   end
+end
+
+-- Its expiry came while it was in flight: it must not hold its conversation until the retry.
+local function head_expired(lane)
+  local expires = match(call('LINDEX', P .. 'c:' .. lane, 0), '^%d+|%d+|(%d+)|')
+  return expires and wall >= tonumber(expires)
 end
 
 local function settle(lane, id, entry, kind, number, flag, brake, brake_value, detail, ambiguous_ms, after_wait)
@@ -40,7 +46,11 @@ local function settle(lane, id, entry, kind, number, flag, brake, brake_value, d
   if brake ~= '' and brake ~= 'P' then
     brake_on(s, brake, brake_value)
   end
-  if s.pairs_on or brake == 'P' then
+  if brake == 'P' and not s.pairs_on then
+    s.pairs_on = true
+    call('HSET', P .. 's:' .. s.id, 'pairs', 1)
+  end
+  if s.pairs_on then
     pair_release(s, f.contact, brake == 'P' and tonumber(brake_value) or 0)
   end
   local proof = take_proof(id)
@@ -80,7 +90,7 @@ local function settle(lane, id, entry, kind, number, flag, brake, brake_value, d
       local element = drop_head(s, t, lane)
       local h = parse(element)
       local kept = renumber(h, tonumber(h.seq), f)
-      park('D', s, t, lane, id, kept)
+      park('D', t, lane, id, kept)
       if h.expires ~= '' then
         timers_changed = true
         call('ZADD', P .. 'at', h.expires, expiry_member(h, lane))
@@ -96,7 +106,7 @@ local function settle(lane, id, entry, kind, number, flag, brake, brake_value, d
     f.state = 'R'
   end
   store_flight(lane, f)
-  if number > 0 then
+  if number > 0 and not head_expired(lane) then
     arm('l:' .. lane, now + number)
   else
     place(s, t, lane, true)

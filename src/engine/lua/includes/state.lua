@@ -7,7 +7,7 @@ local function load_sender(id)
     return s
   end
   local v = call('HMGET', P .. 's:' .. id, 'rate', 'burst', 'cap', 'gap', 'pairCap', 'pairMs', 'paused',
-    'tat', 'inf', 'until', 'slow', 'slowAt', 'alt')
+    'tat', 'inf', 'until', 'slow', 'slowAt', 'alt', 'pairs')
   if not v[1] then
     senders[id] = false
     return false
@@ -18,7 +18,9 @@ local function load_sender(id)
     inf = tonumber(v[9]) or 0, wait_until = tonumber(v[10]) or 0, slow = tonumber(v[11]),
     slow_at = tonumber(v[12]) or 0, alt = v[13] == '1', tenants = {}, tenant_list = {}, dirty = false,
   }
-  s.pairs_on = s.gap > 0 or s.pair_cap > 0
+  -- Pairs are looked at for ever once they had a limit: their waiting lanes and busy marks must find their end.
+  s.paced = s.gap > 0 or s.pair_cap > 0
+  s.pairs_on = s.paced or v[14] == '1'
   senders[id] = s
   sender_list[#sender_list + 1] = s
   return s
@@ -81,6 +83,26 @@ local function load_lease(entry)
   leases[entry] = l
   lease_list[#lease_list + 1] = l
   return l
+end
+
+-- The consumer group mirrors the leases. Claims those of one worker, or of all, for their owners; returns how many.
+local function mirror_leases(only)
+  local n = 0
+  local all = call('HGETALL', P .. 'le')
+  for i = 1, #all, 2 do
+    local worker = match(all[i + 1], '^%u|%d+|%d+|(.*)$')
+    if not only or worker == only then
+      call('XCLAIM', P .. 'out', 'wa_workers', worker, 0, all[i], 'FORCE', 'JUSTID')
+      n = n + 1
+    end
+  end
+  return n
+end
+-- Makes the group; when somebody destroyed it, as it was.
+local function ensure_group()
+  if not redis.pcall('XGROUP', 'CREATE', P .. 'out', 'wa_workers', '$', 'MKSTREAM').err then
+    mirror_leases()
+  end
 end
 
 -- Slots in use of each worker.

@@ -15,11 +15,13 @@ local function open_pair(name)
     return
   end
   -- One lane per tenant goes through, or a tenant at its cap would hold up another's.
+  -- A paused tenant's lanes all go through: they wait in its own lists and hide nobody here.
   local waiting = call('LRANGE', P .. 'pw:' .. name, 0, 7)
   local seen = {}
+  local passed = false
   for _, lane in ipairs(waiting) do
     local _, t = of_lane(lane)
-    if not seen[t.id] then
+    if t.paused or not s.paced or not seen[t.id] then
       seen[t.id] = true
       call('LREM', P .. 'pw:' .. name, 1, lane)
       local h = live_head(s, t, lane, 16)
@@ -29,10 +31,14 @@ local function open_pair(name)
         place(s, t, lane, false)
       elseif h then
         make_ready(s, t, lane, h.priority, false)
+        passed = passed or not t.paused
       end
     end
   end
   local left = call('EXISTS', P .. 'pw:' .. name) == 1
+  if left and not (passed and s.paced) then
+    arm('p:' .. name, now)
+  end
   p = pair_load(s, contact)
   if p.waiting ~= left then
     p.waiting = left
@@ -44,7 +50,7 @@ local function hold_for_person(s, t, lane, f)
   local element = drop_head(s, t, lane)
   local h = parse(element)
   call('HSET', P .. 'ui', f.id, lane)
-  park('H', s, t, lane, f.id, renumber(h, tonumber(h.seq), f))
+  park('H', t, lane, f.id, renumber(h, tonumber(h.seq), f))
   move('unknown', 'held')
   event('U', f.id, '{"waitMs":null,"report":null}')
 end
@@ -120,36 +126,44 @@ local function expire(member)
   end
   -- Still waiting in its lane: marked now, dropped when it comes to the head.
   bury(t, id, f and f.id == id and f.state == 'D' and 'deferred' or 'queued', 'expired', 'X')
+  rewait(s, t, lane, id)
 end
 
+local function fire(member, ambiguous_ms, send_timeout_ms)
+  local kind, name = sub(member, 1, 1), sub(member, 3)
+  if kind == 's' then
+    local s = load_sender(name)
+    if s then
+      s.wait_until = 0
+      s.dirty = true
+      able(s)
+    end
+  elseif kind == 'p' then
+    open_pair(name)
+  elseif kind == 'l' then
+    wake_lane(name, ambiguous_ms, send_timeout_ms)
+  elseif kind == 'd' then
+    rejoin(name)
+  end
+end
+
+-- A timer is fired only when it could still be removed: one that fired before it may have settled its matter.
 local function fire_timers(budget, ambiguous_ms, send_timeout_ms)
   local due = call('ZRANGEBYSCORE', P .. 'tm', '-inf', now, 'LIMIT', 0, budget)
   for _, member in ipairs(due) do
-    disarm(member)
-    local kind, name = sub(member, 1, 1), sub(member, 3)
-    if kind == 's' then
-      local s = load_sender(name)
-      if s then
-        s.wait_until = 0
-        s.dirty = true
-        able(s)
-      end
-    elseif kind == 'p' then
-      open_pair(name)
-    elseif kind == 'l' then
-      wake_lane(name, ambiguous_ms, send_timeout_ms)
-    elseif kind == 'd' then
-      rejoin(name)
+    if disarm(member) then
+      fire(member, ambiguous_ms, send_timeout_ms)
     end
   end
   local wall_due = call('ZRANGEBYSCORE', P .. 'at', '-inf', wall, 'LIMIT', 0, budget)
   for _, member in ipairs(wall_due) do
-    timers_changed = true
-    call('ZREM', P .. 'at', member)
-    if sub(member, 1, 1) == 'a' then
-      rejoin(sub(member, 3))
-    else
-      expire(member)
+    if call('ZREM', P .. 'at', member) == 1 then
+      timers_changed = true
+      if sub(member, 1, 1) == 'a' then
+        rejoin(sub(member, 3))
+      else
+        expire(member)
+      end
     end
   end
   if #due == budget or #wall_due == budget then
