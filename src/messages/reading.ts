@@ -1,7 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Place, SendQueue, UnrecordedMessage } from '../engine/contract.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { Lane } from '../model/message.ts';
-import type { Page } from '../record/types.ts';
+import type { Page, RecordedMessage } from '../record/types.ts';
 import { isId } from '../util/ids.ts';
 import type { MessageQuery, MessageStore } from './ports.ts';
 import type { Senders } from './senders.ts';
@@ -38,6 +39,9 @@ export interface Reading {
   cancel(id: string, principal: Principal, tenant?: string): Promise<MessageView>;
 }
 
+/** A recorder that keeps up needs a few ms; one that is behind is not waited for. */
+const CATCH_UP_DELAYS_MS = [20, 60, 150];
+
 /** A message and how to find it in the engine. */
 interface Found {
   readonly view: MessageView;
@@ -66,9 +70,24 @@ export function createReading({ queue, store, senders }: ReadingOptions): Readin
     if (recorded === null) throw fresh ?? missing();
     const { sender, conversation, seq } = recorded;
     const lane = { sender, tenant: recorded.tenant, conversation };
-    const isOpen = !isSettled(recorded.status) || recorded.status === 'failed';
-    const place = isOpen ? await orUnavailable(senders.knowing(() => queue.place({ id, lane, seq }))) : null;
-    return { view: recordedView(recorded, known(place)), lane, seq, isRecorded: true };
+    if (isSettled(recorded.status) && recorded.status !== 'failed') return asFound(recorded, null);
+    const place = await orUnavailable(senders.knowing(() => queue.place({ id, lane, seq })));
+    if (place instanceof AppError) return asFound(recorded, null);
+    return asFound(place === null ? await caughtUp(recorded) : recorded, place);
+  }
+
+  /**
+   * The engine has done with the message and the record does not know yet how it ended: the recorder is about to write
+   * it. Waiting for that a moment is what lets a caller read what it has just done.
+   */
+  async function caughtUp(message: RecordedMessage): Promise<RecordedMessage> {
+    let current = message;
+    for (const delayMs of CATCH_UP_DELAYS_MS) {
+      if (isSettled(current.status)) break;
+      await delay(delayMs);
+      current = (await store.find(message.tenant, message.id)) ?? current;
+    }
+    return current;
   }
 
   return {
@@ -120,6 +139,7 @@ async function orUnavailable<T>(asked: Promise<T>): Promise<T | AppError> {
   }
 }
 
-function known(place: Place | AppError | null): Place | null {
-  return place instanceof AppError ? null : place;
+function asFound(message: RecordedMessage, place: Place | null): Found {
+  const { sender, tenant, conversation, seq } = message;
+  return { view: recordedView(message, place), lane: { sender, tenant, conversation }, seq, isRecorded: true };
 }

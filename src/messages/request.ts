@@ -64,7 +64,6 @@ export const batchItemSchema = withContent({
   ...envelopeFields,
   idempotencyKey: idempotencyKeySchema.optional(),
 }).meta({ id: 'BatchItem' });
-export type BatchItem = z.infer<typeof batchItemSchema>;
 
 /**
  * Checks a value against a schema of this room.

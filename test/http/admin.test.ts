@@ -164,7 +164,7 @@ describe('/admin/senders', () => {
       portfolio: null,
       paused: false,
     });
-    expect(api.queue.configured.get(String(body.id))).toMatchObject({
+    expect(api.queue.configured.get(body.id)).toMatchObject({
       ratePerSecond: 10,
       pairGapMs: 0,
       burst: 1,
@@ -174,7 +174,7 @@ describe('/admin/senders', () => {
       expect((await call('GET', url)).body).not.toContain('very-secret');
     }
     expect(created.body).not.toContain('very-secret');
-    expect((await api.record.senders.getWithCredentials(String(body.id)))?.credentials).toEqual(body.credentials);
+    expect((await api.record.senders.getWithCredentials(body.id))?.credentials).toEqual(body.credentials);
   });
 
   test("a tenant's own sender is the one its messages take; another tenant cannot", async () => {
@@ -211,8 +211,8 @@ describe('/admin/senders', () => {
       credentials: { accessToken: 'new' },
     });
     expect(changed.json()).toMatchObject({ concurrency: 3, ratePerSecond: 10 });
-    expect(api.queue.configured.get(String(body.id))).toMatchObject({ concurrency: 3, ratePerSecond: 10 });
-    expect((await api.record.senders.getWithCredentials(String(body.id)))?.credentials).toEqual({ accessToken: 'new' });
+    expect(api.queue.configured.get(body.id)).toMatchObject({ concurrency: 3, ratePerSecond: 10 });
+    expect((await api.record.senders.getWithCredentials(body.id))?.credentials).toEqual({ accessToken: 'new' });
   });
 
   test('pause and resume reach the engine, also one that forgot the sender', async () => {

@@ -19,9 +19,18 @@ const FRESH_MS = 5000;
  * Checks platform and tenant keys. The platform key of the settings needs no record. A tenant key that was seen
  * before goes on working while the record is away: nobody can have revoked it meanwhile.
  */
-export function createApiKeyCheck(options: { readonly platformKey: string; readonly store: ApiKeyStore }): ApiKeyCheck {
+export function createApiKeyCheck(options: {
+  readonly platformKey: string;
+  readonly store: ApiKeyStore;
+  /** Monotonic clock, ms. */
+  readonly now?: () => number;
+}): ApiKeyCheck {
   // Usable no longer than fresh: an old entry is never served before the record was asked.
-  const memory = createMemory<Principal>({ freshMs: FRESH_MS, usableMs: FRESH_MS });
+  const memory = createMemory<Principal>({
+    freshMs: FRESH_MS,
+    usableMs: FRESH_MS,
+    ...(options.now === undefined ? {} : { now: options.now }),
+  });
   return async (key) => {
     if (equalSecrets(key, options.platformKey)) return { kind: 'platform' };
     const hash = sha256(key);

@@ -6,7 +6,10 @@ import { createMessages, createSenders, createTenants } from '../../../src/messa
 import type { NewSender, WaxwingRecord } from '../../../src/record/index.ts';
 import { createRecorder, openRecord } from '../../../src/record/index.ts';
 import { createSecretBox } from '../../../src/util/secret-box.ts';
-import { eventually, testDatabase } from '../../support/services.ts';
+import { testDatabase } from '../../support/services.ts';
+import type { SendQueue } from '../../../src/engine/contract.ts';
+import type { EventLog } from '../../../src/model/events.ts';
+import type { Gate } from './gate.ts';
 import { MemoryQueue } from '../../messages/support/memory-queue.ts';
 
 export const PLATFORM_KEY = 'platform-key-of-these-tests';
@@ -31,6 +34,10 @@ export interface ApiOptions {
   readonly appSecret?: string | undefined;
   readonly extend?: (app: FastifyInstance) => void;
   readonly logger?: FastifyBaseLogger;
+  /** Stands before PostgreSQL for the API (not for the recorder), so that a test can cut it off. */
+  readonly viaGate?: Gate;
+  /** Instead of the queue in memory. */
+  readonly realQueue?: { readonly queue: SendQueue; readonly log: EventLog };
 }
 
 /** The whole API over a real PostgreSQL, a real recorder and the queue in memory. */
@@ -59,12 +66,13 @@ export interface Call {
 export async function startApi(options: ApiOptions = {}): Promise<Api> {
   const { url: databaseUrl } = await testDatabase();
   const record = openRecord({
-    databaseUrl,
+    databaseUrl: options.viaGate === undefined ? databaseUrl : await options.viaGate.before(databaseUrl),
     tenantDefaults: { concurrency: 5, weight: 1, backlogMax: 1000 },
     secretBox: createSecretBox({ key: 'secret-key-of-these-tests' }),
   });
-  const queue = new MemoryQueue();
-  const recorder = createRecorder({ databaseUrl, log: queue.log });
+  const memoryQueue = new MemoryQueue();
+  const { queue, log } = options.realQueue ?? { queue: memoryQueue, log: memoryQueue.log };
+  const recorder = createRecorder({ databaseUrl, log });
   recorder.start();
   const settings: NewSender = {
     id: 'default',
@@ -100,7 +108,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
 
   return {
     app,
-    queue,
+    queue: memoryQueue,
     record,
     ready,
     get isStopping() {
@@ -116,7 +124,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
       return app.inject(request);
     },
     recorded: async () => {
-      await eventually(() => queue.isRecorded, { what: 'the recorder to catch up' });
+      if (!(await recorder.caughtUp(10_000))) throw new Error('the recorder did not catch up');
     },
     token: (role) => signJwt({ role, name: `${role}@example.com` }, JWT),
     async close() {

@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { blockingClient, commandClient, disconnect, whenReady, type RedisClient } from '../../src/engine/connection.ts';
+import { ShardEventLog } from '../../src/engine/event-log.ts';
+import { RedisSendQueue } from '../../src/engine/queue.ts';
+import { testRedis, type TestRedis } from '../support/services.ts';
+import { startApi, text, type Api } from './support/api.ts';
+
+/** The same API over the real engine: what the model of the other tests promises, Redis keeps. No worker runs here. */
+let redis: TestRedis;
+let queue: RedisSendQueue;
+let api: Api;
+let clients: RedisClient[] = [];
+
+beforeAll(async () => {
+  redis = await testRedis();
+  const target = { url: redis.url };
+  queue = new RedisSendQueue({ redis: target, shards: 1 });
+  await queue.connect();
+  const commands = commandClient(target, 1500);
+  const blocking = blockingClient(target);
+  clients = [commands, blocking];
+  for (const client of clients) await whenReady(client, 5000);
+  api = await startApi({ realQueue: { queue, log: new ShardEventLog(0, commands, blocking) } });
+});
+afterAll(async () => {
+  await api.close();
+  queue.close();
+  for (const client of clients) disconnect(client);
+});
+
+const post = (body: Record<string, unknown>, headers: Record<string, string> = {}) =>
+  api.call({ method: 'POST', url: '/v1/messages', body: text(body), headers });
+const idOf = async (body: Record<string, unknown>) => (await post(body)).json<{ id: string }>().id;
+
+test('a message is accepted, read before and after it is recorded, listed, and cancelled', async () => {
+  const id = await idOf({ tenant: 'real', conversation: 'c|1', metadata: { a: 'ü' } });
+  const early = await api.call({ url: `/v1/messages/${id}` });
+  expect(early.json()).toMatchObject({
+    id,
+    tenant: 'real',
+    conversation: 'c|1',
+    status: 'queued',
+    metadata: { a: 'ü' },
+  });
+  await api.recorded();
+  expect((await api.call({ url: `/v1/messages/${id}` })).json()).toEqual(early.json());
+  const list = await api.call({ url: '/v1/messages?tenant=real' });
+  expect(list.json<{ items: { id: string }[] }>().items.map((item) => item.id)).toEqual([id]);
+  expect((await api.call({ method: 'DELETE', url: `/v1/messages/${id}` })).json()).toMatchObject({
+    status: 'cancelled',
+  });
+  expect((await api.call({ url: `/v1/messages/${id}` })).json()).toMatchObject({ status: 'cancelled' });
+  expect((await api.call({ method: 'DELETE', url: `/v1/messages/${id}` })).statusCode).toBe(409);
+  await api.recorded();
+  const timeline = await api.call({ url: `/v1/messages/${id}/timeline` });
+  expect(timeline.json<{ items: { event: string }[] }>().items.map((item) => item.event)).toEqual([
+    'accepted',
+    'cancelled',
+  ]);
+});
+
+test('a message behind another one of its conversation says so', async () => {
+  const first = await idOf({ conversation: 'line' });
+  const second = await idOf({ conversation: 'line' });
+  expect((await api.call({ url: `/v1/messages/${second}` })).json()).toMatchObject({ hold: { kind: 'conversation' } });
+  expect(first < second).toBe(true);
+});
+
+test('an idempotency key gives the first message, also with a process in between that knew nothing of it', async () => {
+  const headers = { 'idempotency-key': 'real-key' };
+  const answers = await Promise.all(Array.from({ length: 10 }, () => post({ tenant: 'real' }, headers)));
+  expect(new Set(answers.map((answer) => answer.json<{ id: string }>().id)).size).toBe(1);
+  expect((await post({ tenant: 'real', priority: 9 }, headers)).statusCode).toBe(422);
+});
+
+test('S2 · a batch stands in the order of its items', async () => {
+  const messages = Array.from({ length: 300 }, (_, i) =>
+    text({ tenant: 'batch', conversation: 'b', text: { body: `${i}` } }),
+  );
+  const answer = await api.call({ method: 'POST', url: '/v1/messages/batch', body: { messages } });
+  const ids = answer.json<{ results: { id: string }[] }>().results.map((result) => result.id);
+  await api.recorded();
+  const recorded = await Promise.all(ids.map((id) => api.record.messages.find('batch', id)));
+  const seqs = recorded.map((message) => message?.seq ?? -1);
+  expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
+});
+
+test('a tenant with a full backlog is 429', async () => {
+  await api.record.tenants.create({ id: 'tiny', backlogMax: 2 });
+  const statuses = [];
+  for (let i = 0; i < 3; i++) statuses.push((await post({ tenant: 'tiny' })).statusCode);
+  expect(statuses).toEqual([202, 202, 429]);
+});
+
+test('accepting goes on after Redis was emptied', async () => {
+  const [client] = clients;
+  await client?.flushall();
+  expect((await post({ tenant: 'real' })).statusCode).toBe(202);
+});
+
+test('503 with Retry-After within two seconds while Redis is away, and accepted again when it is back', async () => {
+  await redis.kill('SIGSTOP');
+  const startMs = performance.now();
+  const refused = await post({ tenant: 'real' });
+  expect(performance.now() - startMs).toBeLessThan(2000);
+  expect(refused.statusCode).toBe(503);
+  expect(refused.json()).toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  expect(refused.headers['retry-after']).toMatch(/^\d+$/);
+  await redis.kill('SIGCONT');
+  await expect.poll(async () => (await post({ tenant: 'real' })).statusCode, { timeout: 10_000 }).toBe(202);
+});
