@@ -19,6 +19,7 @@ import {
 import { DueTimer } from './due-timer.ts';
 import { LAYOUT_VERSION, shardPrefix } from './keys.ts';
 import { packLane } from './lane.ts';
+import { MemoryWatch } from './memory-watch.ts';
 import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
 import { type Outcome, OutcomeWatch } from './outcome-watch.ts';
 import { type ScriptArg, ScriptRunner, toQueueError, type WallClock } from './script-runner.ts';
@@ -50,6 +51,7 @@ export class RedisSendQueue implements SendQueue {
   readonly runner: ScriptRunner;
   readonly #options: EngineOptions;
   readonly #client: RedisClient;
+  readonly #memory: MemoryWatch;
   readonly #shards: readonly Shard[];
   readonly #shardOf = new Map<string, number>();
 
@@ -57,6 +59,7 @@ export class RedisSendQueue implements SendQueue {
     this.shards = options.shards;
     this.#options = { ...ENGINE_DEFAULTS, ...options };
     this.#client = commandClient(options.redis, options.commandTimeoutMs ?? 1500);
+    this.#memory = new MemoryWatch(this.#client);
     const runner = new ScriptRunner(this.#client, options.clock);
     this.runner = runner;
     this.#shards = Array.from({ length: options.shards }, (_, shard) => {
@@ -90,6 +93,7 @@ export class RedisSendQueue implements SendQueue {
   }
 
   async accept(message: NewMessage): Promise<AcceptResult> {
+    if (this.#memory.isFull()) throw new AppError('QUEUE_FULL');
     return await this.#shard(this.#shardFor(message.lane.sender)).batcher.add(message);
   }
 
