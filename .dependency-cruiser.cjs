@@ -3,6 +3,8 @@
  */
 const FLOORS = [
   ['cli'],
+  // Wires the rooms into a running program; the command line and the library start it.
+  ['program'],
   ['http'],
   ['inbound'],
   ['jobs'],
@@ -29,7 +31,7 @@ const floorRules = FLOORS.flatMap((floor, index) =>
   floor.map((room) => {
     const above = FLOORS.slice(0, index).flat();
     const beside = floor.filter((other) => other !== room);
-    const annexes = room === 'cli' ? [] : ANNEXES;
+    const annexes = room === 'cli' || room === 'program' ? [] : ANNEXES;
     return {
       name: `${room}-knows-only-below`,
       comment: `src/${room} must not know ${[...above, ...beside, ...annexes].join(', ') || 'nothing more'}.`,

@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { type CommandDef, defineCommand, renderUsage, runCommand } from 'citty';
 import { AppError } from '../errors/app-error.ts';
 import { COMMAND_NAMES, COMMANDS } from './commands/index.ts';
-import { packageVersion } from './version.ts';
+import { packageVersion } from '../util/version.ts';
 
 const main = defineCommand({
   meta: {
@@ -69,9 +69,14 @@ async function usage(command: CommandDef, parent?: CommandDef): Promise<number> 
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof AppError) return `${error.message} (${error.code})`;
-  const isForPeople = ['CommandError', 'EmbeddedError', 'MigrationError', 'SecretBoxError', 'CLIError'].includes(
-    error.name,
-  );
+  const isForPeople = [
+    'CommandError',
+    'StartError',
+    'EmbeddedError',
+    'MigrationError',
+    'SecretBoxError',
+    'CLIError',
+  ].includes(error.name);
   const { cause } = error;
   const isOperating = typeof cause === 'object' && cause !== null && 'code' in cause;
   return isForPeople || isOperating ? error.message : (error.stack ?? error.message);

@@ -2,7 +2,7 @@ import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/index.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
-import { type Program, startProgram } from '../../src/cli/program/program.ts';
+import { type Program, startProgram } from '../../src/program/start-program.ts';
 import { newId } from '../../src/util/ids.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 import { dataFolder } from './harness.ts';

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { defineCommand } from 'citty';
 import { type Emulator, startEmulator } from '../../emulator/index.ts';
-import { createLog } from '../log.ts';
+import { createLog } from '../../program/log.ts';
 import { CAST, TROUBLES } from '../demo/cast.ts';
 import { Traffic } from '../demo/traffic.ts';
 import { judge, summary } from '../demo/verdict.ts';
 import { isPortFree } from '../free-port.ts';
-import { type Program, startProgram } from '../program/program.ts';
+import { type Program, startProgram } from '../../program/start-program.ts';
 import { settings } from '../settings.ts';
 import { untilSignal } from '../until-signal.ts';
 import { parseInteger } from './start.ts';

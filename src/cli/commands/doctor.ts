@@ -1,9 +1,9 @@
 import { defineCommand } from 'citty';
 import { resolveKeys } from '../../config/index.ts';
 import { commandClient, disconnect, whenReady } from '../../engine/connection.ts';
-import { createLog } from '../log.ts';
-import { joinDataServices } from '../program/data-services.ts';
-import { openRecordOf } from '../program/record.ts';
+import { createLog } from '../../program/log.ts';
+import { joinDataServices } from '../../program/data-services.ts';
+import { openRecordOf } from '../../program/record.ts';
 import { diagnose, type Finding } from '../../observe/doctor.ts';
 import { CommandError, settings } from '../settings.ts';
 

@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty';
 import { migrate as migrateDatabase, schemaState } from '../../record/index.ts';
-import { createLog } from '../log.ts';
-import { joinDataServices } from '../program/data-services.ts';
+import { createLog } from '../../program/log.ts';
+import { joinDataServices } from '../../program/data-services.ts';
 import { settings } from '../settings.ts';
 
 export const migrate = defineCommand({

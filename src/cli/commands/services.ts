@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty';
-import { createLog } from '../log.ts';
-import { openDataServices } from '../program/data-services.ts';
+import { createLog } from '../../program/log.ts';
+import { openDataServices } from '../../program/data-services.ts';
 import { CommandError, settings } from '../settings.ts';
 import { untilSignal } from '../until-signal.ts';
 

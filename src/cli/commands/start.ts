@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty';
-import { createLog } from '../log.ts';
-import { type Program, type Role, startProgram } from '../program/program.ts';
+import { createLog } from '../../program/log.ts';
+import { type Program, type Role, startProgram } from '../../program/start-program.ts';
 import { CommandError, settings } from '../settings.ts';
 import { untilSignal } from '../until-signal.ts';
 

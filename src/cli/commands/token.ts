@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty';
 import { resolveKeys } from '../../config/index.ts';
 import { ROLES, signJwt } from '../../http/index.ts';
-import { jwtSettings } from '../program/web.ts';
+import { jwtSettings } from '../../program/web.ts';
 import { CommandError, settings } from '../settings.ts';
 import { parseInteger } from './start.ts';
 

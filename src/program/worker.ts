@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
-import type { Config } from '../../config/index.ts';
-import type { RedisTarget } from '../../engine/connection.ts';
-import type { SettleRequest } from '../../engine/contract.ts';
-import type { SettleResult } from '../../engine/worker-link.ts';
-import { createCloudProvider } from '../../providers/cloud/provider.ts';
-import type { SenderAccount } from '../../providers/contract.ts';
-import type { WaxwingRecord } from '../../record/index.ts';
-import type { RetryPolicy } from '../../worker/policy.ts';
-import { providerDeadlineMs, SendWorker } from '../../worker/send-worker.ts';
+import type { Config } from '../config/index.ts';
+import type { RedisTarget } from '../engine/connection.ts';
+import type { SettleRequest } from '../engine/contract.ts';
+import type { SettleResult } from '../engine/worker-link.ts';
+import { createCloudProvider } from '../providers/cloud/provider.ts';
+import type { SenderAccount } from '../providers/contract.ts';
+import type { WaxwingRecord } from '../record/index.ts';
+import type { RetryPolicy } from '../worker/policy.ts';
+import { providerDeadlineMs, SendWorker } from '../worker/send-worker.ts';
 import { engineOptions } from './queue.ts';
 
 export interface RunningWorker {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
-import type { Config, Keys } from '../../config/index.ts';
-import { openRecord, type WaxwingRecord } from '../../record/index.ts';
-import { createSecretBox } from '../../util/secret-box.ts';
+import type { Config, Keys } from '../config/index.ts';
+import { openRecord, type WaxwingRecord } from '../record/index.ts';
+import { createSecretBox } from '../util/secret-box.ts';
 import type { DataServices } from './data-services.ts';
 
 export function openRecordOf(config: Config, keys: Keys, services: DataServices, log: Logger): WaxwingRecord {

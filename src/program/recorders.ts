@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
-import { blockingClient, type RedisTarget } from '../../engine/connection.ts';
-import { ShardEventLog } from '../../engine/event-log.ts';
-import type { RedisSendQueue } from '../../engine/queue.ts';
-import { createRecorder, migrate, MigrationError, type Recorder } from '../../record/index.ts';
+import { blockingClient, type RedisTarget } from '../engine/connection.ts';
+import { ShardEventLog } from '../engine/event-log.ts';
+import type { RedisSendQueue } from '../engine/queue.ts';
+import { createRecorder, migrate, MigrationError, type Recorder } from '../record/index.ts';
 
 export interface Recorders {
   readonly list: readonly Recorder[];

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
-import type { Config, Keys } from '../../config/index.ts';
-import { ScriptRunner } from '../../engine/script-runner.ts';
-import type { RedisSendQueue } from '../../engine/queue.ts';
-import { buildApp, createApiKeyCheck, type HttpServer, type JwtSettings, startServer } from '../../http/index.ts';
-import { packageVersion } from '../version.ts';
-import { createCloudWebhook, createWebhookSecrets } from '../../inbound/index.ts';
+import type { Config, Keys } from '../config/index.ts';
+import { ScriptRunner } from '../engine/script-runner.ts';
+import type { RedisSendQueue } from '../engine/queue.ts';
+import { buildApp, createApiKeyCheck, type HttpServer, type JwtSettings, startServer } from '../http/index.ts';
+import { packageVersion } from '../util/version.ts';
+import { createCloudWebhook, createWebhookSecrets } from '../inbound/index.ts';
 import {
   createMessages,
   createSenders,
@@ -12,8 +12,8 @@ import {
   senderDefaults,
   senderLimits,
   settingsSender,
-} from '../../messages/index.ts';
-import type { SenderRecord, WaxwingRecord } from '../../record/index.ts';
+} from '../messages/index.ts';
+import type { SenderRecord, WaxwingRecord } from '../record/index.ts';
 
 interface WebParts {
   readonly config: Config;

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
-import type { Config } from '../../config/index.ts';
-import type { RedisTarget } from '../../engine/connection.ts';
-import type { EngineOptions } from '../../engine/options.ts';
-import { RedisSendQueue } from '../../engine/queue.ts';
-import { checkQueueSafety } from '../../engine/safety.ts';
-import { CommandError } from '../settings.ts';
+import type { Config } from '../config/index.ts';
+import type { RedisTarget } from '../engine/connection.ts';
+import type { EngineOptions } from '../engine/options.ts';
+import { RedisSendQueue } from '../engine/queue.ts';
+import { checkQueueSafety } from '../engine/safety.ts';
+import { StartError } from './start-error.ts';
 
 /** The engine's times, from the settings that name them. */
 export function engineOptions(config: Config): Pick<EngineOptions, 'ambiguousWaitMs' | 'onAmbiguous'> {
@@ -44,5 +44,5 @@ async function assertSafe(queue: RedisSendQueue, config: Config, log: Logger): P
   const lines = problems.map((problem) => `  ${problem}`);
   const advice =
     'Correct this Redis, or set DANGEROUSLY_ALLOW_VOLATILE_QUEUE=true and accept that messages can be lost.';
-  throw new CommandError(['The queue Redis does not keep what it accepts:', ...lines, advice].join('\n'));
+  throw new StartError(['The queue Redis does not keep what it accepts:', ...lines, advice].join('\n'));
 }

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
-import type { Config } from '../../config/index.ts';
-import { findRunning, startEmbedded } from '../../embedded/index.ts';
-import type { RedisTarget } from '../../engine/connection.ts';
+import type { Config } from '../config/index.ts';
+import { findRunning, startEmbedded } from '../embedded/index.ts';
+import type { RedisTarget } from '../engine/connection.ts';
 
 /** Redis and PostgreSQL that this process works with, its own or given ones. */
 export interface DataServices {
