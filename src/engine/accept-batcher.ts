@@ -8,8 +8,10 @@ import { redisFailure, type ScriptArg, type ScriptRunner, toQueueError } from '.
 
 /** Messages per script call: enough to share a call, few enough that calls overlap and scripts stay under 2 ms. */
 const BATCH_MAX = 16;
-/** How long a lost call is repeated before the caller hears that the queue is away. */
+/** After this, repeats included, the caller hears that the queue is away: he is promised a word within 2 s. */
 const REPEAT_FOR_MS = 1500;
+/** Not worth another call: timers may fire this much early. */
+const REPEAT_MS_MIN = 5;
 
 interface Waiting {
   readonly message: NewMessage;
@@ -79,7 +81,7 @@ export class AcceptBatcher {
     const giveUpAt = performance.now() + REPEAT_FOR_MS;
     for (let repeated = '0'; ; repeated = '1') {
       try {
-        const stored = runner.run('accept', shard, [repeated, ...args]) as Promise<unknown[]>;
+        const stored = within(giveUpAt, runner.run('accept', shard, [repeated, ...args])) as Promise<unknown[]>;
         if (!waitForReplica) return await stored;
         const [reply, replicas] = await Promise.all([stored, runner.client.call('WAIT', 1, REPEAT_FOR_MS)]);
         if (Number(replicas) < 1)
@@ -88,11 +90,25 @@ export class AcceptBatcher {
       } catch (error) {
         const failure = redisFailure(error);
         const left = giveUpAt - performance.now();
-        if (failure === null || failure === 'full' || left <= 0) throw error;
+        if (failure === null || failure === 'full' || left < REPEAT_MS_MIN) throw error;
         if (!(await whenReady(runner.client, left))) throw error;
         if (failure === 'refused') await new Promise((resolve) => setTimeout(resolve, 20));
       }
     }
+  }
+}
+
+/** The client's own time limit starts anew with every repeat; this one does not. */
+async function within<T>(deadlineAtMs: number, call: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const fail = () => reject(new Error('Redis did not answer in time'));
+    timer = setTimeout(fail, Math.max(0, deadlineAtMs - performance.now()));
+  });
+  try {
+    return await Promise.race([call, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -48,6 +48,8 @@ function connect(target: RedisTarget, options: ClientOptions): RedisClient {
   const client = open(target, options);
   // Every failed command rejects with its own error; without a listener the client would print each one again.
   client.on('error', () => undefined);
+  // Every call that waits for the connection to come back listens for it.
+  client.setMaxListeners(0);
   return client;
 }
 
