@@ -1,0 +1,215 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { testRedis, type TestRedis } from '../support/services.ts';
+import { Bench, mostAtOnce, mostStarts, slow } from './support/bench.ts';
+
+let redis: TestRedis;
+let bench: Bench;
+beforeAll(async () => {
+  redis = await testRedis();
+});
+afterEach(() => bench.close());
+
+/** Starts are measured in this process: the event loop may bring two of them nearer together by this much. */
+const JITTER_MS = 25;
+
+async function acceptMany(count: number, tenants = 1, concurrency = 1000): Promise<void> {
+  await Promise.all(
+    Array.from({ length: count }, (_, n) => bench.accept({ tenant: `t${n % tenants}`, conversation: `c${n}`, limits: { concurrency } })),
+  );
+}
+
+describe('Limits are never exceeded', () => {
+  it('S3 · S11 · 50 messages of one tenant are never more than five in flight, over two workers', async () => {
+    bench = await Bench.open(redis);
+    await bench.worker('w1', slow(15));
+    await bench.worker('w2', slow(15));
+    await acceptMany(50, 1, 5);
+    await bench.settled(50);
+    expect(mostAtOnce(bench.ledger)).toBe(5);
+  });
+
+  it('S3 · S11 · 100 messages over 10 tenants: each tenant has its own five places', async () => {
+    bench = await Bench.open(redis);
+    await bench.worker('w1', slow(30));
+    await acceptMany(100, 10, 5);
+    await bench.settled(100);
+    for (let t = 0; t < 10; t += 1) {
+      expect(mostAtOnce(bench.ledger, ({ grant }) => grant.lane.tenant === `t${t}`)).toBeLessThanOrEqual(5);
+    }
+    expect(mostAtOnce(bench.ledger)).toBeGreaterThan(5);
+  });
+
+  it('S3 · a lower tenant cap holds at once, a higher one is felt by what waits already', async () => {
+    bench = await Bench.open(redis);
+    await acceptMany(10, 1, 1);
+    let open: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    await bench.worker('w1', async () => {
+      await gate;
+      return { kind: 'sent', providerMessageId: 'wamid' };
+    });
+    await bench.started(1);
+    await bench.queue.configureTenant('s1', 't0', { concurrency: 4, weight: 1, backlogMax: 1000 });
+    await bench.started(4);
+    expect(bench.ledger).toHaveLength(4);
+    open();
+    await bench.settled(10);
+    expect(mostAtOnce(bench.ledger)).toBe(4);
+  });
+
+  it('S4 · at most 20 at once per sender, over two workers', async () => {
+    bench = await Bench.open(redis, { concurrency: 20 });
+    await bench.worker('w1', slow(20));
+    await bench.worker('w2', slow(20));
+    await acceptMany(80, 8);
+    await bench.settled(80);
+    expect(mostAtOnce(bench.ledger)).toBe(20);
+  });
+
+  it('S4 · S11 · 150 messages beyond a rate of 80 per second all go, never faster than the rate and the burst', async () => {
+    bench = await Bench.open(redis, { ratePerSecond: 80, burst: 1 });
+    await bench.worker('w1');
+    await bench.worker('w2');
+    await acceptMany(150, 3);
+    await bench.settled(150);
+    for (const windowMs of [100, 500, 1000]) {
+      expect(mostStarts(bench.ledger, windowMs)).toBeLessThanOrEqual(Math.ceil(0.08 * (windowMs + JITTER_MS)) + 1);
+    }
+    const tookMs = Math.max(...bench.ledger.map(({ startMs }) => startMs)) - Math.min(...bench.ledger.map(({ startMs }) => startMs));
+    expect(tookMs).toBeGreaterThan((149 / 80) * 1000 - JITTER_MS);
+    expect(tookMs).toBeLessThan(3500);
+  });
+
+  it('S4 · after a quiet time a burst of five starts at once, and no more', async () => {
+    bench = await Bench.open(redis, { ratePerSecond: 5, burst: 5 });
+    await bench.worker('w1');
+    await acceptMany(8);
+    await bench.settled(8);
+    const starts = bench.ledger.map(({ startMs }) => startMs);
+    expect(mostStarts(bench.ledger, 150)).toBe(5);
+    expect((starts[7] ?? 0) - (starts[0] ?? 0)).toBeGreaterThan(600 - JITTER_MS);
+  });
+
+  it('S11 · 10 per second for 5 s: each starts at once', async () => {
+    bench = await Bench.open(redis, { ratePerSecond: 80, burst: 1 });
+    await bench.worker('w1');
+    const accepted: Promise<void>[] = [];
+    await new Promise<void>((resolve) => {
+      const timer = setInterval(() => {
+        const atMs = performance.now();
+        const n = accepted.length;
+        accepted.push(
+          bench.accept({ conversation: `c${n}` }).then(async ({ id }) => {
+            await bench.until((ledger) => ledger.some(({ grant }) => grant.messageId === id), `the start of message ${n}`);
+            expect(performance.now() - atMs).toBeLessThan(500);
+          }),
+        );
+        if (accepted.length === 50) {
+          clearInterval(timer);
+          resolve();
+        }
+      }, 100);
+    });
+    await Promise.all(accepted);
+  });
+
+  it('F1 · one message per pair per 2 s: the first at once, the second 1.5 s after 0.5 s, the third 2.5 s after 1.5 s', async () => {
+    bench = await Bench.open(redis, { pairGapMs: 2000 });
+    await bench.worker('w1');
+    const send = (conversation: string) => bench.accept({ conversation, contact: '+966500000001' });
+    const at = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+    await send('c1');
+    await bench.settled(1);
+    await at(500);
+    await send('c2');
+    await at(1000);
+    await send('c3');
+    await bench.settled(3);
+    const starts = bench.ledger.map(({ startMs }) => startMs);
+    const ends = bench.ledger.map(({ endMs }) => endMs ?? 0);
+    for (const n of [1, 2]) {
+      const gapMs = (starts[n] ?? 0) - (ends[n - 1] ?? 0);
+      expect(gapMs).toBeGreaterThanOrEqual(2000 - 5);
+      expect(gapMs).toBeLessThan(2000 + 300);
+    }
+  });
+
+  it('F1 · many conversations with one contact keep the gap, over two workers; another contact does not wait', async () => {
+    bench = await Bench.open(redis, { pairGapMs: 60 });
+    await bench.worker('w1', slow(5));
+    await bench.worker('w2', slow(5));
+    await Promise.all(Array.from({ length: 12 }, (_, n) => bench.accept({ conversation: `c${n}`, contact: 'same' })));
+    await bench.accept({ conversation: 'other', contact: 'other' });
+    await bench.settled(13);
+    const same = bench.ledger.filter(({ grant }) => grant.contact === 'same');
+    same.slice(1).forEach(({ startMs }, n) => expect(startMs - (same[n]?.endMs ?? 0)).toBeGreaterThanOrEqual(60 - 5));
+    expect(bench.ids().indexOf(bench.ledger.find(({ grant }) => grant.contact === 'other')?.grant.messageId ?? '')).toBeLessThan(3);
+  });
+
+  it('F1 · a pair bucket of three lets three go, then one per refill', async () => {
+    bench = await Bench.open(redis, { pairBucketCapacity: 3, pairBucketRefillPerSecond: 5 });
+    await bench.worker('w1');
+    for (let n = 0; n < 5; n += 1) await bench.accept({ conversation: `c${n}`, contact: 'same' });
+    await bench.settled(5);
+    const starts = bench.ledger.map(({ startMs }) => startMs);
+    const [first = 0, , third = 0, fourth = 0, fifth = 0] = starts;
+    expect(third - first).toBeLessThan(150);
+    expect(fourth - first).toBeGreaterThanOrEqual(200 - 5);
+    expect(fifth - first).toBeGreaterThanOrEqual(400 - 5);
+  });
+
+  it('a pair limit of the provider parks the pair and no other', async () => {
+    bench = await Bench.open(redis);
+    let isLimited = true;
+    await bench.worker('w1', (grant) => {
+      if (grant.contact !== 'limited' || !isLimited) return { kind: 'sent', providerMessageId: 'wamid' };
+      isLimited = false;
+      return { kind: 'retry', delayMs: 0, counted: false, brake: { on: 'pair', waitMs: 250 } };
+    });
+    const first = await bench.accept({ conversation: 'c1', contact: 'limited' });
+    await bench.settled(1);
+    const second = await bench.accept({ conversation: 'c2', contact: 'limited' });
+    const free = await bench.accept({ conversation: 'c3', contact: 'free' });
+    await bench.settled(4);
+    expect(bench.ids()[1]).toBe(free.id);
+    expect([...bench.ids().slice(2)].sort()).toEqual([first.id, second.id].sort());
+    const [start = 0, , again = 0] = bench.ledger.map(({ startMs }) => startMs);
+    expect(again - start).toBeGreaterThanOrEqual(250 - 5);
+    expect(bench.ledger.filter(({ grant }) => grant.messageId === first.id).map(({ grant }) => grant.counted)).toEqual([0, 0]);
+  });
+
+  it('a number limit of the provider slows the sender down', async () => {
+    bench = await Bench.open(redis, { ratePerSecond: 100, burst: 1 });
+    let isFirst = true;
+    await bench.worker('w1', () => {
+      if (!isFirst) return { kind: 'sent', providerMessageId: 'wamid' };
+      isFirst = false;
+      return { kind: 'retry', delayMs: 0, counted: false, brake: { on: 'sender-rate', waitMs: 200 } };
+    });
+    await bench.accept({ conversation: 'first' });
+    await bench.settled(1);
+    await acceptMany(20);
+    await bench.settled(22);
+    const [start = 0, next = 0] = bench.ledger.map(({ startMs }) => startMs);
+    const last = Math.max(...bench.ledger.map(({ startMs }) => startMs));
+    expect(next - start).toBeGreaterThanOrEqual(200 - 5);
+    // Half the rate: 20 more take about 400 ms, not 200.
+    expect(last - next).toBeGreaterThan(300);
+  });
+
+  it('a policy error pauses the sender until a person resumes it, and burns no attempt', async () => {
+    bench = await Bench.open(redis);
+    let isFirst = true;
+    await bench.worker('w1', () => {
+      if (!isFirst) return { kind: 'sent', providerMessageId: 'wamid' };
+      isFirst = false;
+      return { kind: 'retry', delayMs: 0, counted: false, brake: { on: 'sender', reason: 'policy' } };
+    });
+    const held = await bench.accept();
+    await bench.settled(1);
+    expect((await bench.queue.place({ ...held, seq: 1 }))?.hold).toEqual({ kind: 'sender-paused', untilMs: null });
+    await bench.queue.resumeSender('s1');
+    await bench.settled(2);
+    expect(bench.ledger[1]?.grant).toMatchObject({ messageId: held.id, attempt: 2, counted: 0 });
+  });
+});

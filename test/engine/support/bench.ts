@@ -1,0 +1,212 @@
+import { createHash } from 'node:crypto';
+import { Redis } from 'ioredis';
+import type { Grant, NewMessage, SenderLimits, Settlement, TenantLimits } from '../../../src/engine/contract.ts';
+import type { EngineOptions } from '../../../src/engine/options.ts';
+import { RedisSendQueue } from '../../../src/engine/queue.ts';
+import { WorkerLink } from '../../../src/engine/worker-link.ts';
+import type { Lane } from '../../../src/model/message.ts';
+import { newId } from '../../../src/util/ids.ts';
+import type { TestRedis } from '../../support/services.ts';
+
+/*
+ * What an engine test stands on: a queue, workers whose provider is a function, and a ledger of what reached it.
+ */
+
+/** One call to the provider, on the process's monotonic clock. */
+export interface Attempt {
+  readonly worker: string;
+  readonly grant: Grant;
+  readonly startMs: number;
+  endMs: number | null;
+}
+
+export type Provider = (grant: Grant) => Settlement | Promise<Settlement>;
+
+export const SENT: Settlement = { kind: 'sent', providerMessageId: 'wamid.1' };
+export const FAILURE = { code: 'PROVIDER_REJECTED', providerCode: '131026', title: 'Undeliverable', detail: 'No.', retryable: false } as const;
+
+export const FREE_SENDER: SenderLimits = {
+  sender: 's1',
+  shard: 0,
+  ratePerSecond: 0,
+  burst: 1,
+  concurrency: 1000,
+  pairGapMs: 0,
+  pairBucketCapacity: 0,
+  pairBucketRefillPerSecond: 0,
+};
+export const FREE_TENANT: TenantLimits = { concurrency: 1000, weight: 1, backlogMax: 1_000_000 };
+
+export interface MessageWish {
+  readonly id?: string;
+  readonly sender?: string;
+  readonly tenant?: string;
+  readonly conversation?: string;
+  readonly contact?: string;
+  readonly priority?: number;
+  readonly sendAtMs?: number;
+  readonly expiresAtMs?: number;
+  readonly key?: string;
+  readonly text?: string;
+  readonly limits?: Partial<TenantLimits>;
+}
+
+export function message(wish: MessageWish = {}): NewMessage {
+  const { sender = 's1', tenant = 't1', conversation = 'c1', text = 'hello' } = wish;
+  const body = JSON.stringify({ type: 'text', content: { body: text }, createdAtMs: 0 });
+  return {
+    id: wish.id ?? newId(),
+    lane: { sender, tenant, conversation },
+    contact: wish.contact ?? `contact of ${tenant} ${conversation}`,
+    priority: wish.priority ?? 5,
+    ...(wish.sendAtMs === undefined ? {} : { sendAtMs: wish.sendAtMs }),
+    ...(wish.expiresAtMs === undefined ? {} : { expiresAtMs: wish.expiresAtMs }),
+    ...(wish.key === undefined ? {} : { idempotency: { key: wish.key, bodyDigest: createHash('sha256').update(text).digest() } }),
+    body,
+    tenantLimits: { ...FREE_TENANT, ...wish.limits },
+  };
+}
+
+export class Bench {
+  readonly queue: RedisSendQueue;
+  /** For looks at the keys and for breaking things. */
+  readonly client: Redis;
+  readonly ledger: Attempt[] = [];
+  readonly links: WorkerLink[] = [];
+  readonly #redis: TestRedis;
+  readonly #engine: Partial<EngineOptions>;
+  readonly #watchers = new Set<() => void>();
+
+  private constructor(redis: TestRedis, engine: Partial<EngineOptions>) {
+    this.#redis = redis;
+    this.#engine = engine;
+    this.client = new Redis(redis.url, { protocol: 2 });
+    this.queue = new RedisSendQueue({ redis: { url: redis.url, db: 0 }, shards: 1, ...engine });
+  }
+
+  /** An empty Redis, a queue on it, and the sender `s1` with the given limits. */
+  static async open(redis: TestRedis, limits: Partial<SenderLimits> = {}, engine: Partial<EngineOptions> = {}): Promise<Bench> {
+    const bench = new Bench(redis, engine);
+    await bench.client.flushall();
+    await bench.queue.connect();
+    await bench.queue.configureSender({ ...FREE_SENDER, ...limits });
+    return bench;
+  }
+
+  /** A worker whose provider answers as told; without one it holds for ever what it was handed. */
+  async worker(name: string, provider: Provider = () => SENT, slots = 100): Promise<WorkerLink> {
+    const link = new WorkerLink({
+      ...this.#engine,
+      redis: { url: this.#redis.url, db: 0 },
+      shard: 0,
+      worker: name,
+      slots,
+      onGrants: (grants) => void this.#attend(link, name, grants, provider),
+    });
+    this.links.push(link);
+    await link.start();
+    return link;
+  }
+
+  async accept(wish: MessageWish = {}): Promise<NewMessage> {
+    const one = message(wish);
+    const result = await this.queue.accept(one);
+    if (result.kind !== 'accepted') throw new Error(`not accepted but ${result.kind}`);
+    return one;
+  }
+
+  /** Resolves when the ledger satisfies the claim; looked at whenever an attempt starts or ends. */
+  async until(claim: (ledger: readonly Attempt[]) => boolean, what: string, timeoutMs = 10_000): Promise<void> {
+    if (claim(this.ledger)) return;
+    await new Promise<void>((resolve, reject) => {
+      const look = () => {
+        if (!claim(this.ledger)) return;
+        this.#watchers.delete(look);
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#watchers.delete(look);
+        reject(new Error(`waited ${timeoutMs} ms in vain for ${what}; ${this.ledger.length} attempts were made`));
+      }, timeoutMs);
+      this.#watchers.add(look);
+    });
+  }
+  /** Resolves when so many attempts have been settled. */
+  settled(count: number, timeoutMs = 10_000): Promise<void> {
+    return this.until((ledger) => ledger.filter(({ endMs }) => endMs !== null).length >= count, `${count} settled attempts`, timeoutMs);
+  }
+  started(count: number, timeoutMs = 10_000): Promise<void> {
+    return this.until((ledger) => ledger.length >= count, `${count} started attempts`, timeoutMs);
+  }
+
+  ids(): string[] {
+    return this.ledger.map(({ grant }) => grant.messageId);
+  }
+
+  async close(): Promise<void> {
+    for (const link of this.links) await link.close();
+    this.queue.close();
+    this.client.disconnect();
+  }
+
+  async #attend(link: WorkerLink, worker: string, grants: Grant[], provider: Provider): Promise<void> {
+    const [first] = grants;
+    if (first === undefined || !(await link.begin(first.entry))) return;
+    await Promise.all(grants.map((grant) => this.#attempt(link, worker, grant, provider)));
+  }
+
+  async #attempt(link: WorkerLink, worker: string, grant: Grant, provider: Provider): Promise<void> {
+    const attempt: Attempt = { worker, grant, startMs: performance.now(), endMs: null };
+    this.ledger.push(attempt);
+    this.#look();
+    const settlement = await provider(grant);
+    const endMs = performance.now();
+    await link.settle({ grant, settlement, report: null });
+    attempt.endMs = endMs;
+    this.#look();
+  }
+
+  #look(): void {
+    for (const watch of this.#watchers) watch();
+  }
+}
+
+/** Most attempts under way at once among those that the filter keeps. */
+export function mostAtOnce(ledger: readonly Attempt[], keep: (attempt: Attempt) => boolean = () => true): number {
+  const changes = ledger.filter(keep).flatMap(({ startMs, endMs }) => [
+    { at: startMs, by: 1 },
+    { at: endMs ?? Number.POSITIVE_INFINITY, by: -1 },
+  ]);
+  changes.sort((a, b) => a.at - b.at || a.by - b.by);
+  let now = 0;
+  return changes.reduce((most, { by }) => Math.max(most, (now += by)), 0);
+}
+
+/** Most starts within any window of this length. */
+export function mostStarts(ledger: readonly Attempt[], windowMs: number): number {
+  const starts = ledger.map(({ startMs }) => startMs).sort((a, b) => a - b);
+  return Math.max(...starts.map((from) => starts.filter((at) => at >= from && at < from + windowMs).length));
+}
+
+export function laneOf({ sender, tenant, conversation }: Lane): string {
+  return `${sender}|${tenant}|${conversation}`;
+}
+
+/** Ids of each conversation in the order of their first, or their successful, attempts. */
+export function byConversation(attempts: readonly Attempt[]): Map<string, string[]> {
+  const lanes = new Map<string, string[]>();
+  for (const { grant } of attempts) {
+    const lane = laneOf(grant.lane);
+    lanes.set(lane, [...(lanes.get(lane) ?? []), grant.messageId]);
+  }
+  return lanes;
+}
+
+/** A provider that takes its time, by real timers: the time is part of what is tested. */
+export function slow(ms: number | (() => number), settlement: Settlement = SENT): Provider {
+  return () => new Promise((resolve) => setTimeout(() => resolve(settlement), typeof ms === 'number' ? ms : ms()));
+}
+
+/** Never answers. */
+export const SILENT: Provider = () => new Promise<Settlement>(() => undefined);

@@ -1,0 +1,215 @@
+import fc from 'fast-check';
+import type { Process, World } from './world.ts';
+import type { SenderSetup, SettleArgs, TenantSetup } from './vocabulary.ts';
+
+/*
+ * What may happen to a shard, as fast-check commands. Choices are numbers that are taken modulo what there is to choose
+ * from, so that a command keeps a meaning while a failing run is made smaller.
+ */
+
+export interface Nothing {
+  readonly nothing: true;
+}
+type Command = fc.AsyncCommand<Nothing, World>;
+type Arb<T> = fc.Arbitrary<T>;
+
+export const SENDERS = ['s1', 's2'] as const;
+const TENANTS = ['t1', 't2', 't3'] as const;
+const CONVERSATIONS = ['c1', 'c2', 'c3'] as const;
+const CONTACTS = ['k1', 'k2', 'k3'] as const;
+
+export const senderSetup: Arb<SenderSetup> = fc.record({
+  rate: fc.constantFrom(0, 1, 5, 20),
+  burst: fc.constantFrom(1, 2, 5),
+  cap: fc.constantFrom(1, 3, 20),
+  // Long, because a pair's key lives on Redis's own clock, which the run outpaces.
+  gapMs: fc.constantFrom(0, 0, 20_000),
+  pairCapacity: fc.constantFrom(0, 0, 2),
+  pairMsPerToken: fc.constantFrom(60_000, 5998.800239952009 * 10),
+});
+const tenantSetup: Arb<TenantSetup> = fc.record({
+  cap: fc.constantFrom(1, 2, 5),
+  weight: fc.constantFrom(1, 1, 3),
+  backlogMax: fc.constantFrom(1000, 1000, 1000, 3),
+});
+
+function command<T>(name: string, wish: Arb<T>, run: (world: World, wish: T) => Promise<void>, inStorm = false): Arb<Command> {
+  return wish.map((chosen) => ({
+    // A calm run has no crash, lost reply or clock step: there every wake-up must be exact.
+    check: () => true,
+    run: async (_: Nothing, world: World) => {
+      if (!inStorm || world.isStorm) await run(world, chosen);
+    },
+    toString: () => `${name}(${JSON.stringify(chosen)})`,
+  }));
+}
+
+function pick<T>(items: readonly T[], at: number): T | undefined {
+  return items.length === 0 ? undefined : items[at % items.length];
+}
+async function withWorker(world: World, at: number, run: (worker: Process) => Promise<void>): Promise<void> {
+  const worker = pick(world.workers.filter(({ alive }) => alive), at);
+  if (worker !== undefined) await run(worker);
+}
+
+const index = fc.nat({ max: 40 });
+const messageWish = fc.record({
+  sender: fc.constantFrom(...SENDERS),
+  tenant: fc.constantFrom(...TENANTS),
+  conversation: fc.constantFrom(...CONVERSATIONS),
+  contact: fc.constantFrom(...CONTACTS),
+  priority: fc.constantFrom(1, 5, 5, 10),
+  sendInMs: fc.constantFrom(null, null, null, null, 0, 3000, 120_000),
+  expiresInMs: fc.constantFrom(null, null, null, null, 0, 1500, 3000, 90_000),
+  idempotency: fc.option(fc.record({ key: fc.constantFrom('x', 'y'), digest: fc.constantFrom('one', 'two') }), { freq: 3 }),
+  limits: tenantSetup,
+});
+type MessageWish = typeof messageWish extends Arb<infer T> ? T : never;
+
+function toItem(world: World, wish: MessageWish) {
+  const { sendInMs, expiresInMs, limits, ...rest } = wish;
+  const at = (ms: number | null) => (ms === null ? null : world.wallMs + ms);
+  return { message: world.newMessage({ ...rest, sendAtMs: at(sendInMs), expiresAtMs: at(expiresInMs) }), limits };
+}
+
+const outcome = fc.record({
+  kind: fc.constantFrom('S', 'S', 'S', 'F', 'R', 'R', 'D', 'U', 'U', 'B'),
+  number: fc.constantFrom(0, 1500, 40_000),
+  flag: fc.boolean(),
+  brake: fc.constantFrom('', '', '', '', 'P', 'N', 'S'),
+  brakeMs: fc.constantFrom(0, 1000, 30_000),
+});
+type Outcome = typeof outcome extends Arb<infer T> ? T : never;
+
+function settlement(handed: { lane: string; id: string; entry: string }, wish: Outcome): SettleArgs {
+  const { lane, id, entry } = handed;
+  const { kind, number, flag, brakeMs } = wish;
+  const brake = kind === 'R' ? (wish.brake) : '';
+  const brakeValue = brake === '' ? '' : brake === 'S' ? 'policy' : String(brakeMs);
+  return { lane, id, entry, kind, number, flag, brake, brakeValue };
+}
+
+/** Work as a worker does it: begins all that it holds, and settles some of what it began. */
+const work = command(
+  'work',
+  fc.record({
+    worker: index,
+    begin: fc.boolean(),
+    settles: fc.array(fc.record({ at: index, outcome }), { maxLength: 6 }),
+    take: fc.constantFrom(0, 1, 16, 16),
+    isTimer: fc.boolean(),
+    isLost: fc.constantFrom(false, false, false, true),
+  }),
+  (world, wish) =>
+    withWorker(world, wish.worker, async (worker) => {
+      const begins = wish.begin ? [...new Set(worker.held.map(({ entry }) => entry))] : [];
+      const settles = wish.settles.flatMap(({ at, outcome: result }) => {
+        const handed = pick(worker.held, at);
+        return handed === undefined ? [] : [settlement(handed, result)];
+      });
+      await world.exchange(worker, { begins, settles, byTimer: wish.isTimer, take: wish.take, isLost: wish.isLost && world.isStorm });
+    }),
+);
+
+const accept = command('accept', fc.array(messageWish, { minLength: 1, maxLength: 6 }), async (world, wishes) => {
+  await world.accept(wishes.map((wish) => toItem(world, wish)));
+});
+const acceptDeep = command('acceptDeep', fc.record({ message: messageWish, count: fc.integer({ min: 8, max: 20 }) }), async (world, wish) => {
+  const { message, count } = wish;
+  await world.accept(Array.from({ length: count }, () => toItem(world, { ...message, idempotency: null })));
+});
+const repeatAccept = command('repeatAccept', fc.record({ at: index, count: fc.integer({ min: 1, max: 4 }) }), async (world, { at, count }) => {
+  const from = world.accepts.length === 0 ? 0 : at % world.accepts.length;
+  const again = world.accepts.slice(from, from + count);
+  if (again.length > 0) await world.accept(again, true);
+});
+
+const readMailbox = command('readMailbox', index, (world, at) => withWorker(world, at, (worker) => world.readMailbox(worker)));
+const beat = command('beat', index, (world, at) => withWorker(world, at, async (worker) => {
+  await world.beat(worker);
+}));
+const fire = command('fire', fc.constant(null), (world) => world.fireDue());
+const tick = command('tick', fc.constant(null), (world) => world.tick());
+
+const lateSettle = command('lateSettle', fc.record({ worker: index, at: index, outcome }), (world, wish) =>
+  withWorker(world, wish.worker, async (worker) => {
+    const handed = pick(world.handed, wish.at);
+    if (handed !== undefined) await world.exchange(worker, { settles: [settlement(handed, wish.outcome)] });
+  }),
+);
+const lateBegin = command('lateBegin', fc.record({ worker: index, at: index }), (world, wish) =>
+  withWorker(world, wish.worker, async (worker) => {
+    const handed = pick(world.handed, wish.at);
+    if (handed !== undefined) await world.exchange(worker, { begins: [handed.entry] });
+  }),
+);
+
+const crash = command('crash', fc.record({ worker: index, capacity: fc.constantFrom(1, 4, 30) }), (world, wish) =>
+  withWorker(world, wish.worker, async (worker) => {
+    world.crash(worker);
+    const next = world.startWorker(`w${world.workers.length}`, wish.capacity);
+    await world.beat(next);
+    await world.exchange(next, {});
+  }), true);
+const revive = command('revive', index, (world, at) => {
+  const dead = pick(world.workers.filter(({ alive }) => !alive), at);
+  if (dead !== undefined) dead.alive = true;
+  return Promise.resolve();
+}, true);
+const reclaim = command('reclaim', fc.record({ worker: index, at: index }), (world, wish) =>
+  withWorker(world, wish.worker, async (worker) => {
+    const dead = pick(world.workers.filter(({ alive }) => !alive), wish.at);
+    if (dead !== undefined) await world.reclaim(worker, dead.name);
+  }), true);
+
+const advance = command('advance', fc.constantFrom(1, 40, 101, 202, 999, 1000, 3000, 20_000, 61_000), (world, ms) => {
+  world.advance(ms);
+  return Promise.resolve();
+});
+const advanceToDue = command('advanceToDue', fc.constant(null), async (world) => {
+  const due = world.nextDueMonoMs();
+  if (due !== Number.POSITIVE_INFINITY) world.advance(Math.max(0, due - world.monoMs));
+  await world.fireDue();
+});
+const advanceDay = command('advanceDay', fc.constantFrom(7_200_000, 80_000_000, 90_000_000), (world, ms) => {
+  world.advance(ms);
+  return Promise.resolve();
+});
+const step = command('step', fc.constantFrom(-600_000, -600_000, 60_000, -50, 50, -7_200_000), (world, ms) => {
+  world.step(ms);
+  return Promise.resolve();
+}, true);
+
+const pause = command('pause', fc.record({ sender: fc.constantFrom(...SENDERS), tenant: fc.constantFrom(...TENANTS), what: fc.constantFrom('sender', 'tenant', 'shard'), on: fc.boolean() }), (world, wish) =>
+  world.pause(wish.what, wish.on, wish.sender, wish.tenant),
+);
+const configure = command('configure', fc.record({ sender: fc.constantFrom(...SENDERS), setup: senderSetup }), (world, { sender, setup }) =>
+  world.configure(sender, setup),
+);
+const configureTenant = command('configureTenant', fc.record({ sender: fc.constantFrom(...SENDERS), tenant: fc.constantFrom(...TENANTS), setup: tenantSetup }), (world, wish) =>
+  world.configureTenant(wish.sender, wish.tenant, wish.setup),
+);
+
+const cancel = command('cancel', index, async (world, at) => {
+  const id = pick([...world.reference.messages.keys()], at);
+  if (id !== undefined) await world.cancel(id);
+});
+const cancelLane = command('cancelLane', fc.record({ at: index, keep: fc.nat({ max: 2 }) }), async (world, { at, keep }) => {
+  const lane = pick([...world.reference.lanes.values()], at) ?? [];
+  for (const id of lane.slice(0, Math.max(0, lane.length - keep))) await world.cancel(id);
+});
+const evidence = command('evidence', fc.array(index, { minLength: 1, maxLength: 3 }), async (world, wishes) => {
+  const doubtful = [...world.reference.messages.values()].filter(({ state }) => ['unknown', 'held', 'inFlight'].includes(state));
+  const ids = wishes.flatMap((at) => {
+    const id = pick(at % 4 === 0 ? [...world.reference.messages.keys()] : doubtful.map((one) => one.id), at);
+    return id === undefined ? [] : [id];
+  });
+  if (ids.length > 0) await world.evidence(ids);
+});
+
+/** By how often each comes. */
+export const commands: Arb<Command>[] = [
+  ...[accept, accept, accept, work, work, work, work, work, work, advanceToDue, advanceToDue, advance, advance],
+  ...[readMailbox, readMailbox, fire, beat, tick, acceptDeep, repeatAccept, lateSettle, lateBegin, crash, reclaim, revive],
+  ...[step, pause, pause, cancel, cancelLane, evidence, configure, configureTenant, advanceDay],
+];

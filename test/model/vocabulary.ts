@@ -1,0 +1,64 @@
+/* The words in which commands, driver and reference speak to each other. */
+
+/** One run's times and policy, as the scripts are told them. */
+export interface Timing {
+  readonly startByMs: number;
+  readonly sendTimeoutMs: number;
+  readonly ambiguousWaitMs: number;
+  readonly afterWait: 'hold' | 'resend';
+}
+
+export interface SenderSetup {
+  readonly rate: number;
+  readonly burst: number;
+  readonly cap: number;
+  readonly gapMs: number;
+  readonly pairCapacity: number;
+  readonly pairMsPerToken: number;
+}
+
+export interface TenantSetup {
+  cap: number;
+  weight: number;
+  backlogMax: number;
+}
+
+export interface CandidateMessage {
+  readonly id: string;
+  readonly sender: string;
+  readonly tenant: string;
+  readonly lane: string;
+  readonly contact: string;
+  readonly priority: number;
+  /** Wall clock of the accepting process: the time within the id. */
+  readonly atMs: number;
+  readonly sendAtMs: number | null;
+  readonly expiresAtMs: number | null;
+  readonly idempotency: { readonly key: string; readonly digest: string } | null;
+}
+
+/** One settlement as the exchange script takes it. */
+export interface SettleArgs {
+  readonly lane: string;
+  readonly id: string;
+  readonly entry: string;
+  readonly kind: 'S' | 'F' | 'R' | 'D' | 'U' | 'B';
+  /** delayMs of R and D */
+  readonly number: number;
+  /** R: counted · D: stays at its place */
+  readonly flag: boolean;
+  readonly brake: '' | 'P' | 'N' | 'S';
+  readonly brakeValue: string;
+}
+
+/** What a call asked for and what it was answered: all that the reference needs to judge what the engine did. */
+export interface Call {
+  readonly script: 'accept' | 'exchange' | 'beat' | 'reclaim' | 'tick' | 'cancel' | 'control' | 'evidence';
+  readonly settles?: readonly SettleArgs[];
+  readonly settled?: readonly number[];
+  readonly begins?: readonly { readonly entry: string; readonly worker: string; readonly begun: number }[];
+  readonly evidence?: readonly string[];
+  readonly cancel?: string;
+  /** The worker that was taken for dead. */
+  readonly reclaim?: string;
+}

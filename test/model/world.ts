@@ -1,0 +1,352 @@
+import type { RedisClient } from '../../src/engine/connection.ts';
+import { sealBody } from '../../src/engine/body.ts';
+import { decodeStreamEntry } from '../../src/engine/event-log.ts';
+import { decodeMailbox } from '../../src/engine/grants.ts';
+import { shardPrefix } from '../../src/engine/keys.ts';
+import { packLane } from '../../src/engine/lane.ts';
+import { type ScriptArg, ScriptRunner } from '../../src/engine/script-runner.ts';
+import type { ScriptName } from '../../src/engine/generated/scripts.ts';
+import type { LifecycleEvent } from '../../src/model/events.ts';
+import { checkShard } from './invariants.ts';
+import { Reference } from './reference.ts';
+import { dumpShard, type ShardDump } from './shard-dump.ts';
+import type { Call, CandidateMessage, SenderSetup, SettleArgs, TenantSetup, Timing } from './vocabulary.ts';
+
+/** Epoch ms at which every run begins: an hour before midnight UTC, so that days change during a run. */
+const START_MS = Date.UTC(2027, 0, 15, 23);
+const PREFIX = shardPrefix(0);
+
+/** What a worker was handed, kept for ever, so that any call can be repeated late. */
+export interface Handed {
+  readonly worker: string;
+  readonly entry: string;
+  readonly lane: string;
+  readonly id: string;
+}
+
+/** A process: it hears replies, keeps one timer on its own monotonic clock, and, as a worker, has slots. */
+export interface Process {
+  readonly name: string;
+  readonly capacity: number;
+  alive: boolean;
+  dueAtMonoMs: number;
+  /** Every hand-over it was told of and has not settled. */
+  held: Handed[];
+}
+
+/**
+ * The real engine under an injected clock, with the processes around it. After every call it tells the reference what
+ * was asked and what happened, and recounts the shard.
+ */
+export class World {
+  readonly reference: Reference;
+  readonly client: RedisClient;
+  /** Crashes, lost replies and clock steps happen in this run. */
+  readonly isStorm: boolean;
+  readonly web: Process = newProcess('web', 0);
+  readonly workers: Process[] = [];
+  readonly handed: Handed[] = [];
+  readonly accepts: { message: CandidateMessage; limits: TenantSetup }[] = [];
+  /** A timer's owner died or the wall clock was moved: the heartbeat's backstop may be needed. */
+  needsBackstop = false;
+  wasReconfigured = false;
+  dump: ShardDump | null = null;
+  seqs = new Map<string, number>();
+  #runner: ScriptRunner;
+  #monoMs = 0;
+  #steppedMs = 0;
+  #lastEvent = '0-0';
+  #ids = 0;
+
+  constructor(client: RedisClient, timing: Timing, isStorm: boolean) {
+    this.client = client;
+    this.isStorm = isStorm;
+    this.reference = new Reference(timing);
+    this.#runner = new ScriptRunner(client, () => this.wallMs);
+  }
+
+  get wallMs(): number {
+    return START_MS + this.#monoMs + this.#steppedMs;
+  }
+  get monoMs(): number {
+    return this.#monoMs;
+  }
+  /** Time passes. */
+  advance(ms: number): void {
+    this.#monoMs += ms;
+  }
+  /** Somebody sets the wall clock; no process's monotonic clock notices. */
+  step(ms: number): void {
+    this.#steppedMs += ms;
+    this.needsBackstop = true;
+  }
+
+  newMessage(wish: Omit<CandidateMessage, 'id' | 'atMs' | 'lane'> & { conversation: string }): CandidateMessage {
+    this.#ids += 1;
+    const time = this.wallMs.toString(16).padStart(12, '0');
+    const id = `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${this.#ids.toString(16).padStart(12, '0')}`;
+    const { conversation, ...rest } = wish;
+    return { ...rest, id, atMs: this.wallMs, lane: packLane({ ...wish, conversation }) };
+  }
+
+  startWorker(name: string, capacity: number): Process {
+    const worker = newProcess(name, capacity);
+    this.workers.push(worker);
+    return worker;
+  }
+
+  crash(worker: Process): void {
+    worker.alive = false;
+    worker.dueAtMonoMs = Number.POSITIVE_INFINITY;
+    worker.held = [];
+    this.needsBackstop = true;
+  }
+
+  // ---- local timers
+
+  get processes(): Process[] {
+    return [this.web, ...this.workers].filter(({ alive }) => alive);
+  }
+  nextDueMonoMs(): number {
+    return Math.min(...this.processes.map(({ dueAtMonoMs }) => dueAtMonoMs));
+  }
+  /** Every process whose timer is due makes its call. */
+  async fireDue(): Promise<void> {
+    for (const one of this.processes) {
+      if (one.dueAtMonoMs > this.#monoMs) continue;
+      one.dueAtMonoMs = Number.POSITIVE_INFINITY;
+      if (one === this.web) await this.tick();
+      else await this.exchange(one, { byTimer: true });
+    }
+  }
+
+  // ---- the scripts
+
+  async pause(what: 'sender' | 'tenant' | 'shard', on: boolean, sender: string, tenant: string): Promise<void> {
+    const { reference } = this;
+    const verb = `${on ? 'pause' : 'resume'}-${what}`;
+    if (what === 'shard') await this.control(verb, '', [], () => (reference.shardPaused = on));
+    else if (what === 'tenant') await this.control(verb, sender, [tenant], () => (reference.tenant(`${sender}|${tenant}`).paused = on));
+    else await this.control(verb, sender, on ? ['test'] : [], () => reference.pauseSender(sender, on));
+  }
+
+  async configureTenant(sender: string, tenant: string, setup: TenantSetup): Promise<void> {
+    await this.control('configure-tenant', sender, [tenant, setup.cap, setup.weight], () => {
+      Object.assign(this.reference.tenant(`${sender}|${tenant}`).setup, { cap: setup.cap, weight: setup.weight });
+    });
+  }
+
+  async configure(sender: string, setup: SenderSetup): Promise<void> {
+    const { rate, burst, cap, gapMs, pairCapacity, pairMsPerToken } = setup;
+    this.wasReconfigured ||= this.reference.senders.has(sender);
+    await this.#call(this.web, 'control', ['configure-sender', sender, rate, burst, cap, gapMs, pairCapacity, pairMsPerToken], () => {
+      this.reference.configureSender(sender, setup);
+      return {};
+    });
+  }
+
+  async control(verb: string, sender: string, values: readonly ScriptArg[], tell: () => void): Promise<void> {
+    await this.#call(this.web, 'control', [verb, sender, ...values], () => {
+      tell();
+      return {};
+    });
+  }
+
+  /** @param repeated the call of these messages was made before and its reply was lost */
+  async accept(items: readonly { message: CandidateMessage; limits: TenantSetup }[], repeated = false): Promise<void> {
+    const args = items.flatMap(({ message, limits }) => encodeMessage(message, limits));
+    await this.#call(this.web, 'accept', [repeated ? '1' : '0', ...args], (reply) => {
+      const answers = items.map((_, i) => ({ code: Number(reply[1 + 2 * i]), id: String(reply[2 + 2 * i]) }));
+      items.forEach(({ message, limits }, i) => {
+        const isKnown = repeated && this.reference.messages.has(message.id);
+        const got = answers[i];
+        const code = got?.code === 2 ? 1 : (got?.code ?? 0);
+        const expected = isKnown ? { code: 1, id: message.id } : this.reference.expectAccept(message, limits, code);
+        if (code !== expected.code || got?.id !== expected.id) {
+          throw new Error(`accept of ${message.id} answered ${JSON.stringify(got)}, expected ${JSON.stringify(expected)}`);
+        }
+      });
+      return {};
+    });
+    if (!repeated) this.accepts.push(...items);
+  }
+
+  async exchange(
+    worker: Process,
+    wish: {
+      settles?: readonly SettleArgs[];
+      begins?: readonly string[];
+      byTimer?: boolean;
+      take?: number;
+      /** The worker never hears the answer. */
+      isLost?: boolean;
+    },
+  ): Promise<void> {
+    const { settles = [], begins = [], byTimer = false, take = 16, isLost = false } = wish;
+    const slots = worker.capacity;
+    const { startByMs, ambiguousWaitMs, afterWait, sendTimeoutMs } = this.reference.timing;
+    const args: ScriptArg[] = [worker.name, slots, take, byTimer ? '1' : '0', startByMs, ambiguousWaitMs, afterWait, sendTimeoutMs];
+    args.push(begins.length, ...begins, settles.length, ...settles.flatMap((one) => encodeSettle(one, ambiguousWaitMs)));
+    await this.#call(worker, 'exchange', args, (reply, events) => {
+      const [, begun, settled, entry, out] = reply as [number, number[], number[], string, string[]];
+      const expected = this.reference.expectSettle(settles);
+      settles.forEach(({ id, kind }, i) => {
+        const isResent = byTimer && expected[i] === 2 && events.some(({ type, messageId }) => type === 'retry' && messageId === id);
+        if (settled[i] !== expected[i] && !isResent) {
+          throw new Error(`settling ${id} as ${kind} answered ${settled[i] ?? 'nothing'}, expected ${expected[i] ?? 'nothing'}`);
+        }
+      });
+      const call = { settles, settled, begins: begins.map((lease, i) => ({ entry: lease, worker: worker.name, begun: begun[i] ?? -1 })) };
+      if (isLost) return call;
+      for (let i = 0; i < out.length; i += 3) {
+        this.#hand(worker, { worker: worker.name, entry, lane: out[i] ?? '', id: idOf(out[i + 2] ?? '') });
+      }
+      worker.held = worker.held.filter(({ id, entry: lease }) => !settles.some((one) => one.id === id && one.entry === lease));
+      worker.held = worker.held.filter(({ entry: lease }) => begun[begins.indexOf(lease)] !== 0);
+      return call;
+    }, isLost);
+    if (isLost) this.needsBackstop = true;
+  }
+
+  /** Reads everything in the worker's mailbox. */
+  async readMailbox(worker: Process): Promise<void> {
+    for (;;) {
+      const item = (await this.client.callBuffer('LPOP', `${PREFIX}m:${worker.name}`)) as Buffer | null;
+      if (item === null) return;
+      for (const grant of decodeMailbox(0, item)) {
+        this.#hand(worker, { worker: worker.name, entry: grant.entry, lane: packLane(grant.lane), id: grant.messageId });
+      }
+    }
+  }
+
+  async beat(worker: Process, slots = worker.capacity): Promise<number> {
+    const entries = [...new Set(worker.held.map(({ entry }) => entry))];
+    const args = [worker.name, this.reference.timing.startByMs, slots, ...entries];
+    const reply = await this.#call(worker, 'beat', args, () => ({}));
+    return Number(reply[0]);
+  }
+
+  async reclaim(by: Process, dead: string): Promise<void> {
+    const { ambiguousWaitMs, afterWait, sendTimeoutMs } = this.reference.timing;
+    const seen = this.dump?.beats.get(dead) ?? '';
+    await this.#call(by, 'reclaim', [dead, seen, ambiguousWaitMs, afterWait, sendTimeoutMs], () => ({ reclaim: dead }));
+  }
+
+  async tick(): Promise<void> {
+    const { ambiguousWaitMs, sendTimeoutMs } = this.reference.timing;
+    await this.#call(this.web, 'tick', [ambiguousWaitMs, sendTimeoutMs], () => ({}));
+  }
+
+  async cancel(id: string): Promise<void> {
+    const message = this.reference.messages.get(id);
+    if (message === undefined) return;
+    const { state, lane } = message;
+    await this.#call(this.web, 'cancel', [id, lane, this.seqs.get(id) ?? 0], ([, result]) => {
+      const isOpen = state === 'queued' || state === 'scheduled' || state === 'deferred';
+      const expected = isOpen ? 1 : state === 'inFlight' || state === 'unknown' || state === 'held' ? 0 : -1;
+      if (result !== expected) throw new Error(`cancelling ${id}, which is ${state}, answered ${String(result)}`);
+      return { cancel: id };
+    });
+  }
+
+  async evidence(ids: readonly string[]): Promise<void> {
+    const entries = ids.map((id) => this.reference.messages.get(id)?.entry ?? '');
+    const details = ids.flatMap((id, i) => [id, STATUS, '{"providerMessageId":"p","report":null}', entries[i] ?? '']);
+    await this.#call(this.web, 'evidence', details, (reply) => {
+      const seen = new Set<string>();
+      ids.forEach((id, i) => {
+        const state = this.reference.messages.get(id)?.state;
+        const expected = (state === 'unknown' || state === 'held') && !seen.has(id) ? 1 : 0;
+        seen.add(id);
+        if (reply[1 + i] !== expected) throw new Error(`a status of ${id}, which is ${state ?? 'unheard of'}, answered ${String(reply[1 + i])}`);
+      });
+      ids.forEach((id, i) => this.reference.proveInFlight(id, entries[i] ?? ''));
+      return { evidence: ids };
+    });
+  }
+
+  // ---- one call, and everything that is checked after it
+
+  async #call(
+    by: Process,
+    script: Exclude<ScriptName, 'inspect'>,
+    args: readonly ScriptArg[],
+    read: (reply: unknown[], events: readonly LifecycleEvent[]) => Omit<Call, 'script'>,
+    isLost = false,
+  ): Promise<unknown[]> {
+    const reply = (await this.#runner.run(script, 0, args)) as unknown[];
+    const after = await dumpShard(this.client, PREFIX);
+    const events = await this.#newEvents();
+    this.reference.wallMs = this.wallMs;
+    this.reference.nowMs = this.wallMs + Number(after.scalars.get('off') ?? 0);
+    const call: Call = { ...read(reply, events), script };
+    this.reference.follow(call, events, this.dump, after);
+    this.dump = after;
+    for (const stored of [...after.lanes.values()].flat()) this.seqs.set(stored.id, stored.seq);
+    checkShard(this.reference, after);
+    // Whoever took over a dead worker's leases makes a timer's call next (WorkerLink).
+    if (!isLost) this.arm(by, script === 'reclaim' ? 0 : Number(reply[0]));
+    return reply;
+  }
+
+  /** As `DueTimer` does: only an earlier time moves the timer. */
+  arm(by: Process, dueMs: number): void {
+    if (dueMs >= 0 && by.alive) by.dueAtMonoMs = Math.min(by.dueAtMonoMs, this.#monoMs + dueMs);
+  }
+
+  #hand(worker: Process, handed: Handed): void {
+    this.handed.push(handed);
+    worker.held.push(handed);
+  }
+
+  async #newEvents(): Promise<LifecycleEvent[]> {
+    const reply = (await this.client.callBuffer('XRANGE', `${PREFIX}ev`, `(${this.#lastEvent}`, '+')) as [Buffer, Buffer[]][];
+    const entries = reply.map(decodeStreamEntry);
+    const damaged = entries.flatMap((entry) => entry.damaged ?? []);
+    if (damaged.length > 0) throw new Error(`unreadable events: ${damaged.join('; ')}`);
+    this.#lastEvent = entries.at(-1)?.id ?? this.#lastEvent;
+    return entries.flatMap((entry) => [...entry.events]);
+  }
+}
+
+const STATUS = JSON.stringify({ providerMessageId: 'p', status: 'delivered', providerAtMs: 0, error: null });
+const ERROR = { code: 'X', providerCode: null, title: '', detail: '', retryable: false };
+
+function newProcess(name: string, capacity: number): Process {
+  return { name, capacity, alive: true, dueAtMonoMs: Number.POSITIVE_INFINITY, held: [] };
+}
+
+function idOf(element: string): string {
+  return element.split('|', 4)[3] ?? '';
+}
+
+function encodeMessage(message: CandidateMessage, limits: TenantSetup): ScriptArg[] {
+  const { id, lane, priority, contact, sendAtMs, expiresAtMs, idempotency } = message;
+  const key = idempotency === null ? '' : `${message.sender}${message.tenant}${idempotency.key}`.padEnd(12, '_').slice(0, 12);
+  return [
+    id,
+    lane,
+    priority,
+    contact,
+    sendAtMs ?? '',
+    expiresAtMs ?? '',
+    key,
+    idempotency?.digest.padEnd(8, '_') ?? '',
+    idempotency === null ? '' : Buffer.from(id.replaceAll('-', ''), 'hex'),
+    sealBody(id, '{}'),
+    `${limits.cap}|${limits.weight}|${limits.backlogMax}`,
+  ];
+}
+
+function encodeSettle(one: SettleArgs, waitMs: number): ScriptArg[] {
+  const details = {
+    S: { providerMessageId: 'p' },
+    F: { error: ERROR },
+    R: { delayMs: one.number },
+    D: { delayMs: one.number },
+    U: { waitMs },
+    B: {},
+  } as const;
+  const detail = JSON.stringify({ report: null, ...details[one.kind] });
+  return [one.lane, one.id, one.entry, one.kind, one.number, one.flag ? '1' : '0', one.brake, one.brakeValue, detail];
+}
