@@ -65,8 +65,8 @@ export class ShardEventLog implements EventLog {
     this.#closed = true;
     clearTimeout(this.#sweep);
     disconnect(this.#blocking);
-    // Both are safe to leave behind: recording again changes nothing, and ids expire after a day.
-    await this.#forget(Number.POSITIVE_INFINITY).catch(() => undefined);
+    // The ids stay, because an accept may still be repeated; they expire after a day.
+    await this.#forgetEntries(Number.POSITIVE_INFINITY).catch(() => undefined);
   }
 
   // A method, because the answer may change while something is awaited.
@@ -88,17 +88,21 @@ export class ShardEventLog implements EventLog {
   }
 
   async #forget(nowMs: number): Promise<void> {
+    await this.#forgetEntries(nowMs);
+    const old = this.#idsToForget.filter((one) => one.atMs + FORGET_ID_AFTER_MS <= nowMs);
+    for (const one of old) {
+      for (const ids of chunks(one.messageIds, 500)) await this.#forgetIds(ids);
+    }
+    this.#idsToForget = this.#idsToForget.filter((one) => !old.includes(one));
+  }
+
+  async #forgetEntries(nowMs: number): Promise<void> {
     const ripe = this.#entriesToForget.filter((one) => one.atMs + FORGET_AFTER_MS <= nowMs);
     for (const one of ripe) {
       for (const ids of chunks(one.entryIds, 500)) await this.#commands.call('XDEL', `${this.#prefix}ev`, ...ids);
       this.#idsToForget.push(one);
     }
     this.#entriesToForget = this.#entriesToForget.filter((one) => !ripe.includes(one));
-    const old = this.#idsToForget.filter((one) => one.atMs + FORGET_ID_AFTER_MS <= nowMs);
-    for (const one of old) {
-      for (const ids of chunks(one.messageIds, 500)) await this.#forgetIds(ids);
-    }
-    this.#idsToForget = this.#idsToForget.filter((one) => !old.includes(one));
   }
 
   async #forgetIds(ids: readonly string[]): Promise<void> {

@@ -7,6 +7,10 @@ export interface EngineOptions {
   /** How long evidence about an ambiguous attempt is awaited. */
   readonly ambiguousWaitMs: number;
   readonly onAmbiguous: 'reconcile' | 'hold' | 'resend';
+  /** Messages that one call hands to a worker, 1 … 25: a script stays under 2 ms. WA_STREAM_READ_COUNT. */
+  readonly takeMax: number;
+  /** Entries that nobody renewed for this long are looked at, ≥ 1.5 × the send timeout. WA_STREAM_CLAIM_IDLE_MS. */
+  readonly claimIdleMs: number;
 }
 
 export const ENGINE_DEFAULTS: EngineOptions = {
@@ -14,6 +18,8 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   sendTimeoutMs: 10_000,
   ambiguousWaitMs: 30_000,
   onAmbiguous: 'reconcile',
+  takeMax: 16,
+  claimIdleMs: 15_000,
 };
 
 /** What the scripts are told: `resend` waits for nothing. */

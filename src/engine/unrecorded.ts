@@ -19,7 +19,10 @@ export async function readUnrecorded(
   if (accepted === undefined) return null;
   const recent = await range(client, 'XREVRANGE', prefix, '+', entryId, RECENT_ENTRIES);
   const end = recent.find((event) => event.messageId === id && isEnd(event));
-  const { lane, seq, contact, priority, sendAtMs, expiresAtMs, body } = accepted;
+  // A scheduled or deferred message that has joined its conversation stands under a number of that moment.
+  const joined = recent.find((event) => event.messageId === id && event.type === 'queued');
+  const seq = joined?.type === 'queued' ? joined.seq : accepted.seq;
+  const { lane, contact, priority, sendAtMs, expiresAtMs, body } = accepted;
   const ended = end === undefined ? null : describeEnd(end);
   return { id, lane, seq, contact, priority, sendAtMs, expiresAtMs, body, ended };
 }

@@ -1,4 +1,5 @@
 import { BeatWatch } from './beat-watch.ts';
+import { sweepClaims } from './claim-sweep.ts';
 import {
   blockingClient,
   commandClient,
@@ -26,7 +27,6 @@ import { type ScriptArg, ScriptRunner, type WallClock } from './script-runner.ts
 
 const SETTLE_MAX = 16; // bounds one script's work
 const BEGIN_MAX = 32;
-const TAKE_MAX = 16;
 const CALLS_MAX = 2; // one runs while the next is collected; more would only make smaller batches
 const BEAT_MS = 500;
 const RENEW_AFTER_MS = 5000;
@@ -72,6 +72,7 @@ export class WorkerLink {
   #take = false;
   #byTimer = false;
   #stopping = false;
+  #sweptAtMs = performance.now();
   #closed = false;
   #beat: NodeJS.Timeout | undefined;
   /** Entries being worked on → when they were granted, to renew their leases. */
@@ -138,6 +139,8 @@ export class WorkerLink {
   stopTaking(): void {
     this.#stopping = true;
     disconnect(this.#mailbox);
+    // Tells the engine that there are no free slots: until then accepts would still be handed to the mailbox.
+    this.#take = true;
     this.#schedule();
   }
 
@@ -180,14 +183,18 @@ export class WorkerLink {
     this.#take = false;
     this.#calls += 1;
     if (this.#settles.length > 0 || this.#begins.length > 0) this.#schedule();
+    let reply: unknown;
     try {
-      const reply = await this.runner.run('exchange', this.shard, this.#encode(begins, settles, byTimer));
-      this.#calls -= 1;
-      this.#apply(reply as ExchangeReply, begins, settles);
+      reply = await this.runner.run('exchange', this.shard, this.#encode(begins, settles, byTimer));
     } catch (error) {
       this.#calls -= 1;
       this.#lost(error, begins, settles, byTimer);
+      this.#schedule();
+      return;
     }
+    // Outside the try: what was heard must not be told again because its reader failed.
+    this.#calls -= 1;
+    this.#apply(reply as ExchangeReply, begins, settles);
     this.#schedule();
   }
 
@@ -196,7 +203,7 @@ export class WorkerLink {
     return [
       worker,
       this.#slots(),
-      this.#stopping ? 0 : TAKE_MAX,
+      this.#stopping ? 0 : this.#options.takeMax,
       byTimer ? '1' : '0',
       startByMs,
       ...ambiguousArgs(this.#options),
@@ -306,6 +313,10 @@ export class WorkerLink {
     const [due, beats, holders] = (await this.runner.run('beat', this.shard, args)) as [number, string[], string[]];
     this.#heed(due);
     this.#schedule();
+    if (now - this.#sweptAtMs >= this.#options.claimIdleMs / 3) {
+      this.#sweptAtMs = now;
+      await sweepClaims(this.runner, this.shard, worker, this.#options.claimIdleMs);
+    }
     for (const dead of this.#watch.observe(beats, holders, performance.now())) {
       await this.runner.run('reclaim', this.shard, [dead.worker, dead.beat, ...this.#lossArgs()]);
       this.#byTimer = true;

@@ -1,0 +1,143 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Settlement } from '../../src/engine/contract.ts';
+import { eventually, testRedis, type TestRedis } from '../support/services.ts';
+import { Bench, SENT } from './support/bench.ts';
+import { Ghost } from './support/ghost.ts';
+
+let redis: TestRedis;
+let bench: Bench;
+beforeAll(async () => {
+  redis = await testRedis();
+});
+afterEach(() => bench.close());
+
+const UNKNOWN: Settlement = { kind: 'unknown' };
+const status = (messageId: string) => ({
+  messageId,
+  attempt: 1,
+  providerMessageId: 'wamid.proof',
+  status: 'delivered',
+  providerAtMs: Date.now(),
+  error: null,
+});
+const counters = () => bench.queue.counters();
+
+describe('At least once, duplicates bounded', () => {
+  it('a status settles an unknown attempt as sent, and the conversation goes on without a second attempt', async () => {
+    bench = await Bench.open(redis, {}, { ambiguousWaitMs: 60_000 });
+    const first = await bench.accept();
+    const second = await bench.accept();
+    await bench.worker('w1', (grant) => (grant.messageId === first.id ? UNKNOWN : SENT));
+    await bench.settled(1);
+    expect(await counters()).toMatchObject({ unknown: 1, queued: 1 });
+    const outcome = bench.queue.waitForOutcome(first.id, 5000);
+    await bench.queue.statuses([status(first.id)]);
+    expect(await outcome).toBe('sent');
+    await bench.settled(2);
+    expect(bench.ids()).toEqual([first.id, second.id]);
+  });
+
+  it('without evidence it is sent once more after the wait, and is held for a person when that too is unknown', async () => {
+    bench = await Bench.open(redis, {}, { ambiguousWaitMs: 150 });
+    const first = await bench.accept();
+    const next = await bench.accept();
+    await bench.worker('w1', (grant) => (grant.messageId === first.id ? UNKNOWN : SENT));
+    await bench.settled(3);
+    expect(bench.ids()).toEqual([first.id, first.id, next.id]);
+    expect((bench.ledger[1]?.startMs ?? 0) - (bench.ledger[0]?.endMs ?? 0)).toBeGreaterThanOrEqual(150 - 5);
+    await eventually(async () => (await counters()).held === 1);
+    expect(await bench.queue.place({ ...first, seq: 1 })).toMatchObject({ status: 'unknown' });
+    expect(await bench.queue.cancel({ ...first, seq: 1 })).toBe('in-flight');
+  });
+
+  it('a status still settles what is held for a person', async () => {
+    bench = await Bench.open(redis, {}, { ambiguousWaitMs: 10, onAmbiguous: 'hold' });
+    const first = await bench.accept();
+    await bench.worker('w1', () => UNKNOWN);
+    await bench.settled(1);
+    await eventually(async () => (await counters()).held === 1);
+    await bench.queue.statuses([status(first.id)]);
+    expect(await counters()).toMatchObject({ held: 0, sent: 1 });
+    expect(bench.ledger).toHaveLength(1);
+  });
+
+  it('ON_AMBIGUOUS=hold never sends again; its conversation goes on after the wait', async () => {
+    bench = await Bench.open(redis, {}, { ambiguousWaitMs: 100, onAmbiguous: 'hold' });
+    const first = await bench.accept();
+    const next = await bench.accept();
+    await bench.worker('w1', (grant) => (grant.messageId === first.id ? UNKNOWN : SENT));
+    await bench.settled(2);
+    expect(bench.ids()).toEqual([first.id, next.id]);
+  });
+
+  it('ON_AMBIGUOUS=resend sends again at once', async () => {
+    bench = await Bench.open(redis, {}, { ambiguousWaitMs: 60_000, onAmbiguous: 'resend' });
+    let isFirst = true;
+    await bench.worker('w1', () => {
+      if (!isFirst) return SENT;
+      isFirst = false;
+      return UNKNOWN;
+    });
+    const one = await bench.accept();
+    await bench.settled(2, 2000);
+    expect(bench.ids()).toEqual([one.id, one.id]);
+  });
+
+  it('a status of a message that is settled, or that nobody knows, changes nothing but the log', async () => {
+    bench = await Bench.open(redis);
+    await bench.worker('w1');
+    const one = await bench.accept();
+    await bench.settled(1);
+    const before = await counters();
+    await bench.queue.statuses([status(one.id), status(''), status('00000000-0000-7000-8000-000000000000')]);
+    expect(await counters()).toEqual(before);
+  });
+
+  it('what a crashed worker had begun is unknown: its caps stay taken for as long as it could be sending', async () => {
+    const engine = { ambiguousWaitMs: 1500, sendTimeoutMs: 1500 };
+    bench = await Bench.open(redis, {}, engine);
+    const one = await bench.accept({ limits: { concurrency: 1 } });
+    const other = await bench.accept({ conversation: 'c2', limits: { concurrency: 1 } });
+    const ghost = new Ghost(bench, 'ghost', engine);
+    await ghost.begin(await ghost.take(1));
+    const diedMs = performance.now();
+    await bench.worker('w1');
+    await eventually(async () => (await counters()).unknown === 1, { timeoutMs: 8000 });
+    expect(bench.ledger).toHaveLength(0);
+    await bench.settled(2, 8000);
+    expect(bench.ids().sort()).toEqual([one.id, other.id].sort());
+    expect((bench.ledger[0]?.startMs ?? 0) - diedMs).toBeGreaterThan(4000 + 1500 - 600);
+    expect(bench.ledger.find(({ grant }) => grant.messageId === one.id)?.grant.attempt).toBe(2);
+  });
+
+  it('what a crashed worker had not begun runs again within 5 s, as the same attempt', async () => {
+    bench = await Bench.open(redis);
+    const one = await bench.accept();
+    const ghost = new Ghost(bench, 'ghost');
+    expect(await ghost.take(1)).toHaveLength(1);
+    const startMs = performance.now();
+    await bench.worker('w1');
+    await bench.settled(1, 6000);
+    expect(performance.now() - startMs).toBeLessThan(5000);
+    expect(bench.ledger[0]?.grant).toMatchObject({ messageId: one.id, attempt: 1 });
+    expect(await counters()).toMatchObject({ sent: 1, unknown: 0 });
+  });
+
+  it('a worker that wakes late changes nothing but evidence', async () => {
+    const engine = { ambiguousWaitMs: 60_000, sendTimeoutMs: 200 };
+    bench = await Bench.open(redis, {}, engine);
+    const one = await bench.accept();
+    const ghost = new Ghost(bench, 'ghost', engine);
+    const [grant] = await ghost.take(1);
+    if (grant === undefined) throw new Error('nothing was handed over');
+    await ghost.begin([grant]);
+    const link = await bench.worker('w1');
+    await eventually(async () => (await counters()).unknown === 1, { timeoutMs: 8000 });
+    expect(await link.settle({ grant, settlement: { kind: 'retry', delayMs: 0, counted: true }, report: null })).toBe('stale');
+    expect(await counters()).toMatchObject({ unknown: 1 });
+    expect(await link.settle({ grant, settlement: SENT, report: null })).toBe('evidence');
+    expect(await link.settle({ grant, settlement: SENT, report: null })).toBe('stale');
+    expect(await counters()).toMatchObject({ accepted: 1, sent: 1 });
+    expect(bench.ids()).not.toContain(one.id);
+  });
+});
