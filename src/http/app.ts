@@ -15,6 +15,7 @@ import { auth } from './plugins/auth.ts';
 import { answerClientError, errors, sendProblem } from './plugins/errors.ts';
 import { DOCS_PREFIX, openapi } from './plugins/openapi.ts';
 import { validatorCompiler } from './plugins/validation.ts';
+import { reportRoutes, type ReportOptions } from './reports/routes.ts';
 import { sendRoutes } from './send/routes.ts';
 import { senderRoutes } from './senders/routes.ts';
 import { tenantRoutes } from './tenants/routes.ts';
@@ -27,6 +28,7 @@ export interface HttpOptions {
   readonly checkKey: ApiKeyCheck;
   readonly jwt: JwtSettings;
   readonly health: HealthOptions;
+  readonly reports: ReportOptions;
   /** Of the package; shown in the OpenAPI document. */
   readonly version: string;
   /** A pino logger; absent = no log. */
@@ -103,6 +105,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   tenantRoutes(app, options.admin);
   senderRoutes(app, options.admin);
   keyRoutes(app, options.admin);
+  reportRoutes(app, options.reports);
   options.extend?.(app);
   await app.ready();
   return app;

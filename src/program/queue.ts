@@ -6,9 +6,15 @@ import { RedisSendQueue } from '../engine/queue.ts';
 import { checkQueueSafety } from '../engine/safety.ts';
 import { StartError } from './start-error.ts';
 
-/** The engine's times, from the settings that name them. */
-export function engineOptions(config: Config): Pick<EngineOptions, 'ambiguousWaitMs' | 'onAmbiguous'> {
-  return { ambiguousWaitMs: config.ambiguousWaitMs, onAmbiguous: config.onAmbiguous };
+/** The engine's times and sizes, from the settings that name them. */
+export function engineOptions(config: Config): Partial<EngineOptions> {
+  return {
+    sendTimeoutMs: config.providerTimeoutMs,
+    ambiguousWaitMs: config.ambiguousWaitMs,
+    onAmbiguous: config.onAmbiguous,
+    takeMax: config.waStreamReadCount,
+    claimIdleMs: config.waStreamClaimIdleMs,
+  };
 }
 
 /** Opens the queue and refuses a Redis that would not keep what is accepted. */

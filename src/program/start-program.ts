@@ -4,14 +4,14 @@ import { type Config, type Keys, resolveKeys } from '../config/index.ts';
 import { shardPrefix } from '../engine/keys.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
 import type { HttpServer } from '../http/index.ts';
-import { senderLimits, settingsSender } from '../messages/index.ts';
+import { type Messages, senderLimits, settingsSender } from '../messages/index.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import { type DataServices, openDataServices } from './data-services.ts';
 import { openQueue } from './queue.ts';
 import { openRecordOf } from './record.ts';
 import { migrateWhenPossible, startRecorders } from './recorders.ts';
-import { queueCheck, startWeb } from './web.ts';
+import { createAccepting, queueCheck, startWeb } from './web.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 export type Role = 'web' | 'worker' | 'all';
@@ -22,7 +22,8 @@ export interface Program {
   readonly services: DataServices;
   readonly queue: RedisSendQueue;
   readonly record: WaxwingRecord;
-  /** Null in the worker role. */
+  readonly messages: Messages;
+  /** Null in the worker role, and when nothing should listen. */
   readonly server: HttpServer | null;
   readonly worker: RunningWorker | null;
   /** Takes no more, finishes what is in flight within the grace period, and ends what it started. Safe to call twice. */
@@ -32,9 +33,15 @@ export interface Program {
 /**
  * Starts the program in a role: data services, record, queue, then worker, then web, so that whoever gets an answer
  * finds everything behind it running.
+ * @param options.listen false = no HTTP API, for a program that embeds this one; default true
  * @throws with a sentence for the person when a part cannot start; what was started is ended again
  */
-export async function startProgram(config: Config, role: Role, log: Logger): Promise<Program> {
+export async function startProgram(
+  config: Config,
+  role: Role,
+  log: Logger,
+  options: { readonly listen?: boolean } = {},
+): Promise<Program> {
   const started: (() => unknown)[] = [];
   const abort = new AbortController();
   const undo = async () => {
@@ -53,7 +60,8 @@ export async function startProgram(config: Config, role: Role, log: Logger): Pro
     await prepareSenders(config, queue, record, isMigrated, log);
     const recorders = startRecorders(queue, services.redis, services.databaseUrl, log);
     started.push(() => recorders.stop());
-    const parts = { config, keys, queue, record, log, tagKey: tagKeyOf(keys) };
+    const accepting = createAccepting(config, queue, record);
+    const parts = { config, keys, queue, record, log, accepting, tagKey: tagKeyOf(keys) };
     let isStopping = false;
     let stopping: Promise<void> | undefined;
     const worker =
@@ -66,13 +74,15 @@ export async function startProgram(config: Config, role: Role, log: Logger): Pro
       record: () => record.ping(),
       ...(worker === null ? {} : { worker: () => assertRegistered(queue, worker) }),
     };
-    const server = role === 'worker' ? null : await startWeb({ ...parts, readyChecks, isStopping: () => isStopping });
+    const listens = role !== 'worker' && options.listen !== false;
+    const server = !listens ? null : await startWeb({ ...parts, readyChecks, isStopping: () => isStopping });
     if (server !== null) started.push(() => server.stop(config.shutdownGraceMs));
     const stop = async () => {
       isStopping = true;
       await undo();
     };
-    return { role, keys, services, queue, record, server, worker, stop: () => (stopping ??= stop()) };
+    const { messages } = accepting;
+    return { role, keys, services, queue, record, messages, server, worker, stop: () => (stopping ??= stop()) };
   } catch (error) {
     await undo();
     throw error;

@@ -9,9 +9,12 @@ import {
   createMessages,
   createSenders,
   createTenants,
+  type Messages,
   senderDefaults,
   senderLimits,
+  type Senders,
   settingsSender,
+  type Tenants,
 } from '../messages/index.ts';
 import type { SenderRecord, WaxwingRecord } from '../record/index.ts';
 
@@ -20,6 +23,7 @@ interface WebParts {
   readonly keys: Keys;
   readonly queue: RedisSendQueue;
   readonly record: WaxwingRecord;
+  readonly accepting: Accepting;
   readonly tagKey: Buffer;
   readonly log: Logger;
   readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
@@ -30,9 +34,14 @@ export function jwtSettings(config: Config, keys: Keys): JwtSettings {
   return { secret: keys.jwtSecret, audience: config.jwtAudience, issuer: config.jwtIssuer };
 }
 
-/** Builds the API over queue and record and starts to listen. */
-export async function startWeb(parts: WebParts): Promise<HttpServer> {
-  const { config, keys, queue, record, tagKey, log } = parts;
+/** What accepts: the same for the API and for a program that embeds this one. */
+export interface Accepting {
+  readonly tenants: Tenants;
+  readonly senders: Senders;
+  readonly messages: Messages;
+}
+
+export function createAccepting(config: Config, queue: RedisSendQueue, record: WaxwingRecord): Accepting {
   const tenants = createTenants({ store: record.tenants, autoCreate: config.tenantAutoCreate });
   const senders = createSenders({
     store: record.senders,
@@ -40,7 +49,13 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     queue,
     fromSettings: settingsSenderRecord(config),
   });
-  const messages = createMessages({ queue, store: record.messages, tenants, senders });
+  return { tenants, senders, messages: createMessages({ queue, store: record.messages, tenants, senders }) };
+}
+
+/** Builds the API over queue and record and starts to listen. */
+export async function startWeb(parts: WebParts): Promise<HttpServer> {
+  const { config, keys, queue, record, tagKey, log } = parts;
+  const { tenants, senders, messages } = parts.accepting;
   const app = await buildApp({
     messages,
     webhook: createCloudWebhook({
@@ -56,6 +71,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     admin: { record, queue, tenants, senders, senderDefaults: senderDefaults(config) },
     checkKey: createApiKeyCheck({ platformKey: keys.apiKey, store: record.apiKeys }),
     jwt: jwtSettings(config, keys),
+    reports: { queue, record },
     health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },
     version: packageVersion(),
     logger: log,
@@ -64,7 +80,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
 }
 
 /** The sender of the settings in the record's shape, so that it is served without asking the record. */
-export function settingsSenderRecord(config: Config): SenderRecord | null {
+function settingsSenderRecord(config: Config): SenderRecord | null {
   const sender = settingsSender(config);
   if (sender === null) return null;
   const { id, tenant, provider, externalId, portfolio = null } = sender;

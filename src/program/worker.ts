@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/index.ts';
 import type { RedisTarget } from '../engine/connection.ts';
 import type { SettleRequest } from '../engine/contract.ts';
+import type { RedisSendQueue } from '../engine/queue.ts';
 import type { SettleResult } from '../engine/worker-link.ts';
 import { createCloudProvider } from '../providers/cloud/provider.ts';
 import type { SenderAccount } from '../providers/contract.ts';
@@ -11,6 +12,7 @@ import type { WaxwingRecord } from '../record/index.ts';
 import type { RetryPolicy } from '../worker/policy.ts';
 import { providerDeadlineMs, SendWorker } from '../worker/send-worker.ts';
 import { engineOptions } from './queue.ts';
+import { WorkerSummary } from './worker-summary.ts';
 
 export interface RunningWorker {
   readonly worker: SendWorker;
@@ -26,12 +28,14 @@ interface WorkerParts {
   readonly settingsAccount: SenderAccount | null;
   readonly tagKey: Buffer;
   readonly log: Logger;
+  readonly queue: RedisSendQueue;
 }
 
 export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
   const { config, redis, record, settingsAccount, tagKey, log } = parts;
+  const summary = new WorkerSummary(parts.queue, log);
   const name = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
-  const cloud = createCloudProvider({ deadlineMs: providerDeadlineMs({}) });
+  const cloud = createCloudProvider({ deadlineMs: providerDeadlineMs(engineOptions(config)) });
   let stopping: Promise<void> | undefined;
   const worker: SendWorker = new SendWorker({
     redis,
@@ -49,18 +53,26 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
       return await record.senders.getWithCredentials(id);
     },
     tagKey,
-    onSettled: (request, result) => logSettled(log, request, result),
+    onSettled: (request, result) => {
+      summary.count(request);
+      logSettled(log, request, result);
+    },
     onConnection: (connected) => {
       if (stopping !== undefined) return;
       if (connected) log.debug('queue connected');
       else log.warn('queue connection lost');
     },
   });
+  const stop = async (graceMs: number) => {
+    summary.stop();
+    await worker.stop(graceMs);
+    await cloud.close();
+  };
   await worker.start();
   return {
     worker,
     name,
-    stop: (graceMs) => (stopping ??= worker.stop(graceMs).then(() => cloud.close())),
+    stop: (graceMs) => (stopping ??= stop(graceMs)),
   };
 }
 

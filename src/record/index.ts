@@ -8,6 +8,7 @@ import { messagesOf, type Messages } from './messages.ts';
 import { rawWebhooksOf, type RawWebhooks } from './raw-webhooks.ts';
 import { sendersOf, type Senders } from './senders.ts';
 import { tenantsOf, type Tenants } from './tenants.ts';
+import { timingsOf, type Timings } from './timings.ts';
 import { totalsOf, type Totals } from './totals.ts';
 import type { TenantDefaults } from './types.ts';
 
@@ -21,6 +22,7 @@ export type { RawWebhooks } from './raw-webhooks.ts';
 export { createRecorder, type Recorder, type RecorderOptions } from './recorder.ts';
 export type { NewSender, Senders } from './senders.ts';
 export type { Tenants } from './tenants.ts';
+export type { AttemptTimings, Timings } from './timings.ts';
 export type { Totals } from './totals.ts';
 export type * from './types.ts';
 
@@ -48,6 +50,7 @@ export interface WaxwingRecord {
   readonly conversations: Conversations;
   readonly audit: Audit;
   readonly totals: Totals;
+  readonly timings: Timings;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   /** Closes all connections. Safe to call twice. */
@@ -66,6 +69,7 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     conversations: conversationsOf(database),
     audit: auditOf(database),
     totals: totalsOf(database),
+    timings: timingsOf(database),
     async ping() {
       await database.query('select 1');
     },

@@ -97,6 +97,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   const app = await buildApp({
     messages,
     webhook: createCloudWebhook({ queue, rawWebhooks: record.rawWebhooks, secrets, tagKey: TAG_KEY }),
+    reports: { queue, record },
     admin: { record, queue, tenants, senders, senderDefaults: SENDER_DEFAULTS },
     checkKey: createApiKeyCheck({ platformKey: PLATFORM_KEY, store: record.apiKeys }),
     jwt: JWT,

@@ -1,0 +1,85 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import type { SendQueue } from '../../engine/contract.ts';
+import { AppError } from '../../errors/app-error.ts';
+import type { WaxwingRecord } from '../../record/index.ts';
+import { principalOf } from '../plugins/auth.ts';
+
+export interface ReportOptions {
+  readonly queue: Pick<SendQueue, 'counters'>;
+  readonly record: Pick<WaxwingRecord, 'timings'>;
+}
+
+const count = z.int().min(0);
+const percentiles = z.object({ p50: z.number(), p95: z.number(), p99: z.number() }).describe('Milliseconds.');
+const stats = z.object({
+  queue: z.object({
+    waiting: count.describe('Accepted, not in flight: held by its conversation or a limit, or about to go.'),
+    active: count.describe('In flight.'),
+    completed: count.describe('Taken by the provider.'),
+    failed: count,
+    delayed: count.describe('Scheduled, or waiting for a slow retry.'),
+    unknown: count.describe('The outcome of an attempt was lost: waits for evidence or a person.'),
+    cancelled: count,
+    expired: count,
+    accepted: count.describe('The sum of all others.'),
+  }),
+  failedShare: z.number().describe('Of what ended; the target is below 0.01.'),
+  failedShareTarget: z.number(),
+  timings: z
+    .object({
+      attempts: count.describe('How many of the newest attempts the figures are of.'),
+      processingMs: percentiles,
+      acceptToProviderMs: percentiles,
+    })
+    .nullable()
+    .describe('Null when nothing was sent yet, or while the record is away.'),
+});
+
+/** Failed messages that are still a sign of health. */
+const FAILED_SHARE_TARGET = 0.01;
+
+/** `/api/v1/queues/stats`: the figures of the send queue. */
+export function reportRoutes(app: FastifyInstance, { queue, record }: ReportOptions): void {
+  app.withTypeProvider<ZodTypeProvider>().get(
+    '/api/v1/queues/stats',
+    {
+      config: { access: 'key' },
+      schema: { tags: ['reports'], summary: 'Figures of the send queue', response: { 200: stats } },
+    },
+    async (request) => {
+      if (principalOf(request).kind !== 'platform') {
+        throw new AppError('FORBIDDEN', { detail: 'These figures are of all tenants: use the platform key.' });
+      }
+      const [counters, timings] = await Promise.all([queue.counters(), timingsOrNull(record)]);
+      const { sent, failed, cancelled, expired, accepted, queued, inFlight, scheduled, deferred } = counters;
+      const ended = sent + failed;
+      return {
+        queue: {
+          waiting: queued,
+          active: inFlight,
+          completed: sent,
+          failed,
+          delayed: scheduled + deferred,
+          unknown: counters.unknown + counters.held,
+          cancelled,
+          expired,
+          accepted,
+        },
+        failedShare: ended === 0 ? 0 : failed / ended,
+        failedShareTarget: FAILED_SHARE_TARGET,
+        timings,
+      };
+    },
+  );
+}
+
+async function timingsOrNull(record: ReportOptions['record']) {
+  try {
+    return await record.timings.recent();
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'RECORD_UNAVAILABLE') return null;
+    throw error;
+  }
+}

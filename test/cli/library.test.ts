@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startEmulator, type Emulator } from '../../src/emulator/index.ts';
+import { createWaxwing, type Waxwing } from '../../src/index.ts';
+import { eventually, testDatabase, testRedis } from '../support/services.ts';
+import { dataFolder } from './harness.ts';
+
+/* Waxwing inside another program: the same engine, no HTTP in between. */
+
+let emulator: Emulator;
+let waxwing: Waxwing;
+
+beforeAll(async () => {
+  const [redis, database] = await Promise.all([testRedis(), testDatabase()]);
+  emulator = await startEmulator();
+  waxwing = createWaxwing({
+    role: 'all',
+    settings: {
+      REDIS_URL: redis.url,
+      DATABASE_URL: database.url,
+      WAXWING_DATA_DIR: dataFolder(),
+      WHATSAPP_API_URL: emulator.apiUrl,
+      WHATSAPP_PHONE_NUMBER_ID: '100000000000001',
+      WHATSAPP_ACCESS_TOKEN: 'token',
+    },
+  });
+}, 60_000);
+
+afterAll(async () => {
+  await waxwing.stop();
+  await emulator.stop();
+});
+
+describe('createWaxwing()', () => {
+  it('says that it must be started first', () => {
+    expect(() => waxwing.messages).toThrow('start()');
+  });
+
+  it('S8 · enqueueWhatsAppSend() returns the job, and the message reaches the provider', async () => {
+    await waxwing.start();
+    const job = await waxwing.enqueueWhatsAppSend(
+      { restaurantId: 7, conversationId: 'order-12', phoneNumber: '+447700900001', text: 'Your table is ready' },
+      8,
+    );
+    expect(job).toMatchObject({ tenant: '7', conversation: 'order-12', priority: 8, type: 'text' });
+    const entry = await eventually(() => emulator.ledger().find(({ taken }) => taken));
+    expect(entry.tag).toContain(job.id);
+  });
+
+  it('S8 · enqueueWhatsAppSend() refuses a bad number with code and field, and stores nothing', async () => {
+    const send = { restaurantId: 'r', phoneNumber: '12', text: 'hi' };
+    await expect(waxwing.enqueueWhatsAppSend(send)).rejects.toMatchObject({ code: 'REQUEST_INVALID', field: 'to' });
+  });
+
+  it('lists every wrong setting at once when it starts', async () => {
+    const wrong = createWaxwing({ settings: { PORT: 'many', SHARDS: '0' } });
+    await expect(wrong.start()).rejects.toThrow(/PORT[\s\S]*SHARDS|SHARDS[\s\S]*PORT/);
+  });
+});
