@@ -15,7 +15,9 @@ const counters = () => bench.queue.counters();
 describe('Accepted is kept', () => {
   it('R2 · messages accepted before a worker started are consumed', async () => {
     bench = await Bench.open(redis);
-    const ids = (await Promise.all(Array.from({ length: 20 }, (_, n) => bench.accept({ conversation: `c${n}` })))).map(({ id }) => id);
+    const ids = (await Promise.all(Array.from({ length: 20 }, (_, n) => bench.accept({ conversation: `c${n}` })))).map(
+      ({ id }) => id,
+    );
     await bench.worker('w1');
     await bench.settled(20);
     expect(bench.ids().sort()).toEqual(ids.sort());
@@ -41,8 +43,14 @@ describe('Accepted is kept', () => {
     expect(await bench.queue.accept(message())).toMatchObject({ kind: 'accepted', immediate: false });
     await bench.worker('w1', SILENT);
     await bench.started(1);
-    expect(await bench.queue.accept(message({ conversation: 'c2' }))).toMatchObject({ kind: 'accepted', immediate: true });
-    expect(await bench.queue.accept(message({ conversation: 'c2' }))).toMatchObject({ kind: 'accepted', immediate: false });
+    expect(await bench.queue.accept(message({ conversation: 'c2' }))).toMatchObject({
+      kind: 'accepted',
+      immediate: true,
+    });
+    expect(await bench.queue.accept(message({ conversation: 'c2' }))).toMatchObject({
+      kind: 'accepted',
+      immediate: false,
+    });
   });
 
   it('refuses an unknown sender and stores nothing', async () => {
@@ -197,7 +205,9 @@ describe('Cancel', () => {
     bench = await Bench.open(redis);
     const head = await bench.accept();
     const next = await bench.accept();
-    await bench.worker('w1', (grant) => (grant.messageId === head.id ? { kind: 'retry', delayMs: 60_000, counted: true } : SENT));
+    await bench.worker('w1', (grant) =>
+      grant.messageId === head.id ? { kind: 'retry', delayMs: 60_000, counted: true } : SENT,
+    );
     await bench.settled(1);
     expect(await bench.queue.cancel({ ...head, seq: 1 })).toBe('cancelled');
     await bench.settled(2);
@@ -225,16 +235,27 @@ describe('Where a message is', () => {
     const place = await bench.queue.place({ ...paired, seq: 2 });
     expect(place).toMatchObject({ status: 'queued', hold: { kind: 'pair' }, position: 0, attempts: 0 });
     expect(place?.hold?.untilMs).toBeGreaterThan(Date.now() + 3000);
-    expect(await bench.queue.place({ ...behind, seq: 3 })).toMatchObject({ hold: { kind: 'conversation' }, position: 1 });
+    expect(await bench.queue.place({ ...behind, seq: 3 })).toMatchObject({
+      hold: { kind: 'conversation' },
+      position: 1,
+    });
   });
 
   it('unrecorded() finds a message straight after its accept, and what ended it', async () => {
     bench = await Bench.open(redis);
     const one = await bench.accept({ text: 'secret' });
-    expect(await bench.queue.unrecorded(one.id)).toMatchObject({ id: one.id, body: one.body, place: { status: 'queued' }, ended: null });
+    expect(await bench.queue.unrecorded(one.id)).toMatchObject({
+      id: one.id,
+      body: one.body,
+      place: { status: 'queued' },
+      ended: null,
+    });
     await bench.worker('w1');
     await bench.settled(1);
-    expect(await bench.queue.unrecorded(one.id)).toMatchObject({ place: null, ended: { status: 'sent', providerMessageId: 'wamid.1' } });
+    expect(await bench.queue.unrecorded(one.id)).toMatchObject({
+      place: null,
+      ended: { status: 'sent', providerMessageId: 'wamid.1' },
+    });
     expect(await bench.queue.unrecorded('00000000-0000-7000-8000-000000000000')).toBeNull();
   });
 

@@ -133,7 +133,9 @@ describe('At least once, duplicates bounded', () => {
     await ghost.begin([grant]);
     const link = await bench.worker('w1');
     await eventually(async () => (await counters()).unknown === 1, { timeoutMs: 8000 });
-    expect(await link.settle({ grant, settlement: { kind: 'retry', delayMs: 0, counted: true }, report: null })).toBe('stale');
+    expect(await link.settle({ grant, settlement: { kind: 'retry', delayMs: 0, counted: true }, report: null })).toBe(
+      'stale',
+    );
     expect(await counters()).toMatchObject({ unknown: 1 });
     expect(await link.settle({ grant, settlement: SENT, report: null })).toBe('evidence');
     expect(await link.settle({ grant, settlement: SENT, report: null })).toBe('stale');

@@ -125,14 +125,19 @@ describe('Disturbances', () => {
     expect(await bench.queue.counters()).toMatchObject({ accepted: 1, sent: 1, inFlight: 0 });
   });
 
-  it('a body that fails its checksum is never handed over as sendable, and the damage is told apart in the log', async () => {
+  it('a body that fails its checksum is never handed over as sendable', async () => {
     bench = await Bench.open(redis);
     const damaged = await bench.accept({ text: 'pay 100' });
     const whole = await bench.accept({ conversation: 'c2' });
     const element = (await bench.client.lindex('{wx:0}c:s1|t1|c1', 0)) ?? '';
     await bench.client.lset('{wx:0}c:s1|t1|c1', 0, element.replace('pay 100', 'pay 900'));
     await bench.worker('w1', (grant) =>
-      grant.body === null ? { kind: 'failed', error: { code: 'BODY_DAMAGED', providerCode: null, title: '', detail: '', retryable: false } } : SENT,
+      grant.body === null
+        ? {
+            kind: 'failed',
+            error: { code: 'BODY_DAMAGED', providerCode: null, title: '', detail: '', retryable: false },
+          }
+        : SENT,
     );
     await bench.settled(2);
     const bodies = new Map(bench.ledger.map(({ grant }) => [grant.messageId, grant.body]));

@@ -14,7 +14,9 @@ const JITTER_MS = 25;
 
 async function acceptMany(count: number, tenants = 1, concurrency = 1000): Promise<void> {
   await Promise.all(
-    Array.from({ length: count }, (_, n) => bench.accept({ tenant: `t${n % tenants}`, conversation: `c${n}`, limits: { concurrency } })),
+    Array.from({ length: count }, (_, n) =>
+      bench.accept({ tenant: `t${n % tenants}`, conversation: `c${n}`, limits: { concurrency } }),
+    ),
   );
 }
 
@@ -75,7 +77,8 @@ describe('Limits are never exceeded', () => {
     for (const windowMs of [100, 500, 1000]) {
       expect(mostStarts(bench.ledger, windowMs)).toBeLessThanOrEqual(Math.ceil(0.08 * (windowMs + JITTER_MS)) + 1);
     }
-    const tookMs = Math.max(...bench.ledger.map(({ startMs }) => startMs)) - Math.min(...bench.ledger.map(({ startMs }) => startMs));
+    const tookMs =
+      Math.max(...bench.ledger.map(({ startMs }) => startMs)) - Math.min(...bench.ledger.map(({ startMs }) => startMs));
     expect(tookMs).toBeGreaterThan((149 / 80) * 1000 - JITTER_MS);
     expect(tookMs).toBeLessThan(3500);
   });
@@ -100,7 +103,10 @@ describe('Limits are never exceeded', () => {
         const n = accepted.length;
         accepted.push(
           bench.accept({ conversation: `c${n}` }).then(async ({ id }) => {
-            await bench.until((ledger) => ledger.some(({ grant }) => grant.messageId === id), `the start of message ${n}`);
+            await bench.until(
+              (ledger) => ledger.some(({ grant }) => grant.messageId === id),
+              `the start of message ${n}`,
+            );
             expect(performance.now() - atMs).toBeLessThan(500);
           }),
         );
@@ -143,7 +149,9 @@ describe('Limits are never exceeded', () => {
     await bench.settled(13);
     const same = bench.ledger.filter(({ grant }) => grant.contact === 'same');
     same.slice(1).forEach(({ startMs }, n) => expect(startMs - (same[n]?.endMs ?? 0)).toBeGreaterThanOrEqual(60 - 5));
-    expect(bench.ids().indexOf(bench.ledger.find(({ grant }) => grant.contact === 'other')?.grant.messageId ?? '')).toBeLessThan(3);
+    expect(
+      bench.ids().indexOf(bench.ledger.find(({ grant }) => grant.contact === 'other')?.grant.messageId ?? ''),
+    ).toBeLessThan(3);
   });
 
   it('F1 · a pair bucket of three lets three go, then one per refill', async () => {
@@ -175,7 +183,9 @@ describe('Limits are never exceeded', () => {
     expect([...bench.ids().slice(2)].sort()).toEqual([first.id, second.id].sort());
     const [start = 0, , again = 0] = bench.ledger.map(({ startMs }) => startMs);
     expect(again - start).toBeGreaterThanOrEqual(250 - 5);
-    expect(bench.ledger.filter(({ grant }) => grant.messageId === first.id).map(({ grant }) => grant.counted)).toEqual([0, 0]);
+    expect(bench.ledger.filter(({ grant }) => grant.messageId === first.id).map(({ grant }) => grant.counted)).toEqual([
+      0, 0,
+    ]);
   });
 
   it('a number limit of the provider slows the sender down', async () => {

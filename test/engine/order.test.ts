@@ -29,7 +29,10 @@ async function acceptAll(tenants: number, conversations: number, each: number): 
 describe('Order', () => {
   it('S2 · S11 · a burst of 100 reaches the provider in under 5 s, each conversation in the order of acceptance', async () => {
     bench = await Bench.open(redis);
-    await bench.worker('w1', slow(() => 5 + Math.random() * 40));
+    await bench.worker(
+      'w1',
+      slow(() => 5 + Math.random() * 40),
+    );
     const startMs = performance.now();
     const accepted = await acceptAll(2, 5, 10);
     await bench.settled(100);
@@ -39,8 +42,16 @@ describe('Order', () => {
 
   it('S2 · S11 · 20 messages of one conversation go in order, one at a time, over two workers', async () => {
     bench = await Bench.open(redis);
-    await bench.worker('w1', slow(() => 1 + Math.random() * 10), 2);
-    await bench.worker('w2', slow(() => 1 + Math.random() * 10), 2);
+    await bench.worker(
+      'w1',
+      slow(() => 1 + Math.random() * 10),
+      2,
+    );
+    await bench.worker(
+      'w2',
+      slow(() => 1 + Math.random() * 10),
+      2,
+    );
     const accepted = await acceptAll(1, 1, 20);
     await bench.settled(20);
     expect(byConversation(bench.ledger)).toEqual(accepted);
@@ -100,8 +111,10 @@ describe('Order', () => {
 
   it('Fair · tenants that share a sender take turns by weight, whatever their backlog', async () => {
     bench = await Bench.open(redis, { concurrency: 1 });
-    for (let n = 0; n < 60; n += 1) await bench.accept({ tenant: 'three', conversation: `c${n}`, limits: { weight: 3, concurrency: 5 } });
-    for (let n = 0; n < 20; n += 1) await bench.accept({ tenant: 'one', conversation: `c${n}`, limits: { weight: 1, concurrency: 5 } });
+    for (let n = 0; n < 60; n += 1)
+      await bench.accept({ tenant: 'three', conversation: `c${n}`, limits: { weight: 3, concurrency: 5 } });
+    for (let n = 0; n < 20; n += 1)
+      await bench.accept({ tenant: 'one', conversation: `c${n}`, limits: { weight: 1, concurrency: 5 } });
     await bench.worker('w1');
     await bench.settled(80);
     const first40 = bench.ledger.slice(0, 40).filter(({ grant }) => grant.lane.tenant === 'three').length;

@@ -39,7 +39,9 @@ describe('The scripts and what is written about them', () => {
     const files = readdirSync(new URL('includes/', LUA)).map((file) => file.slice(0, -4));
     const used = new Set<string>();
     for (const name of names) {
-      const includes = [...source(`${name}.lua`).matchAll(/^-- @include "(\w+)"$/gm)].map(([, include]) => include ?? '');
+      const includes = [...source(`${name}.lua`).matchAll(/^-- @include "(\w+)"$/gm)].map(
+        ([, include]) => include ?? '',
+      );
       expect(new Set(includes).size).toBe(includes.length);
       for (const include of includes) {
         expect(files).toContain(include);
@@ -51,15 +53,24 @@ describe('The scripts and what is written about them', () => {
   });
 
   it('KEY_LETTERS lists every key that the scripts use, and no other', () => {
-    const texts = [...names.map((name) => source(`${name}.lua`)), ...readdirSync(new URL('includes/', LUA)).map((file) => source(`includes/${file}`))];
+    const texts = [
+      ...names.map((name) => source(`${name}.lua`)),
+      ...readdirSync(new URL('includes/', LUA)).map((file) => source(`includes/${file}`)),
+    ];
     // P .. 'g' and P .. 's:' .. id; the ring's letters are chosen: P .. (… and 'rn:' or 'ro:') .. id
-    const direct = texts.flatMap((text) => [...text.matchAll(/P \.\. '([a-z]+):?'/g)].map(([, letters]) => letters ?? ''));
-    const chosen = texts.flatMap((text) => [...text.matchAll(/P \.\. \([^)]*? and '([a-z]+):' or '([a-z]+):'\)/g)].flatMap(([, a, b]) => [a ?? '', b ?? '']));
+    const direct = texts.flatMap((text) =>
+      [...text.matchAll(/P \.\. '([a-z]+):?'/g)].map(([, letters]) => letters ?? ''),
+    );
+    const chosen = texts.flatMap((text) =>
+      [...text.matchAll(/P \.\. \([^)]*? and '([a-z]+):' or '([a-z]+):'\)/g)].flatMap(([, a, b]) => [a ?? '', b ?? '']),
+    );
     expect([...new Set([...direct, ...chosen])].sort()).toEqual(Object.keys(KEY_LETTERS).sort());
   });
 
   it('only accept and inspect may be refused when memory is full: the others free it', () => {
-    const refused = names.filter((name) => !SCRIPTS[name as keyof typeof SCRIPTS].text.startsWith('#!lua flags=allow-oom'));
+    const refused = names.filter(
+      (name) => !SCRIPTS[name as keyof typeof SCRIPTS].text.startsWith('#!lua flags=allow-oom'),
+    );
     expect(refused.sort()).toEqual(['accept', 'inspect']);
   });
 });

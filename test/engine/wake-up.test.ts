@@ -79,7 +79,12 @@ describe('No waste: woken by an event or an exact timer, a little late, never ea
     await expectAfterRelease({}, 1000, 'second', 1);
   });
 
-  async function expectAfterRelease(limits: Partial<SenderLimits>, concurrency: number, conversation = 'second', slots = 10): Promise<void> {
+  async function expectAfterRelease(
+    limits: Partial<SenderLimits>,
+    concurrency: number,
+    conversation = 'second',
+    slots = 10,
+  ): Promise<void> {
     bench = await Bench.open(redis, limits);
     let release: (settlement: Settlement) => void = () => undefined;
     const answer = new Promise<Settlement>((resolve) => (release = resolve));

@@ -33,7 +33,12 @@ const tenantSetup: Arb<TenantSetup> = fc.record({
   backlogMax: fc.constantFrom(1000, 1000, 1000, 3),
 });
 
-function command<T>(name: string, wish: Arb<T>, run: (world: World, wish: T) => Promise<void>, inStorm = false): Arb<Command> {
+function command<T>(
+  name: string,
+  wish: Arb<T>,
+  run: (world: World, wish: T) => Promise<void>,
+  inStorm = false,
+): Arb<Command> {
   return wish.map((chosen) => ({
     // A calm run has no crash, lost reply or clock step: there every wake-up must be exact.
     check: () => true,
@@ -48,7 +53,10 @@ function pick<T>(items: readonly T[], at: number): T | undefined {
   return items.length === 0 ? undefined : items[at % items.length];
 }
 async function withWorker(world: World, at: number, run: (worker: Process) => Promise<void>): Promise<void> {
-  const worker = pick(world.workers.filter(({ alive }) => alive), at);
+  const worker = pick(
+    world.workers.filter(({ alive }) => alive),
+    at,
+  );
   if (worker !== undefined) await run(worker);
 }
 
@@ -61,7 +69,9 @@ const messageWish = fc.record({
   priority: fc.constantFrom(1, 5, 5, 10),
   sendInMs: fc.constantFrom(null, null, null, null, 0, 3000, 120_000),
   expiresInMs: fc.constantFrom(null, null, null, null, 0, 1500, 3000, 90_000),
-  idempotency: fc.option(fc.record({ key: fc.constantFrom('x', 'y'), digest: fc.constantFrom('one', 'two') }), { freq: 3 }),
+  idempotency: fc.option(fc.record({ key: fc.constantFrom('x', 'y'), digest: fc.constantFrom('one', 'two') }), {
+    freq: 3,
+  }),
   limits: tenantSetup,
 });
 type MessageWish = typeof messageWish extends Arb<infer T> ? T : never;
@@ -84,7 +94,7 @@ type Outcome = typeof outcome extends Arb<infer T> ? T : never;
 function settlement(handed: { lane: string; id: string; entry: string }, wish: Outcome): SettleArgs {
   const { lane, id, entry } = handed;
   const { kind, number, flag, brakeMs } = wish;
-  const brake = kind === 'R' ? (wish.brake) : '';
+  const brake = kind === 'R' ? wish.brake : '';
   const brakeValue = brake === '' ? '' : brake === 'S' ? 'policy' : String(brakeMs);
   return { lane, id, entry, kind, number, flag, brake, brakeValue };
 }
@@ -107,27 +117,45 @@ const work = command(
         const handed = pick(worker.held, at);
         return handed === undefined ? [] : [settlement(handed, result)];
       });
-      await world.exchange(worker, { begins, settles, byTimer: wish.isTimer, take: wish.take, isLost: wish.isLost && world.isStorm });
+      await world.exchange(worker, {
+        begins,
+        settles,
+        byTimer: wish.isTimer,
+        take: wish.take,
+        isLost: wish.isLost && world.isStorm,
+      });
     }),
 );
 
 const accept = command('accept', fc.array(messageWish, { minLength: 1, maxLength: 6 }), async (world, wishes) => {
   await world.accept(wishes.map((wish) => toItem(world, wish)));
 });
-const acceptDeep = command('acceptDeep', fc.record({ message: messageWish, count: fc.integer({ min: 8, max: 20 }) }), async (world, wish) => {
-  const { message, count } = wish;
-  await world.accept(Array.from({ length: count }, () => toItem(world, { ...message, idempotency: null })));
-});
-const repeatAccept = command('repeatAccept', fc.record({ at: index, count: fc.integer({ min: 1, max: 4 }) }), async (world, { at, count }) => {
-  const from = world.accepts.length === 0 ? 0 : at % world.accepts.length;
-  const again = world.accepts.slice(from, from + count);
-  if (again.length > 0) await world.accept(again, true);
-});
+const acceptDeep = command(
+  'acceptDeep',
+  fc.record({ message: messageWish, count: fc.integer({ min: 8, max: 20 }) }),
+  async (world, wish) => {
+    const { message, count } = wish;
+    await world.accept(Array.from({ length: count }, () => toItem(world, { ...message, idempotency: null })));
+  },
+);
+const repeatAccept = command(
+  'repeatAccept',
+  fc.record({ at: index, count: fc.integer({ min: 1, max: 4 }) }),
+  async (world, { at, count }) => {
+    const from = world.accepts.length === 0 ? 0 : at % world.accepts.length;
+    const again = world.accepts.slice(from, from + count);
+    if (again.length > 0) await world.accept(again, true);
+  },
+);
 
-const readMailbox = command('readMailbox', index, (world, at) => withWorker(world, at, (worker) => world.readMailbox(worker)));
-const beat = command('beat', index, (world, at) => withWorker(world, at, async (worker) => {
-  await world.beat(worker);
-}));
+const readMailbox = command('readMailbox', index, (world, at) =>
+  withWorker(world, at, (worker) => world.readMailbox(worker)),
+);
+const beat = command('beat', index, (world, at) =>
+  withWorker(world, at, async (worker) => {
+    await world.beat(worker);
+  }),
+);
 const fire = command('fire', fc.constant(null), (world) => world.fireDue());
 const tick = command('tick', fc.constant(null), (world) => world.tick());
 
@@ -144,23 +172,44 @@ const lateBegin = command('lateBegin', fc.record({ worker: index, at: index }), 
   }),
 );
 
-const crash = command('crash', fc.record({ worker: index, capacity: fc.constantFrom(1, 4, 30) }), (world, wish) =>
-  withWorker(world, wish.worker, async (worker) => {
-    world.crash(worker);
-    const next = world.startWorker(`w${world.workers.length}`, wish.capacity);
-    await world.beat(next);
-    await world.exchange(next, {});
-  }), true);
-const revive = command('revive', index, (world, at) => {
-  const dead = pick(world.workers.filter(({ alive }) => !alive), at);
-  if (dead !== undefined) dead.alive = true;
-  return Promise.resolve();
-}, true);
-const reclaim = command('reclaim', fc.record({ worker: index, at: index }), (world, wish) =>
-  withWorker(world, wish.worker, async (worker) => {
-    const dead = pick(world.workers.filter(({ alive }) => !alive), wish.at);
-    if (dead !== undefined) await world.reclaim(worker, dead.name);
-  }), true);
+const crash = command(
+  'crash',
+  fc.record({ worker: index, capacity: fc.constantFrom(1, 4, 30) }),
+  (world, wish) =>
+    withWorker(world, wish.worker, async (worker) => {
+      world.crash(worker);
+      const next = world.startWorker(`w${world.workers.length}`, wish.capacity);
+      await world.beat(next);
+      await world.exchange(next, {});
+    }),
+  true,
+);
+const revive = command(
+  'revive',
+  index,
+  (world, at) => {
+    const dead = pick(
+      world.workers.filter(({ alive }) => !alive),
+      at,
+    );
+    if (dead !== undefined) dead.alive = true;
+    return Promise.resolve();
+  },
+  true,
+);
+const reclaim = command(
+  'reclaim',
+  fc.record({ worker: index, at: index }),
+  (world, wish) =>
+    withWorker(world, wish.worker, async (worker) => {
+      const dead = pick(
+        world.workers.filter(({ alive }) => !alive),
+        wish.at,
+      );
+      if (dead !== undefined) await world.reclaim(worker, dead.name);
+    }),
+  true,
+);
 
 const advance = command('advance', fc.constantFrom(1, 40, 101, 202, 999, 1000, 3000, 20_000, 61_000), (world, ms) => {
   world.advance(ms);
@@ -175,31 +224,53 @@ const advanceDay = command('advanceDay', fc.constantFrom(7_200_000, 80_000_000, 
   world.advance(ms);
   return Promise.resolve();
 });
-const step = command('step', fc.constantFrom(-600_000, -600_000, 60_000, -50, 50, -7_200_000), (world, ms) => {
-  world.step(ms);
-  return Promise.resolve();
-}, true);
+const step = command(
+  'step',
+  fc.constantFrom(-600_000, -600_000, 60_000, -50, 50, -7_200_000),
+  (world, ms) => {
+    world.step(ms);
+    return Promise.resolve();
+  },
+  true,
+);
 
-const pause = command('pause', fc.record({ sender: fc.constantFrom(...SENDERS), tenant: fc.constantFrom(...TENANTS), what: fc.constantFrom('sender', 'tenant', 'shard'), on: fc.boolean() }), (world, wish) =>
-  world.pause(wish.what, wish.on, wish.sender, wish.tenant),
+const pause = command(
+  'pause',
+  fc.record({
+    sender: fc.constantFrom(...SENDERS),
+    tenant: fc.constantFrom(...TENANTS),
+    what: fc.constantFrom('sender', 'tenant', 'shard'),
+    on: fc.boolean(),
+  }),
+  (world, wish) => world.pause(wish.what, wish.on, wish.sender, wish.tenant),
 );
-const configure = command('configure', fc.record({ sender: fc.constantFrom(...SENDERS), setup: senderSetup }), (world, { sender, setup }) =>
-  world.configure(sender, setup),
+const configure = command(
+  'configure',
+  fc.record({ sender: fc.constantFrom(...SENDERS), setup: senderSetup }),
+  (world, { sender, setup }) => world.configure(sender, setup),
 );
-const configureTenant = command('configureTenant', fc.record({ sender: fc.constantFrom(...SENDERS), tenant: fc.constantFrom(...TENANTS), setup: tenantSetup }), (world, wish) =>
-  world.configureTenant(wish.sender, wish.tenant, wish.setup),
+const configureTenant = command(
+  'configureTenant',
+  fc.record({ sender: fc.constantFrom(...SENDERS), tenant: fc.constantFrom(...TENANTS), setup: tenantSetup }),
+  (world, wish) => world.configureTenant(wish.sender, wish.tenant, wish.setup),
 );
 
 const cancel = command('cancel', index, async (world, at) => {
   const id = pick([...world.reference.messages.keys()], at);
   if (id !== undefined) await world.cancel(id);
 });
-const cancelLane = command('cancelLane', fc.record({ at: index, keep: fc.nat({ max: 2 }) }), async (world, { at, keep }) => {
-  const lane = pick([...world.reference.lanes.values()], at) ?? [];
-  for (const id of lane.slice(0, Math.max(0, lane.length - keep))) await world.cancel(id);
-});
+const cancelLane = command(
+  'cancelLane',
+  fc.record({ at: index, keep: fc.nat({ max: 2 }) }),
+  async (world, { at, keep }) => {
+    const lane = pick([...world.reference.lanes.values()], at) ?? [];
+    for (const id of lane.slice(0, Math.max(0, lane.length - keep))) await world.cancel(id);
+  },
+);
 const evidence = command('evidence', fc.array(index, { minLength: 1, maxLength: 3 }), async (world, wishes) => {
-  const doubtful = [...world.reference.messages.values()].filter(({ state }) => ['unknown', 'held', 'inFlight'].includes(state));
+  const doubtful = [...world.reference.messages.values()].filter(({ state }) =>
+    ['unknown', 'held', 'inFlight'].includes(state),
+  );
   const ids = wishes.flatMap((at) => {
     const id = pick(at % 4 === 0 ? [...world.reference.messages.keys()] : doubtful.map((one) => one.id), at);
     return id === undefined ? [] : [id];
@@ -210,6 +281,19 @@ const evidence = command('evidence', fc.array(index, { minLength: 1, maxLength: 
 /** By how often each comes. */
 export const commands: Arb<Command>[] = [
   ...[accept, accept, accept, work, work, work, work, work, work, advanceToDue, advanceToDue, advance, advance],
-  ...[readMailbox, readMailbox, fire, beat, tick, acceptDeep, repeatAccept, lateSettle, lateBegin, crash, reclaim, revive],
+  ...[
+    readMailbox,
+    readMailbox,
+    fire,
+    beat,
+    tick,
+    acceptDeep,
+    repeatAccept,
+    lateSettle,
+    lateBegin,
+    crash,
+    reclaim,
+    revive,
+  ],
   ...[step, pause, pause, cancel, cancelLane, evidence, configure, configureTenant, advanceDay],
 ];

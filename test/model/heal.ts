@@ -73,10 +73,12 @@ function checkNoWaste(world: World, waiting: readonly Message[]): void {
   for (const message of heads) {
     const isExpired = message.expiresAtMs !== null && message.expiresAtMs <= world.wallMs;
     // Pairs that wait already feel changed pair limits at their next opening.
-    const isWaitingOnOldLimits = world.wasReconfigured && (world.dump?.pairWaits.get(pairOf(message))?.includes(message.lane) ?? false);
+    const isWaitingOnOldLimits =
+      world.wasReconfigured && (world.dump?.pairWaits.get(pairOf(message))?.includes(message.lane) ?? false);
     if (isExpired || isWaitingOnOldLimits || world.reference.mayLackToken(message)) continue;
     const held = world.reference.holdOf(message);
-    if (held === null) throw new Error(`waste: nothing holds ${message.id} (${message.state} in ${message.lane}), and it does not go`);
+    if (held === null)
+      throw new Error(`waste: nothing holds ${message.id} (${message.state} in ${message.lane}), and it does not go`);
   }
 }
 

@@ -41,16 +41,35 @@ export function checkShard(reference: Reference, dump: ShardDump): void {
 function checkCounters(messages: readonly Message[], dump: ShardDump): void {
   const states = tally(messages.map(({ state }) => state));
   const counter = (name: string) => Number(dump.counters.get(name) ?? 0);
-  const all = ['queued', 'scheduled', 'deferred', 'inFlight', 'unknown', 'held', 'sent', 'failed', 'cancelled', 'expired'] as const;
+  const all = [
+    'queued',
+    'scheduled',
+    'deferred',
+    'inFlight',
+    'unknown',
+    'held',
+    'sent',
+    'failed',
+    'cancelled',
+    'expired',
+  ] as const;
   for (const state of all) same(counter(state), states.get(state) ?? 0, `counter ${state}`);
-  same(counter('accepted'), all.map(counter).reduce((sum, n) => sum + n), 'accepted = the sum of the others');
+  same(
+    counter('accepted'),
+    all.map(counter).reduce((sum, n) => sum + n),
+    'accepted = the sum of the others',
+  );
 }
 
 /** Each message in exactly one place; each lane in exactly one place. */
 function checkLanes(reference: Reference, dump: ShardDump): void {
-  const lanes = [...dump.lanes].filter(([, stored]) => stored.length > 0).map(([lane, stored]) => [lane, stored.map(({ id }) => id)]);
+  const lanes = [...dump.lanes]
+    .filter(([, stored]) => stored.length > 0)
+    .map(([lane, stored]) => [lane, stored.map(({ id }) => id)]);
   same(sorted(lanes), sorted(reference.lanes), 'messages of the conversations in order');
-  const parked = [...reference.messages.values()].filter(({ inLane, state }) => !inLane && ['scheduled', 'deferred', 'held'].includes(state));
+  const parked = [...reference.messages.values()].filter(
+    ({ inLane, state }) => !inLane && ['scheduled', 'deferred', 'held'].includes(state),
+  );
   same(sorted(dump.parked.keys()), sorted(parked.map(({ id }) => id)), 'parked messages');
   const places = tally([
     ...[...dump.ready.values()].flat(),
@@ -76,7 +95,9 @@ function checkFlights(messages: readonly Message[], dump: ShardDump): void {
   }
   const flying = messages.filter(({ state }) => state === 'inFlight' || state === 'unknown');
   for (const { id, lane } of flying) same(dump.flights.get(lane)?.id, id, `flight of ${lane}`);
-  const doubtful = messages.filter(({ state }) => state === 'unknown' || state === 'held').map(({ id, lane }) => [id, lane]);
+  const doubtful = messages
+    .filter(({ state }) => state === 'unknown' || state === 'held')
+    .map(({ id, lane }) => [id, lane]);
   same(sorted(dump.unknown), sorted(doubtful), 'unknown messages');
 }
 
@@ -84,7 +105,11 @@ function checkFlights(messages: readonly Message[], dump: ShardDump): void {
 function checkTenants(messages: readonly Message[], dump: ShardDump): void {
   const running = tally(messages.filter(isRunning).map(({ key }) => key));
   const backlog = tally(messages.filter(({ inLane }) => inLane).map(({ key }) => key));
-  const parked = tally(messages.filter(({ inLane, state }) => !inLane && ['scheduled', 'deferred', 'held'].includes(state)).map(({ key }) => key));
+  const parked = tally(
+    messages
+      .filter(({ inLane, state }) => !inLane && ['scheduled', 'deferred', 'held'].includes(state))
+      .map(({ key }) => key),
+  );
   const ready = new Map<string, number>();
   for (const [name, lanes] of dump.ready) {
     const key = name.slice(0, name.lastIndexOf('|'));
@@ -100,8 +125,16 @@ function checkTenants(messages: readonly Message[], dump: ShardDump): void {
   }
   for (const [key, tenant] of dump.tenants) {
     const wanted = [running.get(key) ?? 0, backlog.get(key) ?? 0, parked.get(key) ?? 0, ready.get(key) ?? 0];
-    same([tenant.inFlight, tenant.backlog, tenant.parked, tenant.ready], wanted, `in flight, backlog, parked, ready of ${key}`);
-    same([inNew.get(key) ?? 0, inOld.get(key) ?? 0], [tenant.ring === 1 ? 1 : 0, tenant.ring === 2 ? 1 : 0], `rings of ${key} (${tenant.ring})`);
+    same(
+      [tenant.inFlight, tenant.backlog, tenant.parked, tenant.ready],
+      wanted,
+      `in flight, backlog, parked, ready of ${key}`,
+    );
+    same(
+      [inNew.get(key) ?? 0, inOld.get(key) ?? 0],
+      [tenant.ring === 1 ? 1 : 0, tenant.ring === 2 ? 1 : 0],
+      `rings of ${key} (${tenant.ring})`,
+    );
     const mustStand = tenant.ready > 0 && tenant.inFlight < tenant.cap && !tenant.paused;
     must(!mustStand || tenant.ring > 0, `${key} has a ready lane and room and stands in no ring`);
   }
@@ -114,15 +147,26 @@ function checkSenders(messages: readonly Message[], dump: ShardDump): void {
     same(inFlight, running.get(id) ?? 0, `in flight of sender ${id}`);
     const hasWork = dump.newRing.has(id) || dump.oldRing.has(id);
     const canGive = hasWork && !fields.has('paused') && inFlight < Number(fields.get('cap'));
-    must(!canGive || dump.able.has(id) || dump.timers.has(`s:${id}`), `sender ${id} could give, and nothing would ever ask it`);
+    must(
+      !canGive || dump.able.has(id) || dump.timers.has(`s:${id}`),
+      `sender ${id} could give, and nothing would ever ask it`,
+    );
   }
 }
 
 function checkLeases(dump: ShardDump): void {
   const open = tally([...dump.flights.values()].filter(({ state }) => state === 'G').map(({ entry }) => entry));
-  same(sorted([...dump.leases].map(([entry, { left }]) => [entry, left])), sorted(open), 'lanes that each lease still holds');
+  same(
+    sorted([...dump.leases].map(([entry, { left }]) => [entry, left])),
+    sorted(open),
+    'lanes that each lease still holds',
+  );
   same(sorted(dump.handOvers.keys()), sorted(dump.leases.keys()), 'entries of the stream are the leases');
-  same(sorted(dump.pending), sorted([...dump.leases].map(([entry, { worker }]) => [entry, worker])), 'pending entries are the leases');
+  same(
+    sorted(dump.pending),
+    sorted([...dump.leases].map(([entry, { worker }]) => [entry, worker])),
+    'pending entries are the leases',
+  );
   const unbegun = [...dump.leases].filter(([, { state }]) => state === 'L').map(([entry]) => entry);
   same(sorted(dump.unbegun.keys()), sorted(unbegun), 'leases that were not begun');
   const slots = new Map<string, number>();
@@ -143,11 +187,18 @@ function checkPairs(reference: Reference, messages: readonly Message[], dump: Sh
   }
   for (const pair of dump.pairWaits.keys()) {
     const isBusy = dump.pairs.get(pair)?.startsWith('B') === true;
-    must(isBusy || dump.timers.has(`p:${pair}`) || readyPairs.has(pair), `lanes wait for the pair ${pair}, and nothing would ever call them`);
+    must(
+      isBusy || dump.timers.has(`p:${pair}`) || readyPairs.has(pair),
+      `lanes wait for the pair ${pair}, and nothing would ever call them`,
+    );
   }
   for (const message of messages) {
-    if (!isRunning(message) || !message.tookPair || !isPaced(reference.senders.get(message.sender)?.setup ?? NEVER)) continue;
-    must(dump.pairs.get(pairOf(message))?.startsWith('B') === true, `${message.id} is in flight and its pair is not busy`);
+    if (!isRunning(message) || !message.tookPair || !isPaced(reference.senders.get(message.sender)?.setup ?? NEVER))
+      continue;
+    must(
+      dump.pairs.get(pairOf(message))?.startsWith('B') === true,
+      `${message.id} is in flight and its pair is not busy`,
+    );
   }
 }
 const NEVER = { rate: 0, burst: 1, cap: 1, gapMs: 0, pairCapacity: 0, pairMsPerToken: 0 };
@@ -161,7 +212,9 @@ function checkTimers(messages: readonly Message[], dump: ShardDump): void {
     must(isOpen, `a wall timer ${member} of a message that is ${message?.state ?? 'unheard of'}`);
   }
   for (const message of messages) {
-    if (message.state === 'scheduled') must(dump.wallTimers.has(`a:${message.id}`), `${message.id} has no timer for its sendAt`);
-    if (message.state === 'deferred' && !message.inLane) must(dump.timers.has(`d:${message.id}`), `${message.id} has no timer for its retry`);
+    if (message.state === 'scheduled')
+      must(dump.wallTimers.has(`a:${message.id}`), `${message.id} has no timer for its sendAt`);
+    if (message.state === 'deferred' && !message.inLane)
+      must(dump.timers.has(`d:${message.id}`), `${message.id} has no timer for its retry`);
   }
 }

@@ -11,7 +11,8 @@ import type { Call, CandidateMessage, SenderSetup, SettleArgs, TenantSetup, Timi
  *   queued, scheduled, deferred → cancelled | expired       held → sent (evidence)
  */
 
-export type State = 'queued' | 'scheduled' | 'deferred' | 'inFlight' | 'unknown' | 'held' | 'sent' | 'failed' | 'cancelled' | 'expired';
+export type State =
+  'queued' | 'scheduled' | 'deferred' | 'inFlight' | 'unknown' | 'held' | 'sent' | 'failed' | 'cancelled' | 'expired';
 
 export interface Message extends CandidateMessage {
   readonly key: string;
@@ -93,7 +94,13 @@ export class Reference {
     const known = this.senders.get(id);
     if (JSON.stringify(known?.setup) === JSON.stringify(setup)) return;
     const bucket = { arrivalMs: known?.bucket.arrivalMs ?? 0, takenAtMs: [] };
-    this.senders.set(id, { setup, paused: known?.paused ?? false, brakedUntilMs: 0, bucket, wasSlowed: known?.wasSlowed ?? false });
+    this.senders.set(id, {
+      setup,
+      paused: known?.paused ?? false,
+      brakedUntilMs: 0,
+      bucket,
+      wasSlowed: known?.wasSlowed ?? false,
+    });
     for (const [pair, used] of this.pairBuckets) if (pair.startsWith(`${id}|`)) used.takenAtMs = [];
     // What was granted under other limits is not measured by the new ones.
     for (const message of this.messages.values()) if (message.sender === id) message.tookPair = false;
@@ -105,7 +112,8 @@ export class Reference {
   }
   tenant(key: string): Tenant {
     let tenant = this.tenants.get(key);
-    if (tenant === undefined) this.tenants.set(key, (tenant = { setup: { cap: 1, weight: 1, backlogMax: 0 }, paused: false, passedOver: 0 }));
+    if (tenant === undefined)
+      this.tenants.set(key, (tenant = { setup: { cap: 1, weight: 1, backlogMax: 0 }, paused: false, passedOver: 0 }));
     return tenant;
   }
 
@@ -117,14 +125,17 @@ export class Reference {
       const first = this.keys.get(`${key}|${message.idempotency.key}`);
       // Where the two clocks differ about the 24 hours, either answer is right.
       const ages = first === undefined ? [] : [this.wallMs - first.atMs, this.nowMs - first.nowMs];
-      const isFresh = ages.some((age) => age < DAY_MS) && (ages.every((age) => age < DAY_MS) || answered === 3 || answered === 4);
+      const isFresh =
+        ages.some((age) => age < DAY_MS) && (ages.every((age) => age < DAY_MS) || answered === 3 || answered === 4);
       if (first !== undefined && isFresh) {
         return { code: first.digest === message.idempotency.digest ? 3 : 4, id: first.id };
       }
     }
     const tenant = this.tenant(key);
     tenant.setup = { ...limits };
-    const waiting = [...this.messages.values()].filter((one) => one.key === key && (this.isLive(one) || one.state === 'held'));
+    const waiting = [...this.messages.values()].filter(
+      (one) => one.key === key && (this.isLive(one) || one.state === 'held'),
+    );
     const lasting = waiting.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > this.wallMs);
     const isFull = lasting.length >= limits.backlogMax || (waiting.length >= limits.backlogMax && answered === 5);
     if (isFull) return { code: 5, id: message.id };
@@ -145,7 +156,12 @@ export class Reference {
     });
     if (!scheduled) this.#join(message.id);
     if (message.idempotency !== null) {
-      this.keys.set(`${key}|${message.idempotency.key}`, { id: message.id, digest: message.idempotency.digest, atMs: message.atMs, nowMs: this.nowMs });
+      this.keys.set(`${key}|${message.idempotency.key}`, {
+        id: message.id,
+        digest: message.idempotency.digest,
+        atMs: message.atMs,
+        nowMs: this.nowMs,
+      });
     }
     return { code: 1, id: message.id };
   }
@@ -192,7 +208,9 @@ export class Reference {
     if (event.type === 'status') return;
     const message = this.messages.get(event.messageId);
     must(message !== undefined, `event ${event.type} of a message that was never accepted`);
-    const settle = call.settles?.find((one, i) => one.id === message.id && one.entry === message.entry && call.settled?.[i] === 1);
+    const settle = call.settles?.find(
+      (one, i) => one.id === message.id && one.entry === message.entry && call.settled?.[i] === 1,
+    );
     const isOurs = message.state === 'inFlight' && settle !== undefined;
     const was = `${message.id} is ${message.state}`;
     switch (event.type) {
@@ -200,8 +218,12 @@ export class Reference {
         must(call.script === 'accept', 'accepted outside accept');
         return;
       case 'queued':
-        must(message.state === 'scheduled' || (message.state === 'deferred' && !message.inLane), `joined although ${was}`);
-        if (message.state === 'scheduled') must(this.wallMs >= (message.sendAtMs ?? 0), `${message.id} joined before its time`);
+        must(
+          message.state === 'scheduled' || (message.state === 'deferred' && !message.inLane),
+          `joined although ${was}`,
+        );
+        if (message.state === 'scheduled')
+          must(this.wallMs >= (message.sendAtMs ?? 0), `${message.id} joined before its time`);
         else must(this.nowMs >= message.notBeforeMs, `${message.id} rejoined before its time`);
         message.state = 'queued';
         message.notBeforeMs = 0;
@@ -214,7 +236,12 @@ export class Reference {
         } else {
           must(message.state === 'unknown' || message.state === 'held', `proved sent although ${was}`);
           const byStatus = call.evidence?.includes(message.id) ?? false;
-          must(message.isProved || byStatus || (call.settles?.some(({ id, kind }) => id === message.id && kind === 'S') ?? false), 'proved by nobody');
+          must(
+            message.isProved ||
+              byStatus ||
+              (call.settles?.some(({ id, kind }) => id === message.id && kind === 'S') ?? false),
+            'proved by nobody',
+          );
           if (message.lostUntilMs !== null) this.#freePair(message, undefined);
         }
         this.#end(message, 'sent');
@@ -251,14 +278,23 @@ export class Reference {
         return;
       case 'cancelled':
         must(call.cancel === message.id, 'cancelled without being asked');
-        must(message.state === 'queued' || message.state === 'scheduled' || message.state === 'deferred', `cancelled although ${was}`);
+        must(
+          message.state === 'queued' || message.state === 'scheduled' || message.state === 'deferred',
+          `cancelled although ${was}`,
+        );
         this.#end(message, 'cancelled');
         return;
       case 'expired':
         // Given back and found expired in one step.
         if (message.state === 'inFlight') this.#giveBack(call, message);
-        must(message.state === 'queued' || message.state === 'scheduled' || message.state === 'deferred', `expired although ${was}`);
-        must(message.expiresAtMs !== null && this.wallMs >= message.expiresAtMs, `${message.id} expired before its time`);
+        must(
+          message.state === 'queued' || message.state === 'scheduled' || message.state === 'deferred',
+          `expired although ${was}`,
+        );
+        must(
+          message.expiresAtMs !== null && this.wallMs >= message.expiresAtMs,
+          `${message.id} expired before its time`,
+        );
         this.#end(message, 'expired');
         return;
     }
@@ -267,7 +303,10 @@ export class Reference {
   #unknown(call: Call, message: Message, settle: SettleArgs | undefined, waitMs: number | null): void {
     const { ambiguousWaitMs, sendTimeoutMs, afterWait } = this.timing;
     if (message.state === 'unknown') {
-      must(message.willBeHeld && waitMs === null && this.nowMs >= message.notBeforeMs, `${message.id} was held for a person too early`);
+      must(
+        message.willBeHeld && waitMs === null && this.nowMs >= message.notBeforeMs,
+        `${message.id} was held for a person too early`,
+      );
       if (message.lostUntilMs !== null) this.#freePair(message, undefined);
       message.lostUntilMs = null;
       message.state = 'held';
@@ -301,7 +340,10 @@ export class Reference {
       const isGone = lease?.worker !== worker || !after.leases.has(entry);
       if (begun === 0) must(isLate || isGone, `begin of ${entry} was refused although it was in time`);
       else {
-        must(lease?.worker === worker && !isLate, `begin of ${entry} was granted although it was ${isLate ? 'late' : 'not theirs'}`);
+        must(
+          lease?.worker === worker && !isLate,
+          `begin of ${entry} was granted although it was ${isLate ? 'late' : 'not theirs'}`,
+        );
         lease.begun = true;
       }
     }
@@ -313,7 +355,10 @@ export class Reference {
       if (message.state !== 'unknown' || message.lostUntilMs === null) continue;
       const state = after.flights.get(message.lane)?.state;
       if (state === 'K' || state === 'J') continue;
-      must(this.nowMs >= message.lostUntilMs, `the caps of ${message.id} came back while its dead worker could still be sending`);
+      must(
+        this.nowMs >= message.lostUntilMs,
+        `the caps of ${message.id} came back while its dead worker could still be sending`,
+      );
       this.#freePair(message, undefined);
       message.lostUntilMs = null;
     }
@@ -369,16 +414,23 @@ export class Reference {
     must(message.id === flight.id, `order: ${flight.id} was granted before ${message.id} in ${lane}`);
     const held = this.holdOf(message);
     must(held === null, `${message.id} was granted although held by ${held ?? ''}`);
-    must(message.expiresAtMs === null || this.wallMs < message.expiresAtMs, `${message.id} was granted after it had expired`);
+    must(
+      message.expiresAtMs === null || this.wallMs < message.expiresAtMs,
+      `${message.id} was granted after it had expired`,
+    );
     const sender = this.#sender(message.sender);
     const { rate, burst, pairCapacity, pairMsPerToken } = sender.setup;
     if (rate > 0) take(sender.bucket, this.nowMs, burst, 1000 / rate, `the rate of ${message.sender}`);
     message.tookPair = isPaced(sender.setup);
-    if (pairCapacity > 0) take(this.#pairBucket(message), this.nowMs, pairCapacity, pairMsPerToken, `the pair ${pairOf(message)}`);
+    if (pairCapacity > 0)
+      take(this.#pairBucket(message), this.nowMs, pairCapacity, pairMsPerToken, `the pair ${pairOf(message)}`);
     message.state = 'inFlight';
     message.entry = flight.entry;
     message.attempts += 1;
-    must(flight.attempts === message.attempts, `${message.id} counts ${flight.attempts} attempts, not ${message.attempts}`);
+    must(
+      flight.attempts === message.attempts,
+      `${message.id} counts ${flight.attempts} attempts, not ${message.attempts}`,
+    );
     return message;
   }
 
@@ -402,7 +454,8 @@ export class Reference {
   /** Does its sender, or its pair, certainly have no token. For what is not measured exactly: maybe. */
   mayLackToken(message: Message): boolean {
     const { setup, bucket, wasSlowed } = this.#sender(message.sender);
-    const isShort = (one: Bucket, capacity: number, msPerToken: number) => one.arrivalMs - (capacity - 1) * msPerToken > this.nowMs - 1;
+    const isShort = (one: Bucket, capacity: number, msPerToken: number) =>
+      one.arrivalMs - (capacity - 1) * msPerToken > this.nowMs - 1;
     if (setup.rate > 0 && (wasSlowed || isShort(bucket, setup.burst, 1000 / setup.rate))) return true;
     return setup.pairCapacity > 0 && isShort(this.#pairBucket(message), setup.pairCapacity, setup.pairMsPerToken);
   }
@@ -443,7 +496,8 @@ export class Reference {
     this.#unbusy(message);
     if (settle?.brake === 'S') sender.paused = true;
     if (settle?.brake === 'N') sender.wasSlowed = true;
-    if (settle?.brake === 'N') sender.brakedUntilMs = Math.max(sender.brakedUntilMs, this.nowMs + Number(settle.brakeValue));
+    if (settle?.brake === 'N')
+      sender.brakedUntilMs = Math.max(sender.brakedUntilMs, this.nowMs + Number(settle.brakeValue));
   }
   /** The pair is free for all: one that was granted before pairs had a limit does not know that it did not take it. */
   #unbusy(message: Message): void {
@@ -472,7 +526,10 @@ export class Reference {
       const stood = (before?.tenants.get(key)?.ring ?? 0) > 0 && (after.tenants.get(key)?.ring ?? 0) > 0;
       if (!stood || granted.includes(key)) tenant.passedOver = 0;
       else tenant.passedOver += granted.filter((other) => other.split('|')[0] === key.split('|')[0]).length;
-      must(tenant.passedOver <= PASSED_OVER_MAX, `${key} stood ready while others were served ${tenant.passedOver} times`);
+      must(
+        tenant.passedOver <= PASSED_OVER_MAX,
+        `${key} stood ready while others were served ${tenant.passedOver} times`,
+      );
     }
   }
 }

@@ -95,9 +95,12 @@ return out`;
 export async function dumpShard(client: RedisClient, prefix: string): Promise<ShardDump> {
   const raw = new Map((await client.call('EVAL', DUMP, '1', prefix)) as [string, unknown][]);
   const under = (letters: string): [string, unknown][] =>
-    [...raw].flatMap(([name, value]) => (name.startsWith(`${letters}:`) ? [[name.slice(letters.length + 1), value]] : []));
+    [...raw].flatMap(([name, value]) =>
+      name.startsWith(`${letters}:`) ? [[name.slice(letters.length + 1), value]] : [],
+    );
   const hash = (name: string): Map<string, string> => pairsOf(raw.get(name));
-  const scores = (name: string): Map<string, number> => new Map([...hash(name)].map(([member, score]) => [member, Number(score)]));
+  const scores = (name: string): Map<string, number> =>
+    new Map([...hash(name)].map(([member, score]) => [member, Number(score)]));
   const lists = (letters: string): Map<string, string[]> => new Map(under(letters) as [string, string[]][]);
   const tombstones = new Set(hash('x').keys());
   return {
@@ -106,7 +109,10 @@ export async function dumpShard(client: RedisClient, prefix: string): Promise<Sh
     senders: new Map(under('s').map(([name, value]) => [name, pairsOf(value)])),
     tenants: new Map(
       under('q').flatMap(([sender, value]) =>
-        [...pairsOf(value)].map(([tenant, record]): [string, StoredTenant] => [`${sender}|${tenant}`, parseTenant(record)]),
+        [...pairsOf(value)].map(([tenant, record]): [string, StoredTenant] => [
+          `${sender}|${tenant}`,
+          parseTenant(record),
+        ]),
       ),
     ),
     newRing: lists('rn'),
@@ -114,14 +120,20 @@ export async function dumpShard(client: RedisClient, prefix: string): Promise<Sh
     ready: lists('r'),
     able: scores('rs'),
     lanes: new Map(
-      [...lists('c')].map(([lane, elements]) => [lane, elements.map(parseMessage).filter(({ id }) => !tombstones.has(id))]),
+      [...lists('c')].map(([lane, elements]) => [
+        lane,
+        elements.map(parseMessage).filter(({ id }) => !tombstones.has(id)),
+      ]),
     ),
     heads: new Map([...lists('c')].map(([lane, [head = '']]) => [lane, parseMessage(head)])),
     flights: new Map([...hash('f')].map(([lane, record]) => [lane, parseFlight(record)])),
     leases: new Map([...hash('le')].map(([entry, record]) => [entry, parseLease(record)])),
     unbegun: scores('lz'),
     handOvers: new Map(
-      ((raw.get('out') ?? []) as [string, string[]][]).map(([entry, fields]) => [entry, fields.filter((_, i) => i % 2 === 1)]),
+      ((raw.get('out') ?? []) as [string, string[]][]).map(([entry, fields]) => [
+        entry,
+        fields.filter((_, i) => i % 2 === 1),
+      ]),
     ),
     pending: new Map((raw.get('pending') as [string, string][]).map(([entry, consumer]) => [entry, consumer])),
     pairs: new Map(under('p') as [string, string][]),
@@ -157,7 +169,13 @@ function parseMessage(element: string): StoredMessage {
   const match = /^(\d+)\|(\d+)\|(\d*)\|([^|]*)\|\d+\.\d+\.\d+\.\d+\|([^|]*)\|/.exec(element);
   if (match === null) throw new Error(`a stored message has no readable header: ${element}`);
   const [, seq, priority, expires, id = '', contact = ''] = match;
-  return { seq: Number(seq), priority: Number(priority), expiresAtMs: expires === '' ? null : Number(expires), id, contact };
+  return {
+    seq: Number(seq),
+    priority: Number(priority),
+    expiresAtMs: expires === '' ? null : Number(expires),
+    id,
+    contact,
+  };
 }
 
 function parseFlight(record: string): StoredFlight {

@@ -126,7 +126,8 @@ export class World {
     const { reference } = this;
     const verb = `${on ? 'pause' : 'resume'}-${what}`;
     if (what === 'shard') await this.control(verb, '', [], () => (reference.shardPaused = on));
-    else if (what === 'tenant') await this.control(verb, sender, [tenant], () => (reference.tenant(`${sender}|${tenant}`).paused = on));
+    else if (what === 'tenant')
+      await this.control(verb, sender, [tenant], () => (reference.tenant(`${sender}|${tenant}`).paused = on));
     else await this.control(verb, sender, on ? ['test'] : [], () => reference.pauseSender(sender, on));
   }
 
@@ -139,10 +140,15 @@ export class World {
   async configure(sender: string, setup: SenderSetup): Promise<void> {
     const { rate, burst, cap, gapMs, pairCapacity, pairMsPerToken } = setup;
     this.wasReconfigured ||= this.reference.senders.has(sender);
-    await this.#call(this.web, 'control', ['configure-sender', sender, rate, burst, cap, gapMs, pairCapacity, pairMsPerToken], () => {
-      this.reference.configureSender(sender, setup);
-      return {};
-    });
+    await this.#call(
+      this.web,
+      'control',
+      ['configure-sender', sender, rate, burst, cap, gapMs, pairCapacity, pairMsPerToken],
+      () => {
+        this.reference.configureSender(sender, setup);
+        return {};
+      },
+    );
   }
 
   async control(verb: string, sender: string, values: readonly ScriptArg[], tell: () => void): Promise<void> {
@@ -163,7 +169,9 @@ export class World {
         const code = got?.code === 2 ? 1 : (got?.code ?? 0);
         const expected = isKnown ? { code: 1, id: message.id } : this.reference.expectAccept(message, limits, code);
         if (code !== expected.code || got?.id !== expected.id) {
-          throw new Error(`accept of ${message.id} answered ${JSON.stringify(got)}, expected ${JSON.stringify(expected)}`);
+          throw new Error(
+            `accept of ${message.id} answered ${JSON.stringify(got)}, expected ${JSON.stringify(expected)}`,
+          );
         }
       });
       return {};
@@ -185,26 +193,55 @@ export class World {
     const { settles = [], begins = [], byTimer = false, take = 16, isLost = false } = wish;
     const slots = worker.capacity;
     const { startByMs, ambiguousWaitMs, afterWait, sendTimeoutMs } = this.reference.timing;
-    const args: ScriptArg[] = [worker.name, slots, take, byTimer ? '1' : '0', startByMs, ambiguousWaitMs, afterWait, sendTimeoutMs];
-    args.push(begins.length, ...begins, settles.length, ...settles.flatMap((one) => encodeSettle(one, ambiguousWaitMs)));
-    await this.#call(worker, 'exchange', args, (reply, events) => {
-      const [, begun, settled, entry, out] = reply as [number, number[], number[], string, string[]];
-      const expected = this.reference.expectSettle(settles);
-      settles.forEach(({ id, kind }, i) => {
-        const isResent = byTimer && expected[i] === 2 && events.some(({ type, messageId }) => type === 'retry' && messageId === id);
-        if (settled[i] !== expected[i] && !isResent) {
-          throw new Error(`settling ${id} as ${kind} answered ${settled[i] ?? 'nothing'}, expected ${expected[i] ?? 'nothing'}`);
+    const args: ScriptArg[] = [
+      worker.name,
+      slots,
+      take,
+      byTimer ? '1' : '0',
+      startByMs,
+      ambiguousWaitMs,
+      afterWait,
+      sendTimeoutMs,
+    ];
+    args.push(
+      begins.length,
+      ...begins,
+      settles.length,
+      ...settles.flatMap((one) => encodeSettle(one, ambiguousWaitMs)),
+    );
+    await this.#call(
+      worker,
+      'exchange',
+      args,
+      (reply, events) => {
+        const [, begun, settled, entry, out] = reply as [number, number[], number[], string, string[]];
+        const expected = this.reference.expectSettle(settles);
+        settles.forEach(({ id, kind }, i) => {
+          const isResent =
+            byTimer && expected[i] === 2 && events.some(({ type, messageId }) => type === 'retry' && messageId === id);
+          if (settled[i] !== expected[i] && !isResent) {
+            throw new Error(
+              `settling ${id} as ${kind} answered ${settled[i] ?? 'nothing'}, expected ${expected[i] ?? 'nothing'}`,
+            );
+          }
+        });
+        const call = {
+          settles,
+          settled,
+          begins: begins.map((lease, i) => ({ entry: lease, worker: worker.name, begun: begun[i] ?? -1 })),
+        };
+        if (isLost) return call;
+        for (let i = 0; i < out.length; i += 3) {
+          this.#hand(worker, { worker: worker.name, entry, lane: out[i] ?? '', id: idOf(out[i + 2] ?? '') });
         }
-      });
-      const call = { settles, settled, begins: begins.map((lease, i) => ({ entry: lease, worker: worker.name, begun: begun[i] ?? -1 })) };
-      if (isLost) return call;
-      for (let i = 0; i < out.length; i += 3) {
-        this.#hand(worker, { worker: worker.name, entry, lane: out[i] ?? '', id: idOf(out[i + 2] ?? '') });
-      }
-      worker.held = worker.held.filter(({ id, entry: lease }) => !settles.some((one) => one.id === id && one.entry === lease));
-      worker.held = worker.held.filter(({ entry: lease }) => begun[begins.indexOf(lease)] !== 0);
-      return call;
-    }, isLost);
+        worker.held = worker.held.filter(
+          ({ id, entry: lease }) => !settles.some((one) => one.id === id && one.entry === lease),
+        );
+        worker.held = worker.held.filter(({ entry: lease }) => begun[begins.indexOf(lease)] !== 0);
+        return call;
+      },
+      isLost,
+    );
     if (isLost) this.needsBackstop = true;
   }
 
@@ -214,7 +251,12 @@ export class World {
       const item = (await this.client.callBuffer('LPOP', `${PREFIX}m:${worker.name}`)) as Buffer | null;
       if (item === null) return;
       for (const grant of decodeMailbox(0, item)) {
-        this.#hand(worker, { worker: worker.name, entry: grant.entry, lane: packLane(grant.lane), id: grant.messageId });
+        this.#hand(worker, {
+          worker: worker.name,
+          entry: grant.entry,
+          lane: packLane(grant.lane),
+          id: grant.messageId,
+        });
       }
     }
   }
@@ -258,7 +300,8 @@ export class World {
         const state = this.reference.messages.get(id)?.state;
         const expected = (state === 'unknown' || state === 'held') && !seen.has(id) ? 1 : 0;
         seen.add(id);
-        if (reply[1 + i] !== expected) throw new Error(`a status of ${id}, which is ${state ?? 'unheard of'}, answered ${String(reply[1 + i])}`);
+        if (reply[1 + i] !== expected)
+          throw new Error(`a status of ${id}, which is ${state ?? 'unheard of'}, answered ${String(reply[1 + i])}`);
       });
       ids.forEach((id, i) => this.reference.proveInFlight(id, entries[i] ?? ''));
       return { evidence: ids };
@@ -269,7 +312,7 @@ export class World {
 
   async #call(
     by: Process,
-    script: Exclude<ScriptName, 'inspect'>,
+    script: Exclude<ScriptName, 'inspect' | 'sweep'>,
     args: readonly ScriptArg[],
     read: (reply: unknown[], events: readonly LifecycleEvent[]) => Omit<Call, 'script'>,
     isLost = false,
@@ -300,7 +343,10 @@ export class World {
   }
 
   async #newEvents(): Promise<LifecycleEvent[]> {
-    const reply = (await this.client.callBuffer('XRANGE', `${PREFIX}ev`, `(${this.#lastEvent}`, '+')) as [Buffer, Buffer[]][];
+    const reply = (await this.client.callBuffer('XRANGE', `${PREFIX}ev`, `(${this.#lastEvent}`, '+')) as [
+      Buffer,
+      Buffer[],
+    ][];
     const entries = reply.map(decodeStreamEntry);
     const damaged = entries.flatMap((entry) => entry.damaged ?? []);
     if (damaged.length > 0) throw new Error(`unreadable events: ${damaged.join('; ')}`);
@@ -322,7 +368,8 @@ function idOf(element: string): string {
 
 function encodeMessage(message: CandidateMessage, limits: TenantSetup): ScriptArg[] {
   const { id, lane, priority, contact, sendAtMs, expiresAtMs, idempotency } = message;
-  const key = idempotency === null ? '' : `${message.sender}${message.tenant}${idempotency.key}`.padEnd(12, '_').slice(0, 12);
+  const key =
+    idempotency === null ? '' : `${message.sender}${message.tenant}${idempotency.key}`.padEnd(12, '_').slice(0, 12);
   return [
     id,
     lane,

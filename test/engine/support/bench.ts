@@ -23,7 +23,13 @@ export interface Attempt {
 export type Provider = (grant: Grant) => Settlement | Promise<Settlement>;
 
 export const SENT: Settlement = { kind: 'sent', providerMessageId: 'wamid.1' };
-export const FAILURE = { code: 'PROVIDER_REJECTED', providerCode: '131026', title: 'Undeliverable', detail: 'No.', retryable: false } as const;
+export const FAILURE = {
+  code: 'PROVIDER_REJECTED',
+  providerCode: '131026',
+  title: 'Undeliverable',
+  detail: 'No.',
+  retryable: false,
+} as const;
 
 export const FREE_SENDER: SenderLimits = {
   sender: 's1',
@@ -61,7 +67,9 @@ export function message(wish: MessageWish = {}): NewMessage {
     priority: wish.priority ?? 5,
     ...(wish.sendAtMs === undefined ? {} : { sendAtMs: wish.sendAtMs }),
     ...(wish.expiresAtMs === undefined ? {} : { expiresAtMs: wish.expiresAtMs }),
-    ...(wish.key === undefined ? {} : { idempotency: { key: wish.key, bodyDigest: createHash('sha256').update(text).digest() } }),
+    ...(wish.key === undefined
+      ? {}
+      : { idempotency: { key: wish.key, bodyDigest: createHash('sha256').update(text).digest() } }),
     body,
     tenantLimits: { ...FREE_TENANT, ...wish.limits },
   };
@@ -85,7 +93,11 @@ export class Bench {
   }
 
   /** An empty Redis, a queue on it, and the sender `s1` with the given limits. */
-  static async open(redis: TestRedis, limits: Partial<SenderLimits> = {}, engine: Partial<EngineOptions> = {}): Promise<Bench> {
+  static async open(
+    redis: TestRedis,
+    limits: Partial<SenderLimits> = {},
+    engine: Partial<EngineOptions> = {},
+  ): Promise<Bench> {
     const bench = new Bench(redis, engine);
     await bench.client.flushall();
     await bench.queue.connect();
@@ -134,7 +146,11 @@ export class Bench {
   }
   /** Resolves when so many attempts have been settled. */
   settled(count: number, timeoutMs = 10_000): Promise<void> {
-    return this.until((ledger) => ledger.filter(({ endMs }) => endMs !== null).length >= count, `${count} settled attempts`, timeoutMs);
+    return this.until(
+      (ledger) => ledger.filter(({ endMs }) => endMs !== null).length >= count,
+      `${count} settled attempts`,
+      timeoutMs,
+    );
   }
   started(count: number, timeoutMs = 10_000): Promise<void> {
     return this.until((ledger) => ledger.length >= count, `${count} started attempts`, timeoutMs);

@@ -1,0 +1,207 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { commandClient, disconnect, type RedisClient, whenReady } from '../../src/engine/connection.ts';
+import { testRedis } from '../support/services.ts';
+import { heal } from './heal.ts';
+import type { SenderSetup, SettleArgs } from './vocabulary.ts';
+import { World } from './world.ts';
+
+/*
+ * What the model test found, each as the few calls that showed it. The assertions are the driver's: it recounts the
+ * shard and asks the reference after every call; `heal` proves that nothing is lost and nothing waits in vain.
+ */
+
+const FREE: SenderSetup = { rate: 0, burst: 1, cap: 100, gapMs: 0, pairCapacity: 0, pairMsPerToken: 60_000 };
+const LIMITS = { cap: 5, weight: 1, backlogMax: 1000 };
+
+let client: RedisClient;
+beforeAll(async () => {
+  const redis = await testRedis({ fsync: 'none', settings: { save: '' } });
+  client = commandClient({ url: redis.url, db: 0 }, 20_000);
+  await whenReady(client, 5000);
+});
+afterAll(() => disconnect(client));
+
+async function open(setup: Partial<SenderSetup> = {}, isStorm = false): Promise<World> {
+  await client.call('FLUSHDB', 'SYNC');
+  const timing = { startByMs: 100, sendTimeoutMs: 10_000, ambiguousWaitMs: 30_000, afterWait: 'resend' } as const;
+  const world = new World(client, timing, isStorm);
+  await world.configure('s1', { ...FREE, ...setup });
+  return world;
+}
+
+interface Wish {
+  tenant?: string;
+  conversation?: string;
+  contact?: string;
+  priority?: number;
+  sendInMs?: number;
+  expiresInMs?: number;
+  key?: string;
+  cap?: number;
+}
+async function accept(world: World, ...wishes: Wish[]): Promise<string[]> {
+  const items = wishes.map((wish) => {
+    const at = (ms: number | undefined) => (ms === undefined ? null : world.wallMs + ms);
+    const { tenant = 't1', conversation = 'c1', contact = 'k1', priority = 5, key } = wish;
+    const idempotency = key === undefined ? null : { key, digest: 'one' };
+    const times = { sendAtMs: at(wish.sendInMs), expiresAtMs: at(wish.expiresInMs) };
+    const message = world.newMessage({ sender: 's1', tenant, conversation, contact, priority, ...times, idempotency });
+    return { message, limits: { ...LIMITS, cap: wish.cap ?? LIMITS.cap } };
+  });
+  await world.accept(items);
+  return items.map(({ message }) => message.id);
+}
+async function start(world: World, capacity = 30) {
+  const worker = world.startWorker(`w${world.workers.length}`, capacity);
+  await world.beat(worker);
+  await world.exchange(worker, {});
+  return worker;
+}
+const settle = (handed: { lane: string; id: string; entry: string }, rest: Partial<SettleArgs>): SettleArgs => {
+  return {
+    kind: 'S',
+    number: 0,
+    flag: false,
+    brake: '',
+    brakeValue: '',
+    ...rest,
+    lane: handed.lane,
+    id: handed.id,
+    entry: handed.entry,
+  };
+};
+const stateOf = (world: World, id: string | undefined) => world.reference.messages.get(id ?? '')?.state;
+
+describe('Found by the model', () => {
+  it.each([8, 16, 17, 40])(
+    'a conversation of exactly %i dead heads is nowhere once they are dropped',
+    async (count) => {
+      const world = await open();
+      await accept(world, ...Array.from({ length: count }, () => ({ expiresInMs: 1000 })));
+      world.advance(1000);
+      await start(world);
+      await accept(world, {});
+      await heal(world, ['s1']);
+    },
+  );
+
+  it('many cancelled heads do not put their tenant into its ring twice', async () => {
+    const world = await open();
+    const ids = await accept(world, ...Array.from({ length: 30 }, () => ({})));
+    for (const id of ids.slice(0, 28)) await world.cancel(id);
+    await start(world, 1);
+    await heal(world, ['s1']);
+  });
+
+  it('one that had expired when it was accepted is counted once', async () => {
+    const world = await open();
+    await accept(world, { expiresInMs: 0 }, { expiresInMs: 0 }, {});
+    await world.tick();
+    await start(world);
+    await heal(world, ['s1']);
+  });
+
+  it('sendAt and expiresAt that fall into one call end the message once', async () => {
+    const world = await open();
+    const [id] = await accept(world, { sendInMs: 1000, expiresInMs: 2000 });
+    world.advance(5000);
+    await world.tick();
+    await world.tick();
+    expect(stateOf(world, id)).toBe('expired');
+  });
+
+  it('an accept that raises the cap of its tenant lets its waiting conversations go', async () => {
+    const world = await open();
+    await start(world);
+    await accept(world, { conversation: 'c1', cap: 1 }, { conversation: 'c2', cap: 1 }, { conversation: 'c2', cap: 5 });
+    await heal(world, ['s1']);
+  });
+
+  it('a cancelled head of another pair does not hold what follows it', async () => {
+    const world = await open({ gapMs: 20_000 });
+    await start(world);
+    const [, head] = await accept(
+      world,
+      { conversation: 'c1', contact: 'k1' },
+      { conversation: 'c2', contact: 'k1' },
+      { conversation: 'c2', contact: 'k2' },
+    );
+    await world.cancel(head ?? '');
+    await heal(world, ['s1']);
+  });
+
+  it('pair limits that are switched off let go who waits for a busy pair', async () => {
+    const world = await open({ gapMs: 20_000 });
+    await start(world);
+    await accept(world, { conversation: 'c1' }, { conversation: 'c2' }, { conversation: 'c3' });
+    await world.configure('s1', FREE);
+    await heal(world, ['s1']);
+  });
+
+  it('a pair limit of the provider holds on a sender without pair limits, and a later answer does not lift it', async () => {
+    const world = await open();
+    const worker = await start(world);
+    await accept(world, { conversation: 'c1' }, { conversation: 'c2' });
+    await world.readMailbox(worker);
+    const [first, second] = worker.held;
+    if (first === undefined || second === undefined) throw new Error('both should be in flight');
+    await world.exchange(worker, { settles: [settle(first, { kind: 'R', brake: 'P', brakeValue: '30000' })] });
+    await world.exchange(worker, { settles: [settle(second, {})] });
+    expect(stateOf(world, first.id)).toBe('queued');
+    await heal(world, ['s1']);
+  });
+
+  it("a paused tenant's conversations do not hide another tenant's behind their pair", async () => {
+    const world = await open({ gapMs: 20_000 });
+    const worker = await start(world);
+    await accept(world, { conversation: 'c0' });
+    await accept(world, ...Array.from({ length: 12 }, (_, n) => ({ conversation: `c${n + 1}` })), { tenant: 't2' });
+    await world.pause('tenant', true, 's1', 't1');
+    const other = [...world.reference.messages.values()].find(({ tenant }) => tenant === 't2')?.id;
+    for (let n = 0; n < 10 && stateOf(world, other) !== 'inFlight'; n += 1) {
+      await world.readMailbox(worker);
+      await world.exchange(worker, { settles: worker.held.map((handed) => settle(handed, {})) });
+      world.advance(
+        world.nextDueMonoMs() === Number.POSITIVE_INFINITY ? 0 : Math.max(0, world.nextDueMonoMs() - world.monoMs),
+      );
+      await world.fireDue();
+    }
+    expect(stateOf(world, other)).toBe('inFlight');
+  });
+
+  it('a sender that is slowed down gains no tokens by it', async () => {
+    const world = await open({ rate: 1, burst: 5 });
+    const worker = await start(world);
+    await accept(world, ...Array.from({ length: 20 }, (_, n) => ({ conversation: `c${n}`, cap: 100 })));
+    await world.readMailbox(worker);
+    const [first] = worker.held;
+    if (first === undefined) throw new Error('nothing was handed over');
+    await world.exchange(worker, { settles: [settle(first, { kind: 'R', brake: 'N', brakeValue: '0' })] });
+    world.advance(1000);
+    await world.fireDue();
+    await heal(world, ['s1']);
+  });
+
+  it('a message that expired in flight does not hold its conversation until its retry', async () => {
+    const world = await open();
+    const worker = await start(world);
+    const [head, next] = await accept(world, { expiresInMs: 1000 }, {});
+    await world.readMailbox(worker);
+    world.advance(2000);
+    await world.fireDue();
+    await world.exchange(worker, {
+      settles: worker.held.map((handed) => settle(handed, { kind: 'R', number: 60_000 })),
+    });
+    expect(stateOf(world, head)).toBe('expired');
+    expect(stateOf(world, next)).toBe('inFlight');
+  });
+
+  it('an idempotency key holds over midnight when the wall clock steps back', async () => {
+    const world = await open({}, true);
+    world.advance(3_700_000); // past midnight
+    await accept(world, { key: 'k' });
+    world.step(-600_000); // before it again
+    await accept(world, { key: 'k' });
+    expect(world.reference.messages.size).toBe(1);
+  });
+});
