@@ -1,0 +1,138 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { inject } from 'vitest';
+import { endProcess, identify, waitForEnd } from '../../../src/embedded/process-identity.ts';
+import { findRedis, type RedisBinary } from '../../../src/embedded/redis-binary.ts';
+import { startRedis, type RedisServer } from '../../../src/embedded/redis-server.ts';
+import type { Shim } from './shim.ts';
+
+export interface FaultRedisOptions {
+  /** Preloaded into the server. */
+  readonly shim?: Shim;
+  /** Redis' own settings over ours. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** A durable Redis of a fault test, which can die in every way that a machine offers. */
+export class FaultRedis {
+  readonly #folder: string;
+  readonly #options: FaultRedisOptions;
+  readonly #binary: RedisBinary;
+  #server: RedisServer | undefined;
+  #port = 0;
+
+  private constructor(folder: string, binary: RedisBinary, options: FaultRedisOptions) {
+    this.#folder = folder;
+    this.#binary = binary;
+    this.#options = options;
+  }
+
+  static async start(options: FaultRedisOptions = {}): Promise<FaultRedis> {
+    const folder = mkdtempSync(join(inject('waxwingRunFolder'), 'fault-redis-'));
+    const redis = new FaultRedis(folder, preloaded(folder, await findRedis(), options.shim), options);
+    await redis.start();
+    return redis;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.#port}`;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get pid(): number {
+    return this.#running().pid;
+  }
+
+  /** Starts it on its data and resolves when it answers. */
+  async start(): Promise<void> {
+    const server = await startRedis({
+      folder: this.#folder,
+      binary: this.#binary,
+      isSupervised: false,
+      ...(this.#port === 0 ? {} : { port: this.#port }),
+      ...(this.#options.settings === undefined ? {} : { settings: this.#options.settings }),
+    });
+    if (this.#port !== 0 && server.port !== this.#port) throw new Error(`Port ${this.#port} was taken meanwhile.`);
+    this.#server = server;
+    this.#port = server.port;
+    writeFileSync(this.#record(server.pid), JSON.stringify(identify(server.pid)));
+  }
+
+  /** SIGKILL: what it had written and not fsynced stays in the system's cache, so nothing written is lost. */
+  async kill(): Promise<void> {
+    const { pid } = this.#running();
+    const identity = identify(pid);
+    if (identity !== undefined) {
+      process.kill(pid, 'SIGKILL');
+      if (!(await waitForEnd(identity, 10_000))) throw new Error(`Redis ${pid} does not end.`);
+    }
+    rmSync(this.#record(pid), { force: true });
+  }
+
+  /** SIGKILL, and every file of the append-only log is cut back to what had been fsynced. Needs the shim. */
+  async cutPower(): Promise<{ readonly cutBytes: number }> {
+    const { shim } = this.#options;
+    if (shim === undefined) throw new Error('A power cut needs the shim that remembers what was fsynced.');
+    await this.kill();
+    let cutBytes = 0;
+    const folder = join(this.#folder, 'appendonlydir');
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name);
+      const bytes = statSync(path).size;
+      const kept = Math.min(bytes, shim.syncedBytes(name));
+      cutBytes += bytes - kept;
+      truncateSync(path, kept);
+    }
+    return { cutBytes };
+  }
+
+  pause(): void {
+    process.kill(this.#running().pid, 'SIGSTOP');
+  }
+
+  resume(): void {
+    process.kill(this.#running().pid, 'SIGCONT');
+  }
+
+  /** Ends it whatever its state, and removes its data. */
+  async close(): Promise<void> {
+    const identity = this.#server === undefined ? undefined : identify(this.#server.pid);
+    if (identity !== undefined) {
+      process.kill(identity.pid, 'SIGCONT');
+      await endProcess(identity, 'SIGKILL', 5_000);
+      rmSync(this.#record(identity.pid), { force: true });
+    }
+    if (existsSync(this.#folder)) rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #running(): RedisServer {
+    if (this.#server === undefined) throw new Error('Redis was never started.');
+    return this.#server;
+  }
+
+  #record(pid: number): string {
+    return join(inject('waxwingRunFolder'), `server-${pid}.json`);
+  }
+}
+
+/** A start script that becomes the server (same process id) with the library loaded. */
+function preloaded(folder: string, binary: RedisBinary, shim: Shim | undefined): RedisBinary {
+  if (shim === undefined) return binary;
+  const path = `${folder}-redis-server.sh`;
+  const assignments = Object.entries(shim.environment).map(([name, value]) => `${name}='${value}'`);
+  writeFileSync(path, `#!/bin/sh\nexport ${assignments.join(' ')}\nexec '${binary.path}' "$@"\n`);
+  chmodSync(path, 0o700);
+  return { ...binary, path };
+}

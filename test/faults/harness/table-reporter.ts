@@ -1,0 +1,21 @@
+import type { TestCase, TestModule } from 'vitest/node';
+import { tableOf, writeResults, type FaultRow } from './table.ts';
+
+/** After the run: one table of all fault tests, on stdout and in bench/results. */
+export default class FaultTableReporter {
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const rows = modules.flatMap((module) => [...module.children.allTests()]).flatMap(rowsOf);
+    if (rows.length === 0) return;
+    rows.sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
+    console.log(`\n${tableOf(rows)}\n`);
+    // A part of the suite would overwrite the table of the whole.
+    const isWhole = modules.every((module) =>
+      [...module.children.allTests()].every((test) => test.result().state !== 'skipped'),
+    );
+    if (isWhole && modules.length > 1) writeResults(new URL('../../../bench/results', import.meta.url).pathname, rows);
+  }
+}
+
+function rowsOf(test: TestCase): FaultRow[] {
+  return test.meta().faultRows ?? [];
+}

@@ -1,0 +1,313 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { auditShard } from '../../../src/engine/audit.ts';
+import type { Counters, SenderLimits } from '../../../src/engine/contract.ts';
+import { RedisSendQueue } from '../../../src/engine/queue.ts';
+import { readTag } from '../../../src/providers/tag.ts';
+import { eventually } from '../../support/eventually.ts';
+import { waitingOf, type Evidence, type Outage } from './checker.ts';
+import { steadyNowMs } from './clock.ts';
+import { historiesOf, readEvents } from './events.ts';
+import type { Bounds } from './limits.ts';
+import { acceptThrough, Load, type Accept, type OpRecord } from './load.ts';
+import type { LoadShape, ProviderPlan, WorkerProgram } from './protocol.ts';
+import { FakeProvider } from './provider.ts';
+import { LinkProxy } from './proxy.ts';
+import { FaultRedis, type FaultRedisOptions } from './redis.ts';
+import { seededRandom, seedOf, type Random } from './random.ts';
+import { FaultWorker } from './worker.ts';
+
+export interface WorldOptions {
+  /** Started at once. Default 2. */
+  readonly workers?: number;
+  readonly slots?: number;
+  /** Limits of every sender. */
+  readonly limits?: Partial<Omit<SenderLimits, 'sender' | 'shard'>>;
+  /** Default `s1`. Each has the phone number id `p-<id>`. */
+  readonly senders?: readonly string[];
+  readonly tenantConcurrency?: number;
+  readonly engine?: Partial<WorkerProgram['engine']>;
+  readonly policy?: Partial<WorkerProgram['policy']>;
+  readonly plan?: Partial<Omit<ProviderPlan, 'seed'>>;
+  readonly redis?: FaultRedisOptions;
+  /** Addresses of senders that are not the fake provider's. */
+  readonly apiUrls?: Readonly<Record<string, string>>;
+  /** This sender speaks TLS to the fake provider, which does not. */
+  readonly tlsSender?: string;
+  /** May the provider end workers (`take-kill`). */
+  readonly killsWorkers?: boolean;
+  /** The accepting side reaches Redis through `world.queueLink`. */
+  readonly proxiesQueue?: boolean;
+}
+
+export interface WorkerOptions {
+  readonly via?: LinkProxy;
+  readonly slots?: number;
+  /** Workers in the one process. Default 1. */
+  readonly count?: number;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly nodeOptions?: readonly string[];
+  readonly onAmbiguous?: WorkerProgram['engine']['onAmbiguous'];
+}
+
+const TAG_KEY = Buffer.alloc(32, 7);
+const LIMITS: Omit<SenderLimits, 'sender' | 'shard'> = {
+  ratePerSecond: 150,
+  burst: 1,
+  concurrency: 20,
+  pairGapMs: 40,
+  pairBucketCapacity: 0,
+  pairBucketRefillPerSecond: 0,
+};
+const ENGINE: WorkerProgram['engine'] = {
+  // Short, so that a test sees the end of what takes half a minute in production.
+  sendTimeoutMs: 2000,
+  ambiguousWaitMs: 3000,
+  onAmbiguous: 'reconcile',
+};
+const POLICY: WorkerProgram['policy'] = {
+  attemptsMax: 3,
+  backoffMs: 100,
+  scheduleSeconds: [1, 1, 1],
+  deferBlocks: true,
+};
+const START_BY_MS = 100 + 250; // the engine's startByMs and the worker's firstByteByMs
+
+/** Everything that a fault test runs against: Redis, provider, workers and the accepting side, each able to fail. */
+export class World {
+  readonly redis: FaultRedis;
+  readonly provider: FakeProvider;
+  readonly queue: RedisSendQueue;
+  readonly queueLink: LinkProxy | undefined;
+  readonly workers: FaultWorker[] = [];
+  readonly outages: Outage[] = [];
+  readonly bounds: Bounds;
+  readonly random: Random;
+  /** Messages that a worker heard to be sent when they were no longer its own, by what became of that. */
+  readonly lateSent = { evidence: 0, stale: 0 };
+  readonly forwardStepsAtMs: number[] = [];
+  readonly seed: number;
+  readonly #options: WorldOptions;
+  readonly #loads: Load[] = [];
+  readonly #links: LinkProxy[] = [];
+  readonly #judged: OpRecord[] = [];
+  readonly #forgotten = new Set<string>();
+  #names = 0;
+  #closed = false;
+
+  private constructor(
+    options: WorldOptions,
+    seed: number,
+    redis: FaultRedis,
+    provider: FakeProvider,
+    queueLink: LinkProxy | undefined,
+  ) {
+    this.#options = options;
+    this.seed = seed;
+    this.redis = redis;
+    this.provider = provider;
+    this.queueLink = queueLink;
+    this.random = seededRandom(seed);
+    this.queue = new RedisSendQueue({
+      redis: { url: queueLink === undefined ? redis.url : `redis://127.0.0.1:${queueLink.port}`, db: 0 },
+      shards: 1,
+      ...ENGINE,
+      ...options.engine,
+    });
+    const limits = { ...LIMITS, ...options.limits };
+    this.bounds = {
+      ratePerSecond: limits.ratePerSecond,
+      burst: limits.burst,
+      senderConcurrency: limits.concurrency,
+      tenantConcurrency: this.tenantConcurrency,
+      pairGapMs: limits.pairGapMs,
+      startSlackMs: START_BY_MS,
+      forwardStepsAtMs: this.forwardStepsAtMs,
+    };
+    provider.process.on((message) => {
+      if (message.type === 'killed') this.#providerKilled(message.pid, message.atMs);
+      else if (message.type === 'status') void this.#tellStatus(message.tag, message.wamid);
+    });
+  }
+
+  static async open(id: string, seed: number, options: WorldOptions): Promise<World> {
+    const own = seedOf(seed, id);
+    const plan = { seed: own, latencyMs: [5, 45] as const, rules: [], statuses: null, ...options.plan };
+    const redis = await FaultRedis.start(options.redis);
+    const provider = await FakeProvider.start(plan).catch(async (error: unknown) => {
+      await redis.close();
+      throw error;
+    });
+    const link =
+      options.proxiesQueue === true ? await LinkProxy.open(() => redis.port, seededRandom(own + 1)) : undefined;
+    const world = new World(options, own, redis, provider, link);
+    try {
+      await world.queue.connect();
+      for (const sender of world.senders) await world.configure(sender);
+      await Promise.all(Array.from({ length: options.workers ?? 2 }, () => world.startWorker()));
+      return world;
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
+  }
+
+  get senders(): readonly string[] {
+    return this.#options.senders ?? ['s1'];
+  }
+
+  get tenantConcurrency(): number {
+    return this.#options.tenantConcurrency ?? 5;
+  }
+
+  async configure(sender: string): Promise<void> {
+    await this.queue.configureSender({ ...LIMITS, ...this.#options.limits, sender, shard: 0 });
+  }
+
+  async startWorker(options: WorkerOptions = {}): Promise<FaultWorker> {
+    this.#names += 1;
+    const engine = { ...ENGINE, ...this.#options.engine };
+    const program: WorkerProgram = {
+      worker: `w${this.#names}`,
+      count: options.count ?? 1,
+      redisUrl: options.via === undefined ? this.redis.url : `redis://127.0.0.1:${options.via.port}`,
+      slots: options.slots ?? this.#options.slots ?? 50,
+      senders: this.senders.map((id) => ({
+        id,
+        phoneNumberId: `p-${id}`,
+        apiUrl: this.#apiUrlOf(id),
+      })),
+      tagKeyHex: TAG_KEY.toString('hex'),
+      engine: options.onAmbiguous === undefined ? engine : { ...engine, onAmbiguous: options.onAmbiguous },
+      policy: { ...POLICY, ...this.#options.policy },
+      graceMs: 10_000,
+    };
+    const worker = await FaultWorker.start(program, this.outages, options);
+    if (this.#closed) {
+      await worker.close();
+      throw new Error('The test is over.');
+    }
+    this.workers.push(worker);
+    worker.process.on((message) => {
+      if (message.type === 'late-sent') this.lateSent[message.result] += 1;
+    });
+    if (this.#options.killsWorkers === true) this.provider.allowKilling(this.living().map((one) => one.process.pid));
+    return worker;
+  }
+
+  living(): FaultWorker[] {
+    return this.workers.filter((worker) => !worker.process.hasEnded);
+  }
+
+  async openLink(): Promise<LinkProxy> {
+    const link = await LinkProxy.open(() => this.redis.port, this.random);
+    this.#links.push(link);
+    return link;
+  }
+
+  /** A load of its own conversations. */
+  load(shape: Partial<LoadShape> & { readonly name: string }, accept?: Accept): Load {
+    const whole: LoadShape = {
+      senders: this.senders,
+      tenants: 8,
+      conversations: 40,
+      tenantConcurrency: this.tenantConcurrency,
+      ...shape,
+    };
+    const through = acceptThrough(this.queue, this.tenantConcurrency, (sender) => this.configure(sender));
+    const load = new Load(whole, accept ?? through, this.seed);
+    this.#loads.push(load);
+    return load;
+  }
+
+  /** Adds what another process accepted to the judgement. */
+  judge(ops: readonly OpRecord[]): void {
+    this.#judged.push(...ops);
+  }
+
+  /** Leaves a load out of the judgement, with what the provider has of it. */
+  forget(load: Load): void {
+    for (const { op } of load.ops) this.#forgotten.add(op);
+    this.#loads.splice(this.#loads.indexOf(load), 1);
+  }
+
+  async counters(): Promise<Counters> {
+    return await this.queue.counters();
+  }
+
+  /** Waits until nothing waits for anything but a person. @returns the time it took, ms */
+  async recover(timeoutMs = 90_000): Promise<number> {
+    const startMs = performance.now();
+    await eventually(async () => waitingOf(await this.counters()) === 0, {
+      timeoutMs,
+      what: 'the queue to drain',
+    }).catch(
+      () => undefined, // the checker says what is stuck
+    );
+    return performance.now() - startMs;
+  }
+
+  async evidence(): Promise<Evidence> {
+    // The provider's last lines, and a worker's goodbye.
+    await this.provider.count();
+    const histories = historiesOf(await readEvents(this.redis.url));
+    const client = new Redis(this.redis.url, { maxRetriesPerRequest: 3 });
+    try {
+      const findings = await auditShard(client, 0);
+      return {
+        ops: [...this.#judged, ...this.#loads.flatMap((load) => load.ops)],
+        ledger: this.provider.ledger().filter(({ op }) => !this.#forgotten.has(op)),
+        histories,
+        counters: await this.counters(),
+        audit: findings.map(({ promise, detail }) => `${promise}: ${detail}`),
+        outages: this.outages,
+        bounds: this.bounds,
+      };
+    } finally {
+      client.disconnect();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#loads.map((load) => Promise.race([load.stop(), delay(2000)])));
+    await Promise.all(this.workers.map((worker) => worker.close()));
+    this.queue.close();
+    for (const link of [...this.#links, ...(this.queueLink === undefined ? [] : [this.queueLink])]) await link.close();
+    await this.provider.close();
+    await this.redis.close();
+  }
+
+  #providerKilled(pid: number, atMs: number): void {
+    const worker = this.workers.find((one) => one.process.pid === pid);
+    if (worker !== undefined) this.outages.push({ worker: worker.name, fromMs: atMs - 1, toMs: null });
+  }
+
+  #apiUrlOf(sender: string): string {
+    if (this.#options.tlsSender === sender) return this.provider.apiUrl.replace('http:', 'https:');
+    return this.#options.apiUrls?.[sender] ?? this.provider.apiUrl;
+  }
+
+  /** What the webhook route does with a status; Meta, too, repeats until it is heard. */
+  async #tellStatus(tag: string, wamid: string): Promise<void> {
+    const content = readTag(tag, TAG_KEY);
+    for (const endMs = steadyNowMs() + 60_000; steadyNowMs() < endMs && !this.#closed;) {
+      try {
+        await this.queue.statuses([
+          {
+            messageId: content?.messageId ?? '',
+            attempt: content?.attempt ?? null,
+            ...(content?.entry === undefined ? {} : { entry: content.entry }),
+            providerMessageId: wamid,
+            status: 'sent',
+            providerAtMs: Date.now(),
+            error: null,
+          },
+        ]);
+        return;
+      } catch {
+        await delay(200);
+      }
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'vitest';
+import { SCRIPTS, type ScriptName } from '../../src/engine/generated/scripts.ts';
+import { newId } from '../../src/util/ids.ts';
+import { steadyNowMs } from './harness/clock.ts';
+import { faultTest } from './harness/fault-test.ts';
+import { messageOf } from './harness/load.ts';
+import type { LinkMode, LinkProxy } from './harness/proxy.ts';
+import { scaled } from './harness/settings.ts';
+import type { World } from './harness/world.ts';
+
+/* The links to Redis lose replies, become slow, or go dark. */
+
+const BY_QUEUE = ['accept', 'cancel', 'control', 'evidence', 'inspect', 'tick'] as const;
+const BY_WORKER = ['exchange', 'beat', 'reclaim'] as const;
+
+/** Repeats a call whose reply was lost, as a caller would. */
+async function untilAnswered<T>(call: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (tries > 50) throw error;
+      await delay(50);
+    }
+  }
+}
+
+/** Calls of the accepting side that a load alone does not make. */
+async function callEverything(world: World, name: string): Promise<void> {
+  await untilAnswered(() => world.configure('s1'));
+  const seq = 0;
+  const lane = { sender: 's1', tenant: 't0', conversation: name };
+  await untilAnswered(() => world.queue.place({ id: newId(), lane, seq }));
+  await untilAnswered(() => world.queue.cancel({ id: newId(), lane, seq }));
+}
+
+faultTest(
+  'F27',
+  'the reply of every script is lost and the connection reset: as if it had run once',
+  { workers: 0, proxiesQueue: true, plan: { statuses: { delayMs: 100, copies: 1 } } },
+  async (world, report) => {
+    const links: LinkProxy[] = [];
+    for (let worker = 0; worker < 3; worker += 1) {
+      const link = await world.openLink();
+      links.push(link);
+      await world.startWorker({ via: link });
+    }
+    const load = world.load({ name: 'a' });
+    load.start(80);
+    const times = scaled(30, 3);
+    const lost = new Map<ScriptName, number>();
+    const lose = async (name: ScriptName, link: LinkProxy, provoke: () => Promise<unknown>): Promise<void> => {
+      const trap = link.loseReplyOf(SCRIPTS[name].sha1).then(() => true);
+      const endMs = steadyNowMs() + 15_000;
+      let happened = false;
+      while (!happened && steadyNowMs() < endMs) {
+        await provoke();
+        happened = await Promise.race([trap, delay(50, false)]);
+      }
+      if (happened) lost.set(name, (lost.get(name) ?? 0) + 1);
+      link.forgetTraps();
+    };
+    const { queueLink } = world;
+    if (queueLink === undefined) throw new Error('F27 needs the link of the accepting side.');
+    for (let time = 0; time < times; time += 1) {
+      for (const name of BY_QUEUE) await lose(name, queueLink, () => callEverything(world, `nobody${time}`));
+      for (const name of BY_WORKER) {
+        if (name === 'reclaim') continue;
+        await lose(name, world.random.pick(links), () => delay(20));
+      }
+    }
+    // Who reclaims is known when only one worker is left to do it.
+    const [survivor, ...others] = links;
+    const [, ...doomed] = world.workers;
+    if (survivor === undefined || others.length === 0) throw new Error('F27 needs three workers.');
+    await Promise.all(doomed.map((worker) => worker.kill()));
+    await lose('reclaim', survivor, () => delay(20));
+    await load.stop();
+    const cancelled = await cancelWithLostReply(world, queueLink);
+    report('scripts', `${lost.size}/${Object.keys(SCRIPTS).length}`);
+    report(
+      'replies lost',
+      [...lost.values()].reduce((sum, count) => sum + count, 0),
+    );
+    return (verdict, { counters }) => {
+      const missing = Object.keys(SCRIPTS).filter((name) => !lost.has(name as ScriptName));
+      expect(missing, 'scripts whose reply was never lost').toEqual([]);
+      expect(counters?.cancelled).toBe(cancelled);
+      expect(counters?.accepted).toBe(verdict.accepted + cancelled);
+      expect(verdict.dupAmbiguous).toBe(0);
+    };
+  },
+);
+
+/** One scheduled message, cancelled twice because the first answer was lost. @returns how many were cancelled */
+async function cancelWithLostReply(world: World, link: LinkProxy): Promise<number> {
+  const op = {
+    op: 'later#1',
+    conversation: 'later',
+    n: 1,
+    tenant: 't0',
+    sender: 's1',
+    contact: '+966500000000',
+    priority: 5,
+  };
+  const message = { ...messageOf(op, world.tenantConcurrency), sendAtMs: Date.now() + 3_600_000 };
+  await untilAnswered(() => world.queue.accept(message));
+  const lost = link.loseReplyOf(SCRIPTS.cancel.sha1);
+  const first = await world.queue.cancel({ id: message.id, lane: message.lane, seq: 0 }).catch(() => 'no answer');
+  await lost;
+  expect(first).toBe('no answer');
+  const second = await untilAnswered(() => world.queue.cancel({ id: message.id, lane: message.lane, seq: 0 }));
+  expect(second).toBe('gone');
+  return 1;
+}
+
+/** A worker's and the accepting side's links at once, for a while, then healed. */
+async function worsen(world: World, links: readonly LinkProxy[], mode: LinkMode, ms: number): Promise<void> {
+  const fromMs = steadyNowMs();
+  for (const link of links) link.setMode(mode);
+  await delay(ms);
+  for (const link of links) link.setMode({ kind: 'pass' });
+  for (const worker of world.workers) worker.wasSilent(fromMs, steadyNowMs() + 3000);
+}
+
+const MODES: readonly [id: string, title: string, mode: LinkMode, ms: number, leastMs: number][] = [
+  ['F28', '30 s of a dark link', { kind: 'blackhole' }, 30_000, 9000],
+  ['F28-latency', 'latency of 200 ± 100 ms', { kind: 'latency', ms: 100, jitterMs: 50 }, 30_000, 5000],
+  ['F28-bandwidth', 'a link of 1 KB/s', { kind: 'bandwidth', bytesPerSecond: 1024 }, 30_000, 6000],
+];
+
+for (const [id, title, mode, ms, leastMs] of MODES) {
+  faultTest(
+    id,
+    `${title} between Redis and everybody: no call hangs, all goes on`,
+    {
+      workers: 0,
+      proxiesQueue: true,
+      plan: { statuses: { delayMs: 200, copies: 1 } },
+      engine: { ambiguousWaitMs: 15_000 },
+    },
+    async (world, report) => {
+      const links = [await world.openLink(), await world.openLink()];
+      for (const link of links) await world.startWorker({ via: link });
+      const load = world.load({ name: 'a' });
+      load.start(70);
+      await delay(1000);
+      const { queueLink } = world;
+      const sentBefore = (await world.provider.count()).taken;
+      await worsen(world, queueLink === undefined ? links : [...links, queueLink], mode, scaled(ms, leastMs));
+      report('sent meanwhile', (await world.provider.count()).taken - sentBefore);
+      await delay(1000);
+      await load.stop();
+      report('longest accept ms', load.tryMsMax);
+      return (verdict) => {
+        report('ambiguous', verdict.ambiguous);
+        // The client's own limit is 1.5 s; a second on top is for this busy process.
+        expect(load.tryMsMax).toBeLessThan(2500);
+        expect(verdict.dupAmbiguous).toBe(0);
+      };
+    },
+  );
+}
