@@ -3,7 +3,10 @@ import prettier from 'eslint-config-prettier';
 
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', 'coverage/', '.waxwing/', 'src/engine/generated/'] },
-  ...tseslint.configs.strictTypeChecked.map((entry) => ({ ...entry, files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'] })),
+  ...tseslint.configs.strictTypeChecked.map((entry) => ({
+    ...entry,
+    files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+  })),
   {
     files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
@@ -12,10 +15,16 @@ export default tseslint.config(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       // `void promise` marks work that is on purpose not awaited; its errors are handled inside.
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'Only src/config reads the environment.' }],
+      'no-restricted-properties': [
+        'error',
+        { object: 'process', property: 'env', message: 'Only src/config reads the environment.' },
+      ],
     },
   },
   // The one reader of the environment, and what starts child processes with it.
-  { files: ['src/config/**/*.ts', 'src/embedded/**/*.ts', 'src/cli/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'], rules: { 'no-restricted-properties': 'off' } },
+  {
+    files: ['src/config/**/*.ts', 'src/embedded/**/*.ts', 'src/cli/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+    rules: { 'no-restricted-properties': 'off' },
+  },
   prettier,
 );

@@ -182,6 +182,8 @@ export interface SendQueue {
   configureTenant(sender: string, tenant: string, limits: TenantLimits): Promise<void>;
   pauseSender(sender: string, reason: string): Promise<void>;
   resumeSender(sender: string): Promise<void>;
+  /** Why the engine holds a sender: a person's pause, or a credential or policy error of the provider; null = it goes. */
+  pauseReason(sender: string): Promise<string | null>;
   pauseTenant(sender: string, tenant: string): Promise<void>;
   resumeTenant(sender: string, tenant: string): Promise<void>;
   /** Cancels what is not in flight. `seq` as in the accepted event. */

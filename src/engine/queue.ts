@@ -120,6 +120,12 @@ export class RedisSendQueue implements SendQueue {
   async resumeSender(sender: string): Promise<void> {
     await this.#controlSender(sender, 'resume-sender', []);
   }
+  async pauseReason(sender: string): Promise<string | null> {
+    const key = `${shardPrefix(this.#shardFor(sender))}s:${sender}`;
+    return await this.#client.hget(key, 'paused').catch((error: unknown) => {
+      throw toQueueError(error);
+    });
+  }
   async pauseTenant(sender: string, tenant: string): Promise<void> {
     await this.#controlSender(sender, 'pause-tenant', [tenant]);
   }

@@ -9,15 +9,19 @@ export class ProcessGate {
   readonly #onRoom: () => void;
   #inWork = 0;
   #tokens: number;
-  #refilledAtMs = performance.now();
+  readonly #now: () => number;
+  #refilledAtMs: number;
   #timer: NodeJS.Timeout | undefined;
 
   /**
    * @param options.slotsMax messages in work at once, ≥ 1
    * @param options.ratePerSecond messages started per second; 0 = no limit
+   * @param options.now monotonic clock, ms; tests inject one
    * @param options.onRoom called when the rate gives room again after it had refused some
    */
-  constructor(options: { slotsMax: number; ratePerSecond: number; onRoom: () => void }) {
+  constructor(options: { slotsMax: number; ratePerSecond: number; onRoom: () => void; now?: () => number }) {
+    this.#now = options.now ?? (() => performance.now());
+    this.#refilledAtMs = this.#now();
     this.#slotsMax = options.slotsMax;
     this.#ratePerSecond = options.ratePerSecond;
     // A tenth of a second's worth: small against the second that providers count in.
@@ -57,7 +61,7 @@ export class ProcessGate {
   }
 
   #refill(): void {
-    const now = performance.now();
+    const now = this.#now();
     const gained = ((now - this.#refilledAtMs) / 1000) * this.#ratePerSecond;
     this.#tokens = Math.min(this.#burst, this.#tokens + gained);
     this.#refilledAtMs = now;

@@ -31,6 +31,7 @@ afterAll(() => api.close());
 const CONTRACT = [
   'post /v1/messages',
   'post /v1/messages/batch',
+  'get /api/v1/queues/stats',
   'get /v1/messages',
   'get /v1/messages/{id}',
   'get /v1/messages/{id}/timeline',
@@ -101,6 +102,7 @@ describe('/openapi.json', () => {
       const names = security.flatMap((one) => Object.keys(one));
       for (const name of names) expect(securitySchemes).toHaveProperty(name);
       if (url.startsWith('/admin')) expect(names).toEqual(['adminToken']);
+      else if (url === '/api/v1/queues/stats') expect(names).toEqual(['apiKey', 'adminToken']);
       else if (url.startsWith('/v1') || url.startsWith('/api')) expect(names).toEqual(['apiKey']);
       else expect(names).toEqual([]);
     }

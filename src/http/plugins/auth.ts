@@ -11,9 +11,10 @@ import { hasRole, verifyJwt, type JwtSettings, type Person, type Role } from '..
  * - `open`: anybody
  * - `signed`: anybody whose body carries a valid signature; the route checks it
  * - `key`: a platform key or a tenant key
+ * - `report`: a platform key, or a JWT with any role: figures of all tenants
  * - `viewer`, `operator`, `admin`: a JWT with at least this role
  */
-export type Access = 'open' | 'signed' | 'key' | Role;
+export type Access = 'open' | 'signed' | 'key' | 'report' | Role;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -38,6 +39,7 @@ const SECURITY: Readonly<Record<Access, readonly Record<string, string[]>[]>> = 
   open: [],
   signed: [],
   key: [{ apiKey: [] }],
+  report: [{ apiKey: [] }, { adminToken: [] }],
   viewer: [{ adminToken: [] }],
   operator: [{ adminToken: [] }],
   admin: [{ adminToken: [] }],
@@ -73,11 +75,19 @@ export const auth = plugin(
       if (access === 'key') {
         request.principal = await options.checkKey(credential);
         if (request.principal === null) throw unauthorized(reply);
+      } else if (access === 'report') {
+        if (!(await mayReadReports(credential))) throw unauthorized(reply);
       } else {
         request.person = await personOf(credential, access);
         if (request.person === null) throw unauthorized(reply);
       }
     });
+
+    async function mayReadReports(credential: string): Promise<boolean> {
+      // A JWT has two dots and no key has one, so neither is looked up as the other.
+      if (credential.includes('.')) return (await personOf(credential, 'viewer')) !== null;
+      return (await options.checkKey(credential))?.kind === 'platform';
+    }
 
     async function personOf(credential: string, least: Role): Promise<Person | null> {
       const result = await verifyJwt(credential, options.jwt);

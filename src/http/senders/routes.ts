@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { UnknownSenderError } from '../../engine/contract.ts';
 import { AppError } from '../../errors/app-error.ts';
 import { chooseShard, DEFAULT_SENDER, usableSenders } from '../../messages/index.ts';
 import { tenantIdSchema } from '../../messages/request.ts';
@@ -20,6 +21,16 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
   const { record, queue, senders, senderDefaults } = options;
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
+  /** The engine pauses a sender by itself when its credentials or a policy stop it: only it knows of that. */
+  async function currentView(sender: SenderRecord) {
+    if (sender.pausedReason !== null) return senderView(sender);
+    const pausedReason = await queue.pauseReason(sender.id).catch((error: unknown) => {
+      if (!(error instanceof UnknownSenderError)) unlessUnavailable(error);
+      return null;
+    });
+    return senderView({ ...sender, pausedReason });
+  }
+
   routes.get(
     '/admin/senders',
     {
@@ -29,7 +40,7 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
     async (request) => {
       const { tenant, ...paging } = request.query;
       const page = await record.senders.list({ ...paging, usableBy: tenant });
-      return { items: page.items.map(senderView), next: page.next };
+      return { items: await Promise.all(page.items.map((sender) => currentView(sender))), next: page.next };
     },
   );
 
@@ -39,7 +50,7 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
       config: { access: 'viewer' },
       schema: { tags, summary: 'Read a sender', params: idParams, response: { 200: senderSchema } },
     },
-    async (request) => senderView(existing(await record.senders.get(request.params.id))),
+    async (request) => currentView(existing(await record.senders.get(request.params.id))),
   );
 
   routes.post(

@@ -147,6 +147,9 @@ export class MemoryQueue implements SendQueue {
     this.pausedSenders.set(sender, reason);
     await Promise.resolve();
   }
+  async pauseReason(sender: string): Promise<string | null> {
+    return Promise.resolve(this.pausedSenders.get(sender) ?? null);
+  }
   async resumeSender(sender: string): Promise<void> {
     this.#sender(sender);
     this.pausedSenders.delete(sender);
