@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { brokenPromises, check, type Evidence, type Verdict } from './checker.ts';
 import { faultScale, faultSeed, replayLine } from './settings.ts';
 import { lineOf, rowOf } from './table.ts';
-import { World, type WorldOptions } from './world.ts';
+import { World } from './world.ts';
+import type { WorldOptions } from './world-options.ts';
 
 export interface FaultOptions extends WorldOptions {
   /** Longest wait for the queue to drain after the faults, ms. Default 90,000. */

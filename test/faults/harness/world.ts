@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { auditShard } from '../../../src/engine/audit.ts';
-import type { Counters, SenderLimits } from '../../../src/engine/contract.ts';
+import type { Counters, StatusEvidence } from '../../../src/engine/contract.ts';
 import { RedisSendQueue } from '../../../src/engine/queue.ts';
 import { readTag } from '../../../src/providers/tag.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -10,68 +10,22 @@ import { steadyNowMs } from './clock.ts';
 import { historiesOf, readEvents } from './events.ts';
 import type { Bounds } from './limits.ts';
 import { acceptThrough, Load, type Accept, type OpRecord } from './load.ts';
-import type { LoadShape, ProviderPlan, WorkerProgram } from './protocol.ts';
+import type { LoadShape, WorkerProgram } from './protocol.ts';
 import { FakeProvider } from './provider.ts';
+import type { Program } from './program.ts';
 import { LinkProxy } from './proxy.ts';
-import { FaultRedis, type FaultRedisOptions } from './redis.ts';
+import { FaultRedis } from './redis.ts';
 import { seededRandom, seedOf, type Random } from './random.ts';
 import { FaultWorker } from './worker.ts';
-
-export interface WorldOptions {
-  /** Started at once. Default 2. */
-  readonly workers?: number;
-  readonly slots?: number;
-  /** Limits of every sender. */
-  readonly limits?: Partial<Omit<SenderLimits, 'sender' | 'shard'>>;
-  /** Default `s1`. Each has the phone number id `p-<id>`. */
-  readonly senders?: readonly string[];
-  readonly tenantConcurrency?: number;
-  readonly engine?: Partial<WorkerProgram['engine']>;
-  readonly policy?: Partial<WorkerProgram['policy']>;
-  readonly plan?: Partial<Omit<ProviderPlan, 'seed'>>;
-  readonly redis?: FaultRedisOptions;
-  /** Addresses of senders that are not the fake provider's. */
-  readonly apiUrls?: Readonly<Record<string, string>>;
-  /** This sender speaks TLS to the fake provider, which does not. */
-  readonly tlsSender?: string;
-  /** May the provider end workers (`take-kill`). */
-  readonly killsWorkers?: boolean;
-  /** The accepting side reaches Redis through `world.queueLink`. */
-  readonly proxiesQueue?: boolean;
-}
-
-export interface WorkerOptions {
-  readonly via?: LinkProxy;
-  readonly slots?: number;
-  /** Workers in the one process. Default 1. */
-  readonly count?: number;
-  readonly environment?: Readonly<Record<string, string>>;
-  readonly nodeOptions?: readonly string[];
-  readonly onAmbiguous?: WorkerProgram['engine']['onAmbiguous'];
-}
-
-const TAG_KEY = Buffer.alloc(32, 7);
-const LIMITS: Omit<SenderLimits, 'sender' | 'shard'> = {
-  ratePerSecond: 150,
-  burst: 1,
-  concurrency: 20,
-  pairGapMs: 40,
-  pairBucketCapacity: 0,
-  pairBucketRefillPerSecond: 0,
-};
-const ENGINE: WorkerProgram['engine'] = {
-  // Short, so that a test sees the end of what takes half a minute in production.
-  sendTimeoutMs: 2000,
-  ambiguousWaitMs: 3000,
-  onAmbiguous: 'reconcile',
-};
-const POLICY: WorkerProgram['policy'] = {
-  attemptsMax: 3,
-  backoffMs: 100,
-  scheduleSeconds: [1, 1, 1],
-  deferBlocks: true,
-};
-const START_BY_MS = 100 + 250; // the engine's startByMs and the worker's firstByteByMs
+import {
+  ENGINE,
+  LIMITS,
+  POLICY,
+  START_BY_MS,
+  TAG_KEY,
+  type WorkerOptions,
+  type WorldOptions,
+} from './world-options.ts';
 
 /** Everything that a fault test runs against: Redis, provider, workers and the accepting side, each able to fail. */
 export class World {
@@ -87,9 +41,12 @@ export class World {
   readonly lateSent = { evidence: 0, stale: 0 };
   readonly forwardStepsAtMs: number[] = [];
   readonly seed: number;
+  /** Tells one status; false when nobody heard it. */
+  tellStatus = (tag: string, wamid: string): Promise<boolean> => this.#tellQueue(tag, wamid);
   readonly #options: WorldOptions;
   readonly #loads: Load[] = [];
   readonly #links: LinkProxy[] = [];
+  readonly #programs: Program[] = [];
   readonly #judged: OpRecord[] = [];
   readonly #forgotten = new Set<string>();
   #names = 0;
@@ -126,7 +83,7 @@ export class World {
     };
     provider.process.on((message) => {
       if (message.type === 'killed') this.#providerKilled(message.pid, message.atMs);
-      else if (message.type === 'status') void this.#tellStatus(message.tag, message.wamid);
+      else if (message.type === 'status') void this.#untilHeard(message.tag, message.wamid);
     });
   }
 
@@ -205,6 +162,12 @@ export class World {
     return link;
   }
 
+  /** Ends a program with the test. */
+  owns(program: Program): Program {
+    this.#programs.push(program);
+    return program;
+  }
+
   /** A load of its own conversations. */
   load(shape: Partial<LoadShape> & { readonly name: string }, accept?: Accept): Load {
     const whole: LoadShape = {
@@ -250,7 +213,7 @@ export class World {
   async evidence(): Promise<Evidence> {
     // The provider's last lines, and a worker's goodbye.
     await this.provider.count();
-    const histories = historiesOf(await readEvents(this.redis.url));
+    const histories = this.#options.isRecorded === true ? null : historiesOf(await readEvents(this.redis.url));
     const client = new Redis(this.redis.url, { maxRetriesPerRequest: 3 });
     try {
       const findings = await auditShard(client, 0);
@@ -271,7 +234,7 @@ export class World {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#loads.map((load) => Promise.race([load.stop(), delay(2000)])));
-    await Promise.all(this.workers.map((worker) => worker.close()));
+    await Promise.all([...this.workers.map((worker) => worker.close()), ...this.#programs.map((one) => one.kill())]);
     this.queue.close();
     for (const link of [...this.#links, ...(this.queueLink === undefined ? [] : [this.queueLink])]) await link.close();
     await this.provider.close();
@@ -288,26 +251,29 @@ export class World {
     return this.#options.apiUrls?.[sender] ?? this.provider.apiUrl;
   }
 
-  /** What the webhook route does with a status; Meta, too, repeats until it is heard. */
-  async #tellStatus(tag: string, wamid: string): Promise<void> {
-    const content = readTag(tag, TAG_KEY);
+  /** Meta, too, repeats a status until it is heard. */
+  async #untilHeard(tag: string, wamid: string): Promise<void> {
     for (const endMs = steadyNowMs() + 60_000; steadyNowMs() < endMs && !this.#closed;) {
-      try {
-        await this.queue.statuses([
-          {
-            messageId: content?.messageId ?? '',
-            attempt: content?.attempt ?? null,
-            ...(content?.entry === undefined ? {} : { entry: content.entry }),
-            providerMessageId: wamid,
-            status: 'sent',
-            providerAtMs: Date.now(),
-            error: null,
-          },
-        ]);
-        return;
-      } catch {
-        await delay(200);
-      }
+      if (await this.tellStatus(tag, wamid)) return;
+      await delay(200);
     }
+  }
+
+  /** What the webhook route does with a status. */
+  async #tellQueue(tag: string, wamid: string): Promise<boolean> {
+    const content = readTag(tag, TAG_KEY);
+    const evidence: StatusEvidence = {
+      messageId: content?.messageId ?? '',
+      attempt: content?.attempt ?? null,
+      ...(content?.entry === undefined ? {} : { entry: content.entry }),
+      providerMessageId: wamid,
+      status: 'sent',
+      providerAtMs: Date.now(),
+      error: null,
+    };
+    return await this.queue.statuses([evidence]).then(
+      () => true,
+      () => false,
+    );
   }
 }
