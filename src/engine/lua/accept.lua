@@ -15,6 +15,7 @@
 -- @include "finish"
 local STRIDE = 11
 local DAY_MS = 86400000
+local TWO_DAYS_MS = '172800000'
 local repeated = ARGV[2] == '1'
 local codes = {}
 local firsts = {}
@@ -23,7 +24,7 @@ local unrecorded = {}
 local function hex_id(bytes)
   local h = {}
   for i = 1, 16 do
-    h[i] = string.format('%02x', string.byte(bytes, i))
+    h[i] = format('%02x', string.byte(bytes, i))
   end
   local t = table.concat(h)
   return sub(t, 1, 8) .. '-' .. sub(t, 9, 12) .. '-' .. sub(t, 13, 16) .. '-' .. sub(t, 17, 20) .. '-' .. sub(t, 21)
@@ -40,7 +41,7 @@ end
 -- Looks today's and yesterday's bucket up: the id that was stored carries its time, so 24 h stay exact. Days are the
 -- pacing clock's: a wall clock that steps back over midnight would look past the bucket.
 local function first_use(digest)
-  local slot = string.format(':%02x%02x', string.byte(digest, 1), string.byte(digest, 2))
+  local slot = format(':%02x%02x', string.byte(digest, 1), string.byte(digest, 2))
   local day = floor(now / DAY_MS)
   for back = 0, 1 do
     local found = call('HGET', P .. 'i:' .. (day - back) .. slot, digest)
@@ -50,6 +51,12 @@ local function first_use(digest)
   end
   return nil, P .. 'i:' .. day .. slot
 end
+
+local lanes = {}
+for i = 4, #ARGV, STRIDE do
+  lanes[#lanes + 1] = ARGV[i]
+end
+load_lanes(lanes)
 
 for i = 3, #ARGV, STRIDE do
   local id, lane, priority, contact = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
@@ -86,7 +93,8 @@ for i = 3, #ARGV, STRIDE do
   end
   if code == 1 and s then
     seq = seq + 1
-    local element = string.format('%d|%s|%s|%s|0.0.0.0|%s|', seq, priority, expires, id, contact) .. ARGV[i + 9]
+    local element = format('%d|', seq) .. priority .. '|' .. expires .. '|' .. id .. '|0.0.0.0|' .. contact .. '|' ..
+      ARGV[i + 9]
     count('accepted', 1)
     if send_at ~= '' and tonumber(send_at) > wall then
       park('S', t, lane, id, element)
@@ -97,8 +105,8 @@ for i = 3, #ARGV, STRIDE do
       send_at = ''
       count('queued', 1)
     end
-    event('A', id, seq .. '|' .. priority .. '|' .. send_at .. '|' .. expires .. '|' .. contact .. '|' .. #lane .. '|' ..
-      lane .. ARGV[i + 9])
+    event('A', id, format('%d|', seq) .. priority .. '|' .. send_at .. '|' .. expires .. '|' .. contact ..
+      format('|%d|', #lane) .. lane .. ARGV[i + 9])
     if expires ~= '' then
       timers_changed = true
       call('ZADD', P .. 'at', expires, 'x:' .. seq .. ':' .. id .. ':' .. lane)
@@ -109,7 +117,7 @@ for i = 3, #ARGV, STRIDE do
     end
     if slot then
       call('HSET', slot, digest, ARGV[i + 8] .. ARGV[i + 7])
-      call('PEXPIRE', slot, 2 * DAY_MS)
+      call('PEXPIRE', slot, TWO_DAYS_MS)
     end
     local bucket = P .. 'u:' .. sub(id, 1, 8)
     unrecorded[bucket] = unrecorded[bucket] or {}

@@ -34,8 +34,7 @@ local function cancel()
     event('C', id, '')
     return 1
   end
-  local raw = call('HGET', P .. 'f', lane)
-  local f = raw and parse_flight(raw)
+  local f = load_flight(lane)
   local from = 'queued'
   if f and f.id == id then
     if f.state ~= 'R' and f.state ~= 'D' then

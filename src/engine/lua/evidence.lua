@@ -22,8 +22,7 @@ local function keep_proof(id, entry, detail)
   end
   local fields = found[1][2]
   for i = 2, #fields, 2 do
-    local raw = call('HGET', P .. 'f', fields[i])
-    local f = raw and parse_flight(raw)
+    local f = load_flight(fields[i])
     if f and f.id == id and f.entry == entry and f.state == 'G' then
       call('HSETNX', P .. 'pv', id, detail)
       return

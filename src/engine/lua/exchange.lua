@@ -32,7 +32,17 @@ local begun = {}
 local begins = tonumber(ARGV[at])
 local settle_at = at + begins + 1
 local settled = {}
-for n = 1, tonumber(ARGV[settle_at]) do
+local settles = tonumber(ARGV[settle_at])
+if settles > 0 then
+  local lanes = {}
+  for n = 1, settles do
+    lanes[n] = ARGV[settle_at + 1 + (n - 1) * 9]
+  end
+  load_lanes(lanes)
+  load_flights(lanes)
+  load_pairs(lanes)
+end
+for n = 1, settles do
   local i = settle_at + 1 + (n - 1) * 9
   settled[n] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]), ARGV[i + 5] == '1',
     ARGV[i + 6], ARGV[i + 7], ARGV[i + 8], ambiguous_ms, after_wait)
@@ -56,14 +66,17 @@ for n = 1, begins do
   end
 end
 
+-- The caller takes in its reply: while the script hands out, it stands aside from those who are served by mailbox.
+call('ZREM', P .. 'iw', worker)
+local entry, out = dispatch(worker, min(capacity - slots_used(worker), take_max))
+serve_idle()
 local free = capacity - slots_used(worker)
-local entry, out = dispatch(worker, min(free, take_max))
-free = capacity - slots_used(worker)
 if free > 0 then
   call('ZADD', P .. 'iw', free, worker)
-else
-  call('ZREM', P .. 'iw', worker)
+  -- It took as much as one call may, and more can go: it comes again at once.
+  if not shard_paused and call('EXISTS', P .. 'rs') == 1 then
+    work_left = true
+  end
 end
-serve_idle()
 local due = finish(by_timer)
 return { due, begun, settled, entry or '', out or {} }

@@ -63,8 +63,7 @@ if parked then
   end
   return { 'unknown', '', -1, h.attempts, 0 }
 end
-local raw = call('HGET', P .. 'f', lane)
-local f = raw and parse_flight(raw)
+local f = load_flight(lane)
 if f and f.id == id then
   if f.state == 'G' then
     return { 'sending', '', -1, f.attempts, 0 }

@@ -3,7 +3,7 @@
 local P = KEYS[1]
 local call = redis.call
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
-local match, sub = string.match, string.sub
+local match, sub, format = string.match, string.sub, string.format
 
 local wall
 if ARGV[1] ~= '' then
@@ -49,13 +49,14 @@ end
 local events = {}
 local function event(kind, id, detail)
   events[#events + 1] = kind
-  events[#events + 1] = wall .. '|' .. id .. '|' .. detail
+  -- Numbers are written with %d: by themselves they become text as %.14g, which costs three times as much.
+  events[#events + 1] = format('%d|', wall) .. id .. '|' .. detail
 end
 
 local timers_changed = false
 local function arm(member, due)
   timers_changed = true
-  call('ZADD', P .. 'tm', ceil(due), member)
+  call('ZADD', P .. 'tm', format('%d', ceil(due)), member)
 end
 -- True when the timer was set.
 local function disarm(member)

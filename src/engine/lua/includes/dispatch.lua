@@ -2,16 +2,16 @@
 local QUANTUM = 8 -- lanes that one sender gives per visit, so that many senders share fairly
 
 -- The next tenant of a sender's rings: `new` every other turn while `old` waits too.
-local function next_tenant(s)
-  local first, second = P .. 'rn:' .. s.id, P .. 'ro:' .. s.id
+local function next_tenant(s, ahead)
+  local first, second = ring_of(s, 'rn:'), ring_of(s, 'ro:')
   if s.alt then
     first, second = second, first
   end
-  local id = call('LPOP', first)
+  local id = ring_pop(s, first, ahead)
   if id then
     s.alt = not s.alt
   else
-    id = call('LPOP', second)
+    id = ring_pop(s, second, ahead)
   end
   return id
 end
@@ -20,10 +20,11 @@ end
 local function next_lane(s, t, budget)
   local priority = 10
   while t.ready > 0 and priority > 0 and budget.steps > 0 do
-    local bit_of = bit.lshift(1, priority)
-    local lane = bit.band(t.mask, bit_of) ~= 0 and call('LPOP', P .. 'r:' .. s.id .. '|' .. t.id .. '|' .. priority)
+    -- No bit above this priority is set, so the mask reaches it only when its own bit is.
+    local bit_of = BITS[priority]
+    local lane = t.mask >= bit_of and call('LPOP', P .. 'r:' .. s.id .. '|' .. t.id .. '|' .. priority)
     if not lane then
-      t.mask = bit.band(t.mask, bit.bnot(bit_of))
+      t.mask = t.mask % bit_of
       priority = priority - 1
     else
       budget.steps = budget.steps - 1
@@ -96,7 +97,7 @@ local function visit(s, want, grants, budget)
       return
     end
     local alt = s.alt
-    local tenant_id = next_tenant(s)
+    local tenant_id = next_tenant(s, quantum)
     if not tenant_id then
       call('ZREM', P .. 'rs', s.id)
       s.listed = false
@@ -106,14 +107,20 @@ local function visit(s, want, grants, budget)
     local was = t.ring
     t.ring = 0
     local served = false
-    while t.ready > 0 and t.inf < t.cap and not t.paused and quantum > 0 and t.turns > 0 do
+    if was == 1 and not is_quiet(t) and t.ready > 0 then
+      -- It grew loud while it stood in `new`: those behind it must not wait for its turn.
+      t.ring = 2
+      t.turns = t.weight
+      ring_push(ring_of(s, 'ro:'), t.id)
+    end
+    while t.ring == 0 and t.ready > 0 and t.inf < t.cap and not t.paused and quantum > 0 and t.turns > 0 do
       if s.inf >= s.cap then
         break
       end
       if not take_token(s) then
         -- Keeps its place at the front for the next token.
         t.ring = was
-        call('LPUSH', P .. (was == 1 and 'rn:' or 'ro:') .. s.id, t.id)
+        ring_push_front(ring_of(s, was == 1 and 'rn:' or 'ro:'), t.id)
         s.alt = alt
         return
       end
@@ -136,14 +143,14 @@ local function visit(s, want, grants, budget)
     if not served then
       budget.steps = budget.steps - 1
     end
-    if t.ready > 0 and t.inf < t.cap and not t.paused then
+    if t.ring == 0 and t.ready > 0 and t.inf < t.cap and not t.paused then
       if t.turns <= 0 or (served and was == 1) then
         t.ring = 2
         t.turns = t.weight
-        call('RPUSH', P .. 'ro:' .. s.id, t.id)
+        ring_push(ring_of(s, 'ro:'), t.id)
       else
         t.ring = was
-        call('LPUSH', P .. (was == 1 and 'rn:' or 'ro:') .. s.id, t.id)
+        ring_push_front(ring_of(s, was == 1 and 'rn:' or 'ro:'), t.id)
       end
     end
   end
@@ -151,7 +158,7 @@ end
 
 -- Writes the hand-over of all that was granted: one stream entry, read at once into the worker's pending list.
 local function hand_over(worker, grants)
-  local fields, flights, out = {}, {}, {}
+  local fields, out = {}, {}
   for _, gr in ipairs(grants) do
     fields[#fields + 1] = 'l'
     fields[#fields + 1] = gr.lane
@@ -187,30 +194,27 @@ local function hand_over(worker, grants)
   for i, gr in ipairs(grants) do
     lanes[i] = gr.lane
   end
-  local before = call('HMGET', P .. 'f', unpack(lanes))
-  for i, gr in ipairs(grants) do
+  load_flights(lanes)
+  for _, gr in ipairs(grants) do
     local h = gr.head
     local attempts, counted, deferrals, ambiguous = h.attempts, h.counted, h.deferrals, h.ambiguous
-    local raw = before[i]
+    local f = flights[gr.lane]
     local from = 'queued'
-    if raw then
-      local f = parse_flight(raw)
-      if f.id == h.id then
-        attempts, counted, deferrals, ambiguous = f.attempts, f.counted, f.deferrals, f.ambiguous
-        if f.state == 'D' then
-          from = 'deferred'
-        end
+    if f and f.id == h.id then
+      attempts, counted, deferrals, ambiguous = f.attempts, f.counted, f.deferrals, f.ambiguous
+      if f.state == 'D' then
+        from = 'deferred'
       end
     end
     move(from, 'inFlight')
-    flights[#flights + 1] = gr.lane
-    flights[#flights + 1] = entry .. '|' .. h.id .. '|' .. (attempts + 1) .. '|' .. counted .. '|' .. deferrals .. '|' ..
-      ambiguous .. '|' .. h.contact .. '|G'
+    store_flight(gr.lane, {
+      entry = entry, id = h.id, attempts = attempts + 1, counted = counted, deferrals = deferrals,
+      ambiguous = ambiguous, contact = h.contact, state = 'G',
+    })
     out[#out + 1] = gr.lane
-    out[#out + 1] = (attempts + 1) .. '.' .. counted .. '.' .. deferrals
+    out[#out + 1] = format('%d.%d.%d', attempts + 1, counted, deferrals)
     out[#out + 1] = h.element
   end
-  call('HSET', P .. 'f', unpack(flights))
   local l = { entry = entry, state = 'L', at = now, left = #grants, worker = worker, dirty = true }
   leases[entry] = l
   lease_list[#lease_list + 1] = l

@@ -30,6 +30,7 @@ local function due_in(always)
 end
 
 local function finish(always)
+  flush_pairs()
   flush()
   local due = due_in(always)
   if seq ~= (tonumber(g[3]) or 0) then

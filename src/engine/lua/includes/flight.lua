@@ -1,19 +1,3 @@
--- f:<lane> = entry|id|attempts|counted|deferrals|ambiguous|contact|state, for lanes in flight or waiting after an attempt.
--- State: G in flight · R waits to go again · D deferred at its place · U unknown, will be sent again · H unknown, will
--- be held · K, J as U, H, while the dead worker's caps are still kept.
-local function parse_flight(raw)
-  local entry, id, attempts, counted, deferrals, ambiguous, contact, state =
-    match(raw, '^([^|]*)|([^|]*)|(%d+)|(%d+)|(%d+)|(%d+)|([^|]*)|(%u)$')
-  return {
-    entry = entry, id = id, attempts = tonumber(attempts), counted = tonumber(counted), deferrals = tonumber(deferrals),
-    ambiguous = tonumber(ambiguous), contact = contact, state = state,
-  }
-end
-local function store_flight(lane, f)
-  call('HSET', P .. 'f', lane, f.entry .. '|' .. f.id .. '|' .. f.attempts .. '|' .. f.counted .. '|' .. f.deferrals ..
-    '|' .. f.ambiguous .. '|' .. f.contact .. '|' .. f.state)
-end
-
 -- The only two places that free: the caps of sender and tenant, and the worker's lease with its slot.
 local function free_caps(s, t)
   local was_full = s.inf >= s.cap
@@ -44,7 +28,7 @@ local function give_back(s, t, lane, f)
   if f.attempts > 0 then
     store_flight(lane, f)
   else
-    call('HDEL', P .. 'f', lane)
+    drop_flight(lane)
   end
   if s.pairs_on then
     pair_untake(s, f.contact)
@@ -62,8 +46,7 @@ local function each_in_flight(entry, visit_lane)
   local fields = found[1][2]
   for i = 2, #fields, 2 do
     local lane = fields[i]
-    local raw = call('HGET', P .. 'f', lane)
-    local f = raw and parse_flight(raw)
+    local f = load_flight(lane)
     if f and f.entry == entry and f.state == 'G' then
       local s, t = of_lane(lane)
       if s then
@@ -79,7 +62,7 @@ local function drop_head(s, t, lane)
   if element and match(element, '^%d+|%d+|%d') then
     forget_expiry(parse(element), lane)
   end
-  call('HDEL', P .. 'f', lane)
+  drop_flight(lane)
   t.backlog = t.backlog - 1
   place(s, t, lane, false)
   return element
@@ -146,8 +129,7 @@ local function prove_sent(id, lane, attempt, detail)
   if not s then
     return false
   end
-  local raw = call('HGET', P .. 'f', lane)
-  local f = raw and parse_flight(raw)
+  local f = load_flight(lane)
   if f and f.id == id and f.state ~= 'G' and f.state ~= 'R' and f.state ~= 'D' and
     (not attempt or f.attempts == attempt) then
     if f.state == 'K' or f.state == 'J' then

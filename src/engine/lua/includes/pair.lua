@@ -1,28 +1,69 @@
 -- Pairs: sender + contact. The value of p:<pair> is '<B or next ms>|<bucket tat ms>|<1 when lanes wait>'.
 -- Busy from the grant to the settle; free again at `next`, which lies a gap after the settle.
+-- Read once per call, written once by flush_pairs().
+local pairs_loaded = {}
+local pair_list = {}
+local function pair_read(name, raw)
+  local p = { name = name, busy = false, next = 0, tat = 0, waiting = false, dirty = false }
+  if raw then
+    local first, tat, waiting = match(raw, '^([^|]*)|([^|]*)|(%d)$')
+    p.busy, p.next, p.tat, p.waiting = first == 'B', tonumber(first) or 0, tat + 0, waiting == '1'
+  end
+  pairs_loaded[name] = p
+  pair_list[#pair_list + 1] = p
+  return p
+end
 local function pair_load(s, contact)
   local name = s.id .. '|' .. contact
-  local raw = call('GET', P .. 'p:' .. name)
-  if not raw then
-    return { name = name, busy = false, next = 0, tat = 0, waiting = false }
+  return pairs_loaded[name] or pair_read(name, call('GET', P .. 'p:' .. name))
+end
+-- Reads the pairs of these lanes' attempts in flight at once.
+local function load_pairs(lanes)
+  local names, keys = {}, {}
+  for _, lane in ipairs(lanes) do
+    local s, f = of_lane(lane), load_flight(lane)
+    if s and s.pairs_on and f then
+      names[#names + 1] = s.id .. '|' .. f.contact
+      keys[#keys + 1] = P .. 'p:' .. s.id .. '|' .. f.contact
+    end
   end
-  local first, tat, waiting = match(raw, '^([^|]*)|([^|]*)|(%d)$')
-  return { name = name, busy = first == 'B', next = tonumber(first) or 0, tat = tonumber(tat), waiting = waiting == '1' }
+  if #keys == 0 then
+    return
+  end
+  local raws = call('MGET', unpack(keys))
+  for i, name in ipairs(names) do
+    if not pairs_loaded[name] then
+      pair_read(name, raws[i])
+    end
+  end
 end
 
 local function pair_store(p)
-  local key = P .. 'p:' .. p.name
-  local value = (p.busy and 'B' or p.next) .. '|' .. p.tat .. '|' .. (p.waiting and '1' or '0')
-  if p.busy or p.waiting then
-    -- Somebody depends on this value: it must not expire on another clock.
-    call('SET', key, value)
-    return
+  p.dirty = true
+end
+local function flush_pairs()
+  local kept, gone = {}, {}
+  for _, p in ipairs(pair_list) do
+    if p.dirty then
+      local key = P .. 'p:' .. p.name
+      local value = (p.busy and 'B' or format('%d', p.next)) .. format('|%d|%d', p.tat, p.waiting and 1 or 0)
+      local keep = ceil(max(p.next, p.tat) - now)
+      if p.busy or p.waiting then
+        -- Somebody depends on this value: it must not expire on another clock.
+        kept[#kept + 1] = key
+        kept[#kept + 1] = value
+      elseif keep > 0 then
+        call('SET', key, value, 'PX', format('%d', keep))
+      else
+        gone[#gone + 1] = key
+      end
+    end
   end
-  local keep = ceil(max(p.next, p.tat) - now)
-  if keep > 0 then
-    call('SET', key, value, 'PX', keep)
-  else
-    call('DEL', key)
+  if #kept > 0 then
+    call('MSET', unpack(kept))
+  end
+  if #gone > 0 then
+    call('DEL', unpack(gone))
   end
 end
 

@@ -1,11 +1,14 @@
 -- Where a lane stands: exactly one of ready list, pair's waiting list, timer, in flight; or empty.
 local function parse(element)
-  local n, priority, expires, id, attempts, counted, deferrals, ambiguous, contact, body_at =
-    match(element, '^(%d+)|(%d+)|(%d*)|([^|]*)|(%d+)%.(%d+)%.(%d+)%.(%d+)|([^|]*)|()')
+  local n, priority, expires, id, numbers, contact, body_at =
+    match(element, '^(%d+)|(%d+)|(%d*)|([^|]*)|([%d.]+)|([^|]*)|()')
+  local attempts, counted, deferrals, ambiguous = 0, 0, 0, 0
+  if numbers ~= '0.0.0.0' then
+    attempts, counted, deferrals, ambiguous = match(numbers, '^(%d+)%.(%d+)%.(%d+)%.(%d+)$')
+  end
   return {
-    seq = n, priority = priority, expires = expires, id = id, attempts = tonumber(attempts),
-    counted = tonumber(counted), deferrals = tonumber(deferrals), ambiguous = tonumber(ambiguous),
-    contact = contact, body_at = body_at, element = element,
+    seq = n, priority = priority, expires = expires, id = id, attempts = attempts + 0, counted = counted + 0,
+    deferrals = deferrals + 0, ambiguous = ambiguous + 0, contact = contact, body_at = body_at, element = element,
   }
 end
 
@@ -27,21 +30,29 @@ end
 
 -- A tenant joins a ring while it has a ready lane and room. One whose waiting messages fit into its own places is
 -- quiet: it joins `new`, which is served first, every other turn, so that it never queues behind the loud.
+local function is_quiet(t)
+  return t.backlog - t.inf <= t.cap
+end
 local function join_ring(s, t)
   if t.ring == 0 and t.ready > 0 and t.inf < t.cap and not t.paused then
-    local quiet = t.backlog - t.inf <= t.cap
+    local quiet = is_quiet(t)
     t.ring = quiet and 1 or 2
     t.turns = t.weight
-    call('RPUSH', P .. (quiet and 'rn:' or 'ro:') .. s.id, t.id)
+    ring_push(ring_of(s, quiet and 'rn:' or 'ro:'), t.id)
   end
   if t.ring > 0 then
     able(s)
   end
 end
 
+-- Bits of a tenant's mask, by priority.
+local BITS = { 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024 }
 local function list_ready(s, t, lane, priority, front)
   call(front and 'LPUSH' or 'RPUSH', P .. 'r:' .. s.id .. '|' .. t.id .. '|' .. priority, lane)
-  t.mask = bit.bor(t.mask, bit.lshift(1, tonumber(priority)))
+  local bit_of = BITS[tonumber(priority)]
+  if t.mask % (2 * bit_of) < bit_of then
+    t.mask = t.mask + bit_of
+  end
   t.ready = t.ready + 1
 end
 local function make_ready(s, t, lane, priority, front)
@@ -71,7 +82,7 @@ end
 -- Bounded: a lane with more dead heads than the budget is returned as 'again'.
 local function live_head(s, t, lane, budget)
   for _ = 1, budget do
-    local element = call('LINDEX', P .. 'c:' .. lane, 0)
+    local element = call('LINDEX', P .. 'c:' .. lane, '0')
     if not element then
       return nil
     end
@@ -82,8 +93,8 @@ local function live_head(s, t, lane, budget)
     elseif h.expires ~= '' and wall >= tonumber(h.expires) then
       dead = true
       forget_expiry(h, lane)
-      local f = call('HGET', P .. 'f', lane)
-      move(f and sub(f, -1) == 'D' and 'deferred' or 'queued', 'expired')
+      local f = load_flight(lane)
+      move(f and f.state == 'D' and 'deferred' or 'queued', 'expired')
       t.backlog = t.backlog - 1
       event('X', h.id, '')
     end
@@ -91,7 +102,7 @@ local function live_head(s, t, lane, budget)
       return h
     end
     call('LPOP', P .. 'c:' .. lane)
-    call('HDEL', P .. 'f', lane)
+    drop_flight(lane)
     if s.pairs_on then
       local p = pair_load(s, h.contact)
       if p.waiting and not p.busy then
@@ -128,7 +139,7 @@ local function rewait(s, t, lane, id)
   if not s.pairs_on then
     return
   end
-  local h = parse(call('LINDEX', P .. 'c:' .. lane, 0))
+  local h = parse(call('LINDEX', P .. 'c:' .. lane, '0'))
   local waiting = P .. 'pw:' .. s.id .. '|' .. h.contact
   if h.id == id and call('LREM', waiting, 1, lane) == 1 then
     if call('EXISTS', waiting) == 0 then

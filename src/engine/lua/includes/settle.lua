@@ -28,8 +28,7 @@ local function head_expired(lane)
 end
 
 local function settle(lane, id, entry, kind, number, flag, brake, brake_value, detail, ambiguous_ms, after_wait)
-  local raw = call('HGET', P .. 'f', lane)
-  local f = raw and parse_flight(raw)
+  local f = load_flight(lane)
   if not f or f.id ~= id or f.entry ~= entry or f.state ~= 'G' then
     if kind == 'S' and prove_sent(id, lane, nil, detail) then
       return 2

@@ -1,4 +1,4 @@
--- Senders, tenants and leases, read once per call, written once by flush().
+-- Senders, tenants, flights and leases: read once per call, together where they can be, written once by flush().
 local senders = {}
 local sender_list = {}
 local function load_sender(id)
@@ -16,7 +16,8 @@ local function load_sender(id)
     id = id, rate = tonumber(v[1]), burst = tonumber(v[2]), cap = tonumber(v[3]), gap = tonumber(v[4]),
     pair_cap = tonumber(v[5]), pair_ms = tonumber(v[6]), paused = v[7], tat = tonumber(v[8]) or 0,
     inf = tonumber(v[9]) or 0, wait_until = tonumber(v[10]) or 0, slow = tonumber(v[11]),
-    slow_at = tonumber(v[12]) or 0, alt = v[13] == '1', tenants = {}, tenant_list = {}, dirty = false,
+    slow_at = tonumber(v[12]) or 0, alt = v[13] == '1', tenants = {}, tenant_list = {}, rings = {},
+    dirty = false,
   }
   -- Pairs are looked at for ever once they had a limit: their waiting lanes and busy marks must find their end.
   s.paced = s.gap > 0 or s.pair_cap > 0
@@ -28,29 +29,45 @@ end
 
 -- A tenant on a sender: places used, which ring it stands in (0 none, 1 new, 2 old), which priorities have ready
 -- lanes (bit mask), ready lanes, turns left, limits, messages in lanes, messages parked outside (scheduled …).
-local function load_tenant(s, id)
-  local t = s.tenants[id]
-  if t then
-    return t
-  end
-  local raw = call('HGET', P .. 'q:' .. s.id, id)
+local function read_tenant(s, id, raw)
+  local t
   if raw then
     local inf, ring, mask, ready, turns, paused, cap, weight, backlog, parked =
       match(raw, '^(%d+)|(%d)|(%d+)|(%d+)|(%d+)|(%d)|(%d+)|(%d+)|(%d+)|(%d+)$')
+    -- `+ 0` makes them numbers: a call of tonumber for each would cost more than the match.
     t = {
-      id = id, inf = tonumber(inf), ring = tonumber(ring), mask = tonumber(mask), ready = tonumber(ready),
-      turns = tonumber(turns), paused = paused == '1', cap = tonumber(cap), weight = tonumber(weight),
-      backlog = tonumber(backlog), parked = tonumber(parked),
+      id = id, inf = inf + 0, ring = ring + 0, mask = mask + 0, ready = ready + 0, turns = turns + 0,
+      paused = paused == '1', cap = cap + 0, weight = weight + 0, backlog = backlog + 0, parked = parked + 0, raw = raw,
     }
   else
     t = {
       id = id, inf = 0, ring = 0, mask = 0, ready = 0, turns = 0, paused = false, cap = 1, weight = 1,
-      backlog = 0, parked = 0,
+      backlog = 0, parked = 0, raw = false,
     }
   end
   s.tenants[id] = t
   s.tenant_list[#s.tenant_list + 1] = t
   return t
+end
+local function load_tenant(s, id)
+  return s.tenants[id] or read_tenant(s, id, call('HGET', P .. 'q:' .. s.id, id))
+end
+local function load_tenants(s, ids)
+  local missing = {}
+  for _, id in ipairs(ids) do
+    if not s.tenants[id] then
+      missing[#missing + 1] = id
+    end
+  end
+  if #missing == 0 then
+    return
+  end
+  local raws = call('HMGET', P .. 'q:' .. s.id, unpack(missing))
+  for i, id in ipairs(missing) do
+    if not s.tenants[id] then
+      read_tenant(s, id, raws[i])
+    end
+  end
 end
 
 local function split_lane(lane)
@@ -63,6 +80,137 @@ local function of_lane(lane)
     return false
   end
   return s, load_tenant(s, tenant_id)
+end
+-- Reads the tenants of many lanes at once.
+local function load_lanes(lanes)
+  local ids, found = {}, {}
+  for _, lane in ipairs(lanes) do
+    local sender_id, tenant_id = split_lane(lane)
+    local s = load_sender(sender_id)
+    if s then
+      if not ids[s] then
+        ids[s] = {}
+        found[#found + 1] = s
+      end
+      table.insert(ids[s], tenant_id)
+    end
+  end
+  for _, s in ipairs(found) do
+    load_tenants(s, ids[s])
+  end
+end
+
+-- The rings of tenants, from the front as far as they are needed; what is put back is written at the end.
+local function ring_of(s, letters)
+  local ring = s.rings[letters]
+  if not ring then
+    ring = { key = P .. letters .. s.id, taken = 0, piece = {}, at = 1, read_all = false, front = {}, back = {}, back_at = 1 }
+    s.rings[letters] = ring
+  end
+  return ring
+end
+-- The first of a ring, or nil. `ahead` is how many will be asked for, so that they are read together.
+local function ring_pop(s, ring, ahead)
+  if #ring.front > 0 then
+    return table.remove(ring.front)
+  end
+  if ring.at > #ring.piece and not ring.read_all then
+    ring.piece = call('LRANGE', ring.key, ring.taken, ring.taken + ahead - 1)
+    ring.at = 1
+    ring.read_all = #ring.piece < ahead
+    load_tenants(s, ring.piece)
+  end
+  local id = ring.piece[ring.at]
+  if id then
+    ring.at = ring.at + 1
+    ring.taken = ring.taken + 1
+    return id
+  end
+  id = ring.back[ring.back_at]
+  if id then
+    ring.back_at = ring.back_at + 1
+  end
+  return id
+end
+local function ring_push(ring, id)
+  ring.back[#ring.back + 1] = id
+end
+local function ring_push_front(ring, id)
+  ring.front[#ring.front + 1] = id
+end
+local function flush_rings(s)
+  for _, ring in pairs(s.rings) do
+    if ring.taken > 0 then
+      call('LTRIM', ring.key, ring.taken, -1)
+    end
+    if ring.back_at <= #ring.back then
+      call('RPUSH', ring.key, unpack(ring.back, ring.back_at))
+    end
+    if #ring.front > 0 then
+      call('LPUSH', ring.key, unpack(ring.front))
+    end
+  end
+end
+
+-- f:<lane> = entry|id|attempts|counted|deferrals|ambiguous|contact|state, for lanes in flight or waiting after an attempt.
+-- State: G in flight · R waits to go again · D deferred at its place · U unknown, will be sent again · H unknown, will
+-- be held · K, J as U, H, while the dead worker's caps are still kept.
+local flights = {}
+local flights_changed = {}
+local function read_flight(lane, raw)
+  local f = false
+  if raw then
+    local entry, id, attempts, counted, deferrals, ambiguous, contact, state =
+      match(raw, '^([^|]*)|([^|]*)|(%d+)|(%d+)|(%d+)|(%d+)|([^|]*)|(%u)$')
+    f = {
+      entry = entry, id = id, attempts = attempts + 0, counted = counted + 0, deferrals = deferrals + 0,
+      ambiguous = ambiguous + 0, contact = contact, state = state,
+    }
+  end
+  flights[lane] = f
+  return f
+end
+-- The flight of a lane, or false. Who changes it stores or drops it.
+local function load_flight(lane)
+  local f = flights[lane]
+  if f == nil then
+    f = read_flight(lane, call('HGET', P .. 'f', lane))
+  end
+  return f
+end
+local function load_flights(lanes)
+  local raws = call('HMGET', P .. 'f', unpack(lanes))
+  for i, lane in ipairs(lanes) do
+    if flights[lane] == nil then
+      read_flight(lane, raws[i])
+    end
+  end
+end
+local function store_flight(lane, f)
+  flights[lane] = f
+  flights_changed[lane] = true
+end
+local function drop_flight(lane)
+  store_flight(lane, false)
+end
+local function flush_flights()
+  local sets, dels = {}, {}
+  for lane in pairs(flights_changed) do
+    local f = flights[lane]
+    if f then
+      sets[#sets + 1] = lane
+      sets[#sets + 1] = f.entry .. '|' .. f.id .. format('|%d|%d|%d|%d|', f.attempts, f.counted, f.deferrals, f.ambiguous) ..
+        f.contact .. '|' .. f.state
+    else
+      dels[#dels + 1] = lane
+    end
+  end
+  if #sets > 0 then
+    call('HSET', P .. 'f', unpack(sets))
+  end
+  if #dels > 0 then
+    call('HDEL', P .. 'f', unpack(dels))
+  end
 end
 
 -- Leases: one stream entry per hand-over. state L leased, S sending.
@@ -119,17 +267,22 @@ end
 local function flush()
   for _, s in ipairs(sender_list) do
     if s.dirty then
-      call('HSET', P .. 's:' .. s.id, 'tat', string.format('%.3f', s.tat), 'inf', s.inf, 'until', s.wait_until,
+      call('HSET', P .. 's:' .. s.id, 'tat', format('%.3f', s.tat), 'inf', format('%d', s.inf), 'until', format('%d', s.wait_until),
         'alt', s.alt and '1' or '0')
     end
     local sets, dels = {}, {}
     for _, t in ipairs(s.tenant_list) do
       if t.backlog == 0 and t.parked == 0 and t.inf == 0 and t.ring == 0 and not t.paused then
-        dels[#dels + 1] = t.id
+        if t.raw then
+          dels[#dels + 1] = t.id
+        end
       else
-        sets[#sets + 1] = t.id
-        sets[#sets + 1] = t.inf .. '|' .. t.ring .. '|' .. t.mask .. '|' .. t.ready .. '|' .. t.turns .. '|' ..
-          (t.paused and '1' or '0') .. '|' .. t.cap .. '|' .. t.weight .. '|' .. t.backlog .. '|' .. t.parked
+        local value = format('%d|%d|%d|%d|%d|%d|%d|%d|%d|%d', t.inf, t.ring, t.mask, t.ready, t.turns,
+          t.paused and 1 or 0, t.cap, t.weight, t.backlog, t.parked)
+        if value ~= t.raw then
+          sets[#sets + 1] = t.id
+          sets[#sets + 1] = value
+        end
       end
     end
     if #sets > 0 then
@@ -138,7 +291,9 @@ local function flush()
     if #dels > 0 then
       call('HDEL', P .. 'q:' .. s.id, unpack(dels))
     end
+    flush_rings(s)
   end
+  flush_flights()
   for _, l in ipairs(lease_list) do
     if l.left == 0 then
       call('XACK', P .. 'out', 'wa_workers', l.entry)
@@ -146,7 +301,7 @@ local function flush()
       call('HDEL', P .. 'le', l.entry)
       call('ZREM', P .. 'lz', l.entry)
     elseif l.dirty then
-      call('HSET', P .. 'le', l.entry, l.state .. '|' .. l.at .. '|' .. l.left .. '|' .. l.worker)
+      call('HSET', P .. 'le', l.entry, format('%s|%d|%d|', l.state, l.at, l.left) .. l.worker)
     end
   end
   for worker, n in pairs(slots) do

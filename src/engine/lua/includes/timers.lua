@@ -61,8 +61,7 @@ local function wake_lane(lane, ambiguous_ms, send_timeout_ms)
   if not s then
     return
   end
-  local raw = call('HGET', P .. 'f', lane)
-  local f = raw and parse_flight(raw)
+  local f = load_flight(lane)
   if not f or f.state == 'R' or f.state == 'D' then
     place(s, t, lane, false)
     return
@@ -113,8 +112,7 @@ local function expire(member)
   if not s then
     return
   end
-  local raw = call('HGET', P .. 'f', lane)
-  local f = raw and parse_flight(raw)
+  local f = load_flight(lane)
   if f and f.id == id then
     if f.state ~= 'R' and f.state ~= 'D' then
       return -- in flight or unknown: decided when it comes back
