@@ -111,6 +111,7 @@ local function visit(s, want, grants, budget)
       -- It grew loud while it stood in `new`: those behind it must not wait for its turn.
       t.ring = 2
       t.turns = t.weight
+      s.alt = alt -- this was nobody's turn
       ring_push(ring_of(s, 'ro:'), t.id)
     end
     while t.ring == 0 and t.ready > 0 and t.inf < t.cap and not t.paused and quantum > 0 and t.turns > 0 do
