@@ -172,15 +172,24 @@ const lateBegin = command('lateBegin', fc.record({ worker: index, at: index }), 
   }),
 );
 
+/** A worker dies, most often while it is sending; another takes its place, and sometimes takes over at once. */
 const crash = command(
   'crash',
-  fc.record({ worker: index, capacity: fc.constantFrom(1, 4, 30) }),
+  fc.record({
+    worker: index,
+    capacity: fc.constantFrom(1, 4, 30),
+    isSending: fc.constantFrom(true, true, false),
+    isNoticed: fc.boolean(),
+  }),
   (world, wish) =>
     withWorker(world, wish.worker, async (worker) => {
+      await world.readMailbox(worker);
+      if (wish.isSending) await world.exchange(worker, { begins: [...new Set(worker.held.map(({ entry }) => entry))] });
       world.crash(worker);
       const next = world.startWorker(`w${world.workers.length}`, wish.capacity);
       await world.beat(next);
       await world.exchange(next, {});
+      if (wish.isNoticed) await world.reclaim(next, worker.name);
     }),
   true,
 );

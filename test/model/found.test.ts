@@ -169,6 +169,17 @@ describe('Found by the model', () => {
     expect(stateOf(world, other)).toBe('inFlight');
   });
 
+  it('who stops because of a budget says so: 80 conversations of one pair do not hide the one behind them', async () => {
+    const world = await open({ gapMs: 20_000 });
+    await accept(world, ...Array.from({ length: 80 }, (_, n) => ({ conversation: `c${n}`, cap: 100 })));
+    const [other] = await accept(world, { conversation: 'other', contact: 'k2', cap: 100 });
+    const worker = await start(world);
+    expect(worker.dueAtMonoMs).toBe(world.monoMs);
+    await world.fireDue();
+    expect(stateOf(world, other)).toBe('inFlight');
+    await heal(world, ['s1']);
+  });
+
   it('a sender that is slowed down gains no tokens by it', async () => {
     const world = await open({ rate: 1, burst: 5 });
     const worker = await start(world);

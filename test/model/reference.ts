@@ -59,8 +59,8 @@ export interface Lease {
 }
 
 const DAY_MS = 86_400_000;
-/** More turns of others than any mix of three tenants with weights up to three can make. */
-const PASSED_OVER_MAX = 60;
+/** Two others before it in the old ring, a visit of the new ring around each, three turns a visit; and some. */
+const PASSED_OVER_MAX = 20;
 
 export class Refused extends Error {
   override readonly name = 'Refused';

@@ -98,7 +98,7 @@ export class World {
   crash(worker: Process): void {
     worker.alive = false;
     worker.dueAtMonoMs = Number.POSITIVE_INFINITY;
-    worker.held = [];
+    // What it held it still holds, should it only have been stopped for a while.
     this.needsBackstop = true;
   }
 
