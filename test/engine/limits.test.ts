@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { testRedis, type TestRedis } from '../support/services.ts';
-import { Bench, mostAtOnce, mostStarts, slow } from './support/bench.ts';
+import { Bench, FREE_SENDER, mostAtOnce, mostStarts, SENT, slow } from './support/bench.ts';
 
 let redis: TestRedis;
 let bench: Bench;
@@ -205,6 +205,22 @@ describe('Limits are never exceeded', () => {
     expect(next - start).toBeGreaterThanOrEqual(200 - 5);
     // Half the rate: 20 more take about 400 ms, not 200.
     expect(last - next).toBeGreaterThan(300);
+  });
+
+  it('a process that starts and configures the sender again does not lift a number limit', async () => {
+    const limits = { ratePerSecond: 100, burst: 1 };
+    bench = await Bench.open(redis, limits);
+    let isFirst = true;
+    await bench.worker('w1', () => {
+      if (!isFirst) return SENT;
+      isFirst = false;
+      return { kind: 'retry', delayMs: 0, counted: false, brake: { on: 'sender-rate', waitMs: 300 } };
+    });
+    await bench.accept();
+    await bench.settled(1);
+    await bench.queue.configureSender({ ...FREE_SENDER, ...limits });
+    await bench.settled(2);
+    expect((bench.ledger[1]?.startMs ?? 0) - (bench.ledger[0]?.endMs ?? 0)).toBeGreaterThanOrEqual(300 - 5);
   });
 
   it('a policy error pauses the sender until a person resumes it, and burns no attempt', async () => {

@@ -166,7 +166,7 @@ function parseTenant(record: string): StoredTenant {
 }
 
 function parseMessage(element: string): StoredMessage {
-  const match = /^(\d+)\|(\d+)\|(\d*)\|([^|]*)\|\d+\.\d+\.\d+\.\d+\|([^|]*)\|/.exec(element);
+  const match = /^(\d+)\|(\d+)\|(\d*)\|([^|]*)\|(?:\d+\.\d+\.\d+\.\d+)?\|([^|]*)\|/.exec(element);
   if (match === null) throw new Error(`a stored message has no readable header: ${element}`);
   const [, seq, priority, expires, id = '', contact = ''] = match;
   return {
