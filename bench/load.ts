@@ -27,7 +27,6 @@ export function loadMessage(index: number, { conversations, tenants, run = 1 }: 
       type: 'text',
       content: { body: 'Your table for two is booked for Friday at 19:30. Reply 1 to confirm, 2 to change.' },
       metadata: { booking: index },
-      createdAtMs: 1_790_000_000_000 + index,
     },
   };
 }

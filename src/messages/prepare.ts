@@ -53,7 +53,6 @@ export function prepareMessage(
     content,
     ...(context === undefined ? {} : { context }),
     ...(request.metadata === undefined ? {} : { metadata: request.metadata }),
-    createdAtMs: nowMs,
     ...(idempotency === null ? {} : { idempotencyKey: idempotency.key }),
   };
   return { contact: address.contact, conversation, priority, sendAtMs, expiresAtMs, type, body, idempotency };

@@ -1,3 +1,4 @@
+import { timeOfId } from '../util/ids.ts';
 import type { UnrecordedMessage } from '../engine/contract.ts';
 import type { Place } from '../engine/contract.ts';
 import type { Hold, HoldKind, MessageBody, MessageError, MessageStatus } from '../model/message.ts';
@@ -77,7 +78,7 @@ export function acceptedView(fields: AcceptedFields, duplicate: boolean): Messag
     providerMessageId: null,
     error: null,
     hold: fields.sendAtMs === null ? null : { kind: 'scheduled', until: isoOrNull(fields.sendAtMs) },
-    createdAt: new Date(body.createdAtMs).toISOString(),
+    createdAt: new Date(body.createdAtMs ?? timeOfId(fields.id) ?? 0).toISOString(),
     sendAt: isoOrNull(fields.sendAtMs),
     expiresAt: isoOrNull(fields.expiresAtMs),
     sentAt: null,

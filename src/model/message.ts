@@ -74,8 +74,8 @@ export interface MessageBody {
   readonly context?: { readonly message_id: string };
   /** The caller's own data; never sent to the provider. */
   readonly metadata?: Readonly<Record<string, unknown>>;
-  /** Epoch ms of the accept, by the accepting process's clock. */
-  readonly createdAtMs: number;
+  /** Epoch ms of the creation, only where it is not the time in the message's id (see `timeOfId`). */
+  readonly createdAtMs?: number;
   /** The caller's Idempotency-Key, when there was one. */
   readonly idempotencyKey?: string;
 }

@@ -17,3 +17,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 export function isId(text: string): boolean {
   return UUID.test(text);
 }
+
+/** When an id was made, epoch ms: the first 48 bits of a UUIDv7. Null for a text that is not one of our ids. */
+export function timeOfId(id: string): number | null {
+  return isId(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : null;
+}

@@ -93,7 +93,7 @@ for i = 3, #ARGV, STRIDE do
   end
   if code == 1 and s then
     seq = seq + 1
-    local element = format('%d|', seq) .. priority .. '|' .. expires .. '|' .. id .. '|0.0.0.0|' .. contact .. '|' ..
+    local element = format('%d|', seq) .. priority .. '|' .. expires .. '|' .. id .. '||' .. contact .. '|' ..
       ARGV[i + 9]
     count('accepted', 1)
     if send_at ~= '' and tonumber(send_at) > wall then

@@ -1,6 +1,7 @@
+import { isId, timeOfId } from '../../util/ids.ts';
 import type { AcceptedEvent, AttemptReport, EventEntry, LifecycleEvent, StatusEvent } from '../../model/events.ts';
 import type { MessageBody } from '../../model/message.ts';
-import { isId } from '../../util/ids.ts';
+
 import type { AliasKind, EngineStatus } from '../types.ts';
 import { storableJson, storableText } from './storable.ts';
 
@@ -157,7 +158,7 @@ function acceptedColumns(event: AcceptedEvent): AcceptedColumns {
     idempotency_key: optionalText(body.idempotencyKey, 'body.idempotencyKey'),
     send_at: event.sendAtMs === null ? null : instant(event.sendAtMs),
     expires_at: event.expiresAtMs === null ? null : instant(event.expiresAtMs),
-    created_at: instant(body.createdAtMs ?? event.atMs),
+    created_at: instant(body.createdAtMs ?? timeOfId(event.messageId) ?? event.atMs),
   };
 }
 

@@ -1,9 +1,9 @@
 -- Where a lane stands: exactly one of ready list, pair's waiting list, timer, in flight; or empty.
 local function parse(element)
   local n, priority, expires, id, numbers, contact, body_at =
-    match(element, '^(%d+)|(%d+)|(%d*)|([^|]*)|([%d.]+)|([^|]*)|()')
+    match(element, '^(%d+)|(%d+)|(%d*)|([^|]*)|([%d.]*)|([^|]*)|()')
   local attempts, counted, deferrals, ambiguous = 0, 0, 0, 0
-  if numbers ~= '0.0.0.0' then
+  if numbers ~= '' then
     attempts, counted, deferrals, ambiguous = match(numbers, '^(%d+)%.(%d+)%.(%d+)%.(%d+)$')
   end
   return {
