@@ -1,23 +1,21 @@
-import type { Figure, Table } from './figures.ts';
+import type { Figure, Table } from './section.ts';
 
-/** A table with aligned columns for a terminal. */
-export function renderTable({ title, head, rows }: Table): string {
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
-  const line = (row: readonly string[]) =>
-    row
-      .map((text, column) => (column === 0 ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0)))
-      .join('  ');
-  return [title, line(head), widths.map((width) => '─'.repeat(width)).join('──'), ...rows.map(line), ''].join('\n');
+/** A table as text, columns aligned: first one to the left, the others to the right. */
+export function formatTable({ title, columns, rows, notes = [] }: Table): string {
+  const widths = columns.map((column, at) => Math.max(column.length, ...rows.map((row) => (row[at] ?? '').length)));
+  const line = (cells: readonly string[]): string =>
+    cells.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  ');
+  const rule = widths.map((width) => '─'.repeat(width)).join('──');
+  return [title, rule, line(columns), rule, ...rows.map(line), rule, ...notes].join('\n').replaceAll(/ +$/gm, '');
 }
 
-export function renderFigures(figures: readonly Figure[]): string {
-  const rows = figures.map(({ what, floor, aim, reached, ok }) => [
-    what,
-    floor,
-    aim,
-    reached,
-    ok === null ? '' : ok ? '✓' : '✗',
-  ]);
-  return renderTable({ title: 'To reach', head: ['', 'floor', 'aim', 'reached', ''], rows });
+/** The figures with what was asked for; `below` marks a floor that was not reached. */
+export function formatFigures(figures: readonly Figure[]): string {
+  return figures
+    .map(({ what, floor, aim, reached, isMet }) => {
+      const mark = isMet === null ? ' ' : isMet ? '✓' : '✗';
+      const asked = [`floor ${floor}`, ...(aim === '' ? [] : [`aim ${aim}`])].join(' · ');
+      return `${mark} ${what}\n    reached ${reached}${isMet === false ? '   BELOW THE FLOOR' : ''}\n    ${asked}`;
+    })
+    .join('\n');
 }

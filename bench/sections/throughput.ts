@@ -1,190 +1,296 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { BullmqContestant } from '../contestants/bullmq.ts';
 import type { AcceptMode, Contestant } from '../contestants/contestant.ts';
+import { BullmqContestant } from '../contestants/bullmq.ts';
 import { EngineContestant } from '../contestants/engine.ts';
 import { GroupmqContestant } from '../contestants/groupmq.ts';
 import { RawContestant } from '../contestants/raw.ts';
+import { loadMessage, type LoadShape } from '../load.ts';
 import {
-  atLeast,
-  atMost,
+  type BenchRedis,
+  type Durability,
+  scriptPercentileMs,
+  type ServerCost,
+  serverCost,
+  startBenchRedis,
+} from '../redis.ts';
+import {
   type BenchContext,
   type Figure,
-  perSecond,
+  rate,
+  ratio,
+  type Section,
   type SectionResult,
   type Table,
-  thousands,
-} from '../figures.ts';
-import { loadMessage } from '../load.ts';
-import { type BenchRedis, type Durability, scriptPercentileMs, serverCost, startBenchRedis } from '../redis.ts';
+} from '../section.ts';
 import { median } from '../statistics.ts';
+import { measureOrder, ORDER_STEPS, type OrderCount, orderTable } from './order.ts';
 
-/** 2,000 conversations of 50 tenants, 50 calls at once, a handler that does nothing. */
-const SHAPE = { conversations: 2000, tenants: 50 };
+const SHAPE: LoadShape = { conversations: 2000, tenants: 50 };
 const PLACES = 50;
+const DURABILITIES: readonly Durability[] = ['always', 'off'];
 
-interface Entry {
+interface Entrant {
   readonly label: string;
-  readonly mode: AcceptMode;
   readonly make: () => Contestant;
+  readonly mode: AcceptMode;
+  /** Accepts under way at once. */
+  readonly places: number;
+  readonly isDrained: boolean;
+  /** Share of the messages: one by one is slow and needs no more. */
+  readonly share: number;
 }
 
-const ENTRIES: readonly Entry[] = [
-  { label: 'raw stream', mode: 'single', make: () => new RawContestant() },
-  { label: 'BullMQ add', mode: 'single', make: () => new BullmqContestant('BullMQ add') },
-  { label: 'BullMQ addBulk', mode: 'bulk', make: () => new BullmqContestant('BullMQ addBulk') },
-  { label: 'GroupMQ', mode: 'single', make: () => new GroupmqContestant() },
-  { label: 'Waxwing', mode: 'single', make: () => new EngineContestant({ name: 'Waxwing' }) },
-  { label: 'Waxwing, a key each', mode: 'keyed', make: () => new EngineContestant({ name: 'Waxwing' }) },
+const entrant = (label: string, make: () => Contestant, more: Partial<Entrant> = {}): Entrant => ({
+  label,
+  make,
+  mode: 'single',
+  places: PLACES,
+  isDrained: true,
+  share: 1,
+  ...more,
+});
+
+const RAW = 'raw stream';
+const BULL = 'BullMQ add';
+const BULK = 'BullMQ addBulk (50)';
+const BULL_KEYED = 'BullMQ add, own job id';
+const BULL_ALONE = 'BullMQ add, one by one';
+const GROUP = 'GroupMQ';
+const OURS = 'Waxwing';
+const OURS_KEYED = 'Waxwing, a key on each';
+const OURS_UNPACED = 'Waxwing, no pair limits';
+const OURS_ALONE = 'Waxwing, one by one';
+
+const ENTRANTS: readonly Entrant[] = [
+  entrant(RAW, () => new RawContestant()),
+  entrant(OURS, () => new EngineContestant({ name: OURS })),
+  entrant(BULL, () => new BullmqContestant(BULL)),
+  entrant(OURS_KEYED, () => new EngineContestant({ name: OURS_KEYED }), { mode: 'keyed' }),
+  entrant(BULK, () => new BullmqContestant(BULK), { mode: 'bulk', isDrained: false }),
+  entrant(OURS_UNPACED, () => new EngineContestant({ name: OURS_UNPACED, limits: { pairBucketCapacity: 0 } })),
+  entrant(BULL_KEYED, () => new BullmqContestant(BULL_KEYED), { mode: 'keyed', isDrained: false }),
+  entrant(GROUP, () => new GroupmqContestant()),
+  entrant(BULL_ALONE, () => new BullmqContestant(BULL_ALONE), { places: 1, isDrained: false, share: 1 / 16 }),
+  entrant(OURS_ALONE, () => new EngineContestant({ name: OURS_ALONE }), { places: 1, isDrained: false, share: 1 / 16 }),
 ];
 
-interface Sample {
+interface Turn {
   readonly acceptPerSecond: number;
   readonly drainPerSecond: number;
-  readonly commandsPerMessage: number;
-  readonly aofBytesPerMessage: number;
-  readonly scriptP99Ms: number;
+  readonly accept: PerMessage;
+  readonly drain: PerMessage;
+  readonly drainScriptP99Ms: number;
 }
 
-export async function throughput(context: BenchContext): Promise<SectionResult> {
-  const figures: Figure[] = [];
-  const tables: Table[] = [];
-  const data: Record<string, unknown> = {};
-  for (const durability of ['always', 'off'] as const) {
-    const samples = await measureAll(durability, context);
-    data[durability] = Object.fromEntries(samples);
-    tables.push(tableOf(durability, samples));
-    figures.push(...figuresOf(durability, samples));
-  }
-  context.step('order with a provider of 5 to 45 ms');
-  const disorder = await outOfOrder(context);
-  data['outOfOrder'] = disorder;
-  tables.push({
-    title: 'Out of order, provider of 5 to 45 ms, 50 at once',
-    head: ['', 'messages', 'out of order'],
-    rows: disorder.map(({ label, count, wrong }) => [label, thousands(count), thousands(wrong)]),
-  });
-  const ours = disorder.find(({ label }) => label === 'Waxwing');
-  figures.push(atMost('messages out of order', 0, 0, ours?.wrong ?? Number.NaN));
-  return { figures, tables, data };
+interface PerMessage {
+  readonly commands: number;
+  readonly scriptCalls: number;
+  readonly aofBytes: number;
 }
 
-async function measureAll(durability: Durability, context: BenchContext): Promise<Map<string, Sample[]>> {
-  const samples = new Map<string, Sample[]>(ENTRIES.map(({ label }) => [label, []]));
-  const redis = await startBenchRedis(durability);
-  try {
-    for (let round = 0; round < context.rounds; round += 1) {
-      // Each round begins with another one, so that none always runs on the warmest or the most tired machine.
-      const turn = ENTRIES.map((_, index) => ENTRIES[(index + round) % ENTRIES.length]).filter(
-        (one) => one !== undefined,
-      );
-      for (const entry of turn) {
-        context.step(`throughput, AOF ${durability}, round ${round + 1}: ${entry.label}`);
-        samples.get(entry.label)?.push(await measure(entry, redis, context.quick ? 1500 : 8000));
-      }
-    }
-  } finally {
-    await redis.stop();
-  }
-  return samples;
-}
+const perMessage = (cost: ServerCost, count: number): PerMessage => ({
+  commands: cost.commands / count,
+  scriptCalls: cost.scripts / count,
+  aofBytes: cost.aofBytes / count,
+});
 
-async function measure({ mode, make }: Entry, redis: BenchRedis, count: number): Promise<Sample> {
+async function takeTurn(redis: BenchRedis, entry: Entrant, messages: number): Promise<Turn> {
+  const count = Math.max(50, Math.round(messages * entry.share));
   await redis.clear();
-  const contestant = make();
+  const contestant = entry.make();
   await contestant.open(redis.url);
-  const message = (index: number) => loadMessage(index, SHAPE);
-  const before = await serverCost(redis.admin);
-  const startedAt = performance.now();
-  await contestant.accept({ from: 0, count, places: PLACES, mode, message });
-  const acceptMs = performance.now() - startedAt;
-  await redis.admin.config('RESETSTAT');
-  const middle = await serverCost(redis.admin);
-  const drainMs = await contestant.drain({ count, places: PLACES, handle: () => Promise.resolve() });
-  const scriptP99Ms = await scriptPercentileMs(redis.admin, 'p99');
-  const drained = await serverCost(redis.admin, middle);
-  await contestant.close();
-  return {
-    acceptPerSecond: perSecond(count, acceptMs),
-    drainPerSecond: perSecond(count, drainMs),
-    commandsPerMessage: drained.commands / count,
-    aofBytesPerMessage: (drained.aofBytes + middle.aofBytes - before.aofBytes) / count,
-    scriptP99Ms,
-  };
-}
-
-function tableOf(durability: Durability, samples: ReadonlyMap<string, readonly Sample[]>): Table {
-  const rows = [...samples].map(([label, list]) => [
-    label,
-    thousands(of(list, 'acceptPerSecond')),
-    thousands(of(list, 'drainPerSecond')),
-    of(list, 'commandsPerMessage').toFixed(1),
-    durability === 'off' ? '–' : thousands(of(list, 'aofBytesPerMessage')),
-  ]);
-  return {
-    title: `AOF ${durability === 'always' ? 'fsynced on every write' : 'off'}: medians of ${samples.get('Waxwing')?.length ?? 0} interleaved rounds`,
-    head: ['', 'accept/s', 'drain/s', 'commands per drained message', 'AOF bytes per message'],
-    rows,
-  };
-}
-
-function figuresOf(durability: Durability, samples: ReadonlyMap<string, readonly Sample[]>): Figure[] {
-  const get = (label: string) => samples.get(label) ?? [];
-  const ratio = (label: string, other: string, key: keyof Sample) =>
-    median(get(label).map((one, round) => one[key] / (get(other)[round]?.[key] ?? Number.NaN)));
-  const isAlways = durability === 'always';
-  const name = isAlways ? 'fsync always' : 'AOF off';
-  const accept = ratio('Waxwing', 'BullMQ add', 'acceptPerSecond');
-  const keyed = ratio('Waxwing, a key each', 'BullMQ add', 'acceptPerSecond');
-  const drain = ratio('Waxwing', 'BullMQ add', 'drainPerSecond');
-  const raw = ratio('Waxwing', 'raw stream', 'drainPerSecond');
-  const figures = [
-    atLeast(`drain/s against BullMQ, ${name}`, isAlways ? 1.3 : 1.6, 2.5, drain),
-    atLeast(`drain/s against raw stream operations, ${name}`, isAlways ? 0.55 : 0.6, 0.8, raw),
-  ];
-  if (!isAlways) return figures;
-  return [
-    atLeast('accept/s against BullMQ add, fsync always', 2, 3, accept),
-    atLeast('accept/s with an idempotency key each, fsync always', 1.7, 3, keyed),
-    ...figures,
-    atMost('script p99 during drain', 2, null, of(get('Waxwing'), 'scriptP99Ms'), ' ms'),
-  ];
-}
-
-function of(samples: readonly Sample[], key: keyof Sample): number {
-  return median(samples.map((one) => one[key]));
-}
-
-/** Starts at the provider, per conversation: each must be younger than the one before. */
-async function outOfOrder({ quick }: BenchContext) {
-  const count = quick ? 400 : 2000;
-  const redis = await startBenchRedis('off');
-  const results: { label: string; count: number; wrong: number }[] = [];
   try {
-    for (const { label, mode, make } of ENTRIES.filter((one) =>
-      ['BullMQ add', 'GroupMQ', 'Waxwing'].includes(one.label),
-    )) {
-      await redis.clear();
-      const contestant = make();
-      await contestant.open(redis.url);
-      const message = (index: number) => loadMessage(index, { conversations: 100, tenants: 10 });
-      await contestant.accept({ from: 0, count, places: 1, mode, message });
-      const last = new Map<string, number>();
-      let wrong = 0;
-      await contestant.drain({
-        count,
-        places: PLACES,
-        handle: async ({ conversation, index }) => {
-          await delay(5 + Math.random() * 40);
-          // Judged at the end of the call: the moment at which the provider has it.
-          if (index < (last.get(conversation) ?? -1)) wrong += 1;
-          last.set(conversation, Math.max(index, last.get(conversation) ?? -1));
-        },
-      });
-      results.push({ label, count, wrong });
-      await contestant.close();
+    const before = await serverCost(redis.admin);
+    const startedAt = performance.now();
+    await contestant.accept({
+      from: 0,
+      count,
+      places: entry.places,
+      mode: entry.mode,
+      message: (index) => loadMessage(index, SHAPE),
+    });
+    const acceptMs = performance.now() - startedAt;
+    const accept = perMessage(await serverCost(redis.admin, before), count);
+    const empty = { commands: 0, scriptCalls: 0, aofBytes: 0 };
+    const acceptPerSecond = (count / acceptMs) * 1000;
+    if (!entry.isDrained) {
+      return { acceptPerSecond, drainPerSecond: Number.NaN, accept, drain: empty, drainScriptP99Ms: Number.NaN };
     }
+    await redis.admin.config('RESETSTAT');
+    const between = await serverCost(redis.admin);
+    const drainMs = await contestant.drain({ count, places: PLACES, handle: () => Promise.resolve() });
+    const drain = perMessage(await serverCost(redis.admin, between), count);
+    const drainScriptP99Ms = await scriptPercentileMs(redis.admin, 'p99');
+    return { acceptPerSecond, drainPerSecond: (count / drainMs) * 1000, accept, drain, drainScriptP99Ms };
   } finally {
-    await redis.stop();
+    await contestant.close();
   }
-  return results;
 }
+
+type Turns = ReadonlyMap<string, readonly Turn[]>;
+
+/** Rounds of one turn each, everybody in turn, the order moved on by one each time; the first round warms up only. */
+async function runRounds(redis: BenchRedis, durability: Durability, context: BenchContext): Promise<Turns> {
+  const turns = new Map<string, Turn[]>(ENTRANTS.map(({ label }) => [label, []]));
+  for (let round = 0; round <= context.rounds; round += 1) {
+    for (let n = 0; n < ENTRANTS.length; n += 1) {
+      const entry = ENTRANTS[(n + round) % ENTRANTS.length];
+      if (entry === undefined) continue;
+      const isWarmUp = round === 0;
+      context.step(`fsync ${durability}: ${entry.label}, ${isWarmUp ? 'warm-up' : `round ${round}`}`);
+      const turn = await takeTurn(redis, entry, isWarmUp ? Math.ceil(context.messages / 4) : context.messages);
+      if (!isWarmUp) turns.get(entry.label)?.push(turn);
+    }
+  }
+  return turns;
+}
+
+const of = (turns: Turns, label: string, pick: (turn: Turn) => number): number[] => (turns.get(label) ?? []).map(pick);
+const accepted = (turn: Turn): number => turn.acceptPerSecond;
+const drained = (turn: Turn): number => turn.drainPerSecond;
+
+/** Median over the rounds of what one did against the other in the same round. */
+function against(turns: Turns, one: string, other: string, pick: (turn: Turn) => number): number {
+  const others = of(turns, other, pick);
+  return median(of(turns, one, pick).map((value, round) => value / (others[round] ?? Number.NaN)));
+}
+
+const text = (value: number): string => (Number.isNaN(value) ? '–' : rate(value));
+const small = (value: number): string => (value === 0 ? '–' : value.toFixed(value < 1 ? 3 : 1));
+
+function roundsTable(durability: Durability, turns: Turns): Table {
+  return {
+    title:
+      durability === 'always' ? 'Every write on disk before its answer (appendfsync always)' : 'Append-only file off',
+    columns: [
+      '',
+      'accept/s',
+      'vs BullMQ',
+      'drain/s',
+      'vs BullMQ',
+      'vs raw',
+      'commands/message a+d',
+      'script calls a+d',
+      'AOF bytes a+d',
+      'script p99 in drain',
+    ],
+    rows: ENTRANTS.map(({ label, isDrained }) => {
+      const m = (pick: (turn: Turn) => number): number => median(of(turns, label, pick));
+      const both = (pick: (cost: PerMessage) => number): string =>
+        `${small(m((turn) => pick(turn.accept)))} + ${isDrained ? small(m((turn) => pick(turn.drain))) : '–'}`;
+      return [
+        label,
+        text(m(accepted)),
+        ratio(against(turns, label, BULL, accepted)),
+        text(m(drained)),
+        isDrained ? ratio(against(turns, label, BULL, drained)) : '–',
+        isDrained ? ratio(against(turns, label, RAW, drained)) : '–',
+        both((cost) => cost.commands),
+        both((cost) => cost.scriptCalls),
+        both((cost) => Math.round(cost.aofBytes)),
+        Number.isNaN(m((turn) => turn.drainScriptP99Ms)) ? '–' : `${m((turn) => turn.drainScriptP99Ms).toFixed(2)} ms`,
+      ];
+    }),
+  };
+}
+
+const NOTES = [
+  'Medians of the rounds; ratios are medians of the ratios within one round. Messages of about 200 bytes, 2,000 conversations, 50 tenants, 50 at once, a handler that does nothing.',
+  'Waxwing: single accepts that one tick joins; drained with begin, order, tenant cap, sender cap, token bucket, pair bucket and lifecycle events on. BullMQ and raw streams keep no order and no limits; GroupMQ keeps order.',
+];
+
+function figures(results: ReadonlyMap<Durability, Turns>): Figure[] {
+  const always = results.get('always') ?? new Map<string, Turn[]>();
+  const off = results.get('off') ?? new Map<string, Turn[]>();
+  const plain = against(always, OURS, BULL, accepted);
+  const keyed = against(always, OURS_KEYED, BULL, accepted);
+  const bull = [against(always, OURS, BULL, drained), against(off, OURS, BULL, drained)] as const;
+  const raw = [against(always, OURS, RAW, drained), against(off, OURS, RAW, drained)] as const;
+  const p99 = median(of(always, OURS, (turn) => turn.drainScriptP99Ms));
+  return [
+    {
+      what: 'accept/s against BullMQ 6 `add`, fsync always · with a key on each',
+      floor: '2× · 1.7×',
+      aim: '3×',
+      reached: `${ratio(plain)} · ${ratio(keyed)}`,
+      isMet: plain >= 2 && keyed >= 1.7,
+    },
+    {
+      what: 'drain/s against BullMQ 6, every guarantee on: fsync always · AOF off',
+      floor: '1.3× · 1.6×',
+      aim: '2.5×',
+      reached: `${ratio(bull[0])} · ${ratio(bull[1])}`,
+      isMet: bull[0] >= 1.3 && bull[1] >= 1.6,
+    },
+    {
+      what: 'drain/s against raw stream operations: fsync always · AOF off',
+      floor: '0.55 · 0.6',
+      aim: '0.8',
+      reached: `${raw[0].toFixed(2)} · ${raw[1].toFixed(2)}`,
+      isMet: raw[0] >= 0.55 && raw[1] >= 0.6,
+    },
+    {
+      what: 'script p99 during drain',
+      floor: '≤ 2 ms',
+      aim: '',
+      reached: `${p99.toFixed(2)} ms`,
+      isMet: p99 <= 2,
+    },
+  ];
+}
+
+function orderFigure(orders: readonly OrderCount[]): Figure {
+  const ours = orders.find(({ label }) => label === 'Waxwing')?.outOfOrder ?? Number.NaN;
+  return {
+    what: 'messages out of order with a provider of 5 to 45 ms',
+    floor: '0',
+    aim: '0',
+    reached: orders.map(({ label, outOfOrder }) => `${label} ${outOfOrder}`).join(' · '),
+    isMet: ours === 0,
+  };
+}
+
+async function run(context: BenchContext): Promise<SectionResult> {
+  const results = new Map<Durability, Turns>();
+  let orders: readonly OrderCount[] = [];
+  for (const durability of DURABILITIES) {
+    const redis = await startBenchRedis(durability);
+    try {
+      results.set(durability, await runRounds(redis, durability, context));
+      if (durability === 'always') orders = await measureOrder(redis, context);
+    } finally {
+      await redis.stop();
+    }
+  }
+  const drawn = [BULL, GROUP, RAW, OURS];
+  return {
+    figures: [...figures(results), orderFigure(orders)],
+    tables: [
+      ...[...results].map(([durability, turns], at) => ({
+        ...roundsTable(durability, turns),
+        ...(at === results.size - 1 ? { notes: NOTES } : {}),
+      })),
+      orderTable(orders),
+    ],
+    charts: [...results].flatMap(([durability, turns]) =>
+      (['accept', 'drain'] as const).map((phase) => ({
+        title: `${phase}/s, ${durability === 'always' ? 'fsync always' : 'AOF off'}`,
+        unit: '/s',
+        bars: [...drawn, ...(phase === 'accept' ? [BULK, OURS_KEYED] : [])].map((label) => ({
+          label,
+          value: median(of(turns, label, phase === 'accept' ? accepted : drained)),
+          isOurs: label.startsWith(OURS),
+        })),
+      })),
+    ),
+    data: {
+      rounds: Object.fromEntries([...results].map(([durability, turns]) => [durability, Object.fromEntries(turns)])),
+      orders,
+    },
+  };
+}
+
+export const throughput: Section = {
+  name: 'throughput',
+  steps: ({ rounds }) => DURABILITIES.length * (rounds + 1) * ENTRANTS.length + ORDER_STEPS,
+  run,
+};
