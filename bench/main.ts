@@ -8,6 +8,7 @@ import { drawChart } from './chart.ts';
 import { type BenchOptions, HELP, readOptions, UsageError } from './options.ts';
 import { formatFigures, formatTable } from './report.ts';
 import type { BenchContext, Section, SectionResult } from './section.ts';
+import { http } from './sections/http.ts';
 import { latency } from './sections/latency.ts';
 import { memory } from './sections/memory.ts';
 import { quiet } from './sections/quiet.ts';
@@ -16,7 +17,7 @@ import { throughput } from './sections/throughput.ts';
 import { timers } from './sections/timers.ts';
 
 const RESULTS = join(dirname(fileURLToPath(import.meta.url)), 'results');
-const SECTIONS: readonly Section[] = [throughput, memory, scale, latency, timers, quiet];
+const SECTIONS: readonly Section[] = [throughput, memory, scale, latency, http, timers, quiet];
 
 /** The bar is for a person who waits: without a terminal, or with --json, nothing is drawn. */
 function progress(total: number, isShown: boolean): { step: (what: string) => void; stop: () => void } {

@@ -14,8 +14,8 @@ export function formatFigures(figures: readonly Figure[]): string {
   return figures
     .map(({ what, floor, aim, reached, isMet }) => {
       const mark = isMet === null ? ' ' : isMet ? '✓' : '✗';
-      const asked = [`floor ${floor}`, ...(aim === '' ? [] : [`aim ${aim}`])].join(' · ');
-      return `${mark} ${what}\n    reached ${reached}${isMet === false ? '   BELOW THE FLOOR' : ''}\n    ${asked}`;
+      const asked = [...(floor === '' ? [] : [`floor ${floor}`]), ...(aim === '' ? [] : [`aim ${aim}`])].join(' · ');
+      return `${mark} ${what}\n    reached ${reached}${isMet === false ? '   BELOW THE FLOOR' : ''}${asked === '' ? '' : `\n    ${asked}`}`;
     })
     .join('\n');
 }

@@ -48,7 +48,7 @@ export interface Section {
   readonly run: (context: BenchContext) => Promise<SectionResult>;
 }
 
-export const SECTION_NAMES = ['throughput', 'memory', 'scale', 'latency', 'timers', 'quiet'] as const;
+export const SECTION_NAMES = ['throughput', 'memory', 'scale', 'latency', 'http', 'timers', 'quiet'] as const;
 export type SectionName = (typeof SECTION_NAMES)[number];
 
 export const rate = (perSecond: number): string => Math.round(perSecond).toLocaleString('en-US');
