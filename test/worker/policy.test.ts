@@ -56,6 +56,22 @@ describe('decide()', () => {
     });
   });
 
+  it('R5 · with five deliveries allowed: four retries with exponential backoff and jitter, then a dead letter', () => {
+    const five: RetryPolicy = { ...policy, attemptsMax: 5, scheduleSeconds: [] };
+    const made = [0, 1, 2, 3, 4].map((counted) =>
+      decide(rejected('retry-soon'), { attempt: counted + 1, counted, deferrals: 0 }, five, always(1)),
+    );
+    expect(made.map((one) => (one.kind === 'retry' ? one.delayMs : one.kind))).toEqual([
+      2000,
+      4000,
+      8000,
+      16_000,
+      'failed',
+    ]);
+    const half = decide(rejected('retry-soon'), { attempt: 4, counted: 3, deferrals: 0 }, five, always(0.5));
+    expect(half).toMatchObject({ delayMs: 8000 });
+  });
+
   it.each(['recipient', 'payload'] as const)('ends a message whose fault is the %s', (errorClass) => {
     expect(decide(rejected(errorClass), first, policy)).toEqual({ kind: 'failed', error });
   });
