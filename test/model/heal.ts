@@ -18,7 +18,7 @@ export async function heal(world: World, senders: readonly string[]): Promise<vo
   await world.pause('shard', false, '', '');
   if (!world.workers.some(({ alive }) => alive)) await join(world);
   for (const dead of world.workers.filter(({ alive }) => !alive)) {
-    while (world.dump?.beats.has(dead.name) === true) await world.reclaim(alive(world), dead.name);
+    while (isSeen(world, dead)) await world.reclaim(alive(world), dead.name);
   }
   // What a beat heals, it heals within its period. A calm run gets none: nothing may depend on it there.
   for (let n = 0; world.needsBackstop && n < 3; n += 1) {
@@ -39,6 +39,11 @@ async function join(world: World): Promise<void> {
   const worker = world.startWorker(`w${world.workers.length}`, 30);
   await world.beat(worker);
   await world.exchange(worker, {});
+}
+
+/** A heartbeat shows a worker, or, without one, what is pending under its name. */
+function isSeen(world: World, worker: Process): boolean {
+  return world.dump?.beats.has(worker.name) === true || [...(world.dump?.pending.values() ?? [])].includes(worker.name);
 }
 
 function alive(world: World): Process {
