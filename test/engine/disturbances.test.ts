@@ -91,6 +91,8 @@ describe('Disturbances', () => {
     expect(held).toBe('w1');
     await link.close();
     expect(await pendingOf('w1')).toBeGreaterThan(0);
+    const ofTheOther = bench.ledger.filter(({ worker }) => worker === 'w2').length;
+    expect(await bench.queue.counters()).toMatchObject({ unknown: ofTheOther, inFlight: 7 - ofTheOther });
     open();
     await eventually(async () => (await bench.queue.counters()).inFlight === 0);
     const { sent, unknown } = await bench.queue.counters();

@@ -73,22 +73,36 @@ const settle = (handed: { lane: string; id: string; entry: string }, rest: Parti
 const stateOf = (world: World, id: string | undefined) => world.reference.messages.get(id ?? '')?.state;
 
 describe('Found by the model', () => {
-  it.each([8, 16, 17, 40])(
-    'a conversation of exactly %i dead heads is nowhere once they are dropped',
-    async (count) => {
-      const world = await open();
-      await accept(world, ...Array.from({ length: count }, () => ({ expiresInMs: 1000 })));
-      world.advance(1000);
-      await start(world);
-      await accept(world, {});
-      await heal(world, ['s1']);
-    },
-  );
-
-  it('many cancelled heads do not put their tenant into its ring twice', async () => {
+  it.each([8, 15, 16, 17, 32])('a conversation of %i dead heads is nowhere once they are dropped', async (count) => {
     const world = await open();
-    const ids = await accept(world, ...Array.from({ length: 30 }, () => ({})));
+    const worker = await start(world);
+    await accept(world, {}, ...Array.from({ length: count }, () => ({ expiresInMs: 1000 })));
+    await world.readMailbox(worker);
+    world.advance(1000);
+    await world.exchange(worker, { settles: worker.held.map((handed) => settle(handed, {})) });
+    await world.pause('sender', true, 's1', '');
+    await accept(world, {});
+    await world.tick();
+    await heal(world, ['s1']);
+  });
+
+  it('many cancelled heads do not put their tenant into its rings twice', async () => {
+    const world = await open();
+    const ids = await accept(
+      world,
+      ...Array.from({ length: 30 }, () => ({})),
+      { conversation: 'c2' },
+      { conversation: 'c3' },
+    );
     for (const id of ids.slice(0, 28)) await world.cancel(id);
+    await start(world, 1);
+    await heal(world, ['s1']);
+  });
+
+  it('a conversation whose urgent head was cancelled stands in the line of its next message', async () => {
+    const world = await open();
+    const [head] = await accept(world, { priority: 10 }, { priority: 1 }, { conversation: 'c2', priority: 5 });
+    await world.cancel(head ?? '');
     await start(world, 1);
     await heal(world, ['s1']);
   });
@@ -113,7 +127,18 @@ describe('Found by the model', () => {
   it('an accept that raises the cap of its tenant lets its waiting conversations go', async () => {
     const world = await open();
     await start(world);
-    await accept(world, { conversation: 'c1', cap: 1 }, { conversation: 'c2', cap: 1 }, { conversation: 'c2', cap: 5 });
+    await accept(world, { conversation: 'c1', cap: 1 }, { conversation: 'c2', cap: 1 });
+    await accept(world, { conversation: 'c2', cap: 5 });
+    expect([...world.reference.messages.values()].map(({ state }) => state)).toEqual([
+      'inFlight',
+      'inFlight',
+      'queued',
+    ]);
+    expect([...world.reference.messages.values()].map(({ state }) => state)).toEqual([
+      'inFlight',
+      'inFlight',
+      'queued',
+    ]);
     await heal(world, ['s1']);
   });
 
