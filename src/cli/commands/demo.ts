@@ -62,7 +62,7 @@ async function startDemoProgram(emulator: Emulator, appSecret: string, verifyTok
   const config = settings({
     WAXWING_DATA_DIR: join(first.waxwingDataDir, 'demo'),
     PORT: (await isPortFree(first.port)) ? String(first.port) : '0',
-    LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'warn',
+    LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
     WHATSAPP_API_URL: emulator.apiUrl,
     WHATSAPP_PHONE_NUMBER_ID: PHONE_NUMBER_ID,
     WHATSAPP_ACCESS_TOKEN: 'demo-access-token',

@@ -67,7 +67,7 @@ export const CAST: readonly DemoTenant[] = [
   },
   {
     id: 'shop-marigold',
-    customers: customers('+447700900', 40, 60),
+    customers: customers('+447700900', 150, 60),
     lines: ['{name}, 20 % off all spring flowers until Sunday!'],
     rate: 0.3,
     priority: 2,
