@@ -43,7 +43,7 @@ faultTest(
   'workers killed after the provider took the message, statuses told: none is sent twice',
   { workers: 3, killsWorkers: true, plan: { statuses: { delayMs: 300, copies: 1 } } },
   async (world, report) => {
-    const kills = scaled(100, 6);
+    const kills = scaled(60, 5);
     await killAfterTaking(world, kills);
     report('kills', kills);
     return (verdict, evidence) => {
@@ -91,7 +91,7 @@ for (const told of [true, false]) {
     { plan: { rules: LOST_ANSWERS, statuses: told ? { delayMs: 200, copies: 1 } : null } },
     async (world, report) => {
       const load = world.load({ name: 'a', conversations: 80 });
-      await load.run(scaled(6000, 300), 90);
+      await load.run(scaled(4000, 300), 90);
       return (verdict, evidence) => {
         reportAmbiguous(report, verdict, evidence);
         report('held', verdict.held);

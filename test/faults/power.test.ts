@@ -105,7 +105,7 @@ faultTest(
   {
     workers: 2,
     redis: { shim: hostShim },
-    engine: { ambiguousWaitMs: 8000 },
+    engine: { ambiguousWaitMs: 5000 },
     // Told again and again until somebody is there to hear it, as Meta does.
     plan: { statuses: { delayMs: 1500, copies: 1 } },
   },

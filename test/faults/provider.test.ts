@@ -32,7 +32,7 @@ faultTest(
       ],
     });
     const loads = [stormed, calm, paused];
-    stormed.start(25);
+    stormed.start(15);
     calm.start(40);
     paused.start(5);
     await delay(scaled(60_000, 6000));
@@ -92,7 +92,7 @@ faultTest(
     },
   },
   async (world, report) => {
-    await world.load({ name: 'a', conversations: 80 }).run(scaled(2000, 160), 100);
+    await world.load({ name: 'a', conversations: 80 }).run(scaled(1000, 100), 100);
     return (verdict, evidence) => {
       for (const sender of world.senders) {
         const seen = outcomes(evidence, sender);

@@ -9,6 +9,9 @@ import { restartDelaysMs } from './harness/timing.ts';
 
 /* Worker processes that die, stand still, or leave. */
 
+/** Long after a worker is found dead (4 s), and shorter than evidence is awaited. */
+const STILL_MS = scaled(12_000, 7000);
+
 faultTest(
   'F01',
   'workers killed at random: every conversation goes on, nothing twice that a status had told',
@@ -73,8 +76,8 @@ faultTest(
 
 faultTest(
   'F05',
-  'workers that stand still for 12 s and wake up: their answers are evidence, their word on the queue is not',
-  { workers: 3, plan: { latencyMs: [100, 300] }, engine: { ambiguousWaitMs: 15_000 } },
+  'workers that stand still for long and wake up: their answers are evidence, their word on the queue is not',
+  { workers: 3, plan: { latencyMs: [100, 300] }, engine: { ambiguousWaitMs: STILL_MS + 2000 } },
   async (world, report) => {
     const load = world.load({ name: 'a' });
     load.start(60);
@@ -83,7 +86,7 @@ faultTest(
       await delay(1500);
       const sleepers = world.workers.slice(0, 2);
       for (const worker of sleepers) await worker.pause();
-      await delay(12_000);
+      await delay(STILL_MS);
       for (const worker of sleepers) worker.resume();
     }
     await delay(500);

@@ -193,15 +193,20 @@ export function messageOf(op: Op, tenantConcurrency: number): NewMessage {
   };
 }
 
-/** Accepts through the engine in this process, as the API does. */
+/**
+ * Accepts through the engine in this process, as the API does.
+ * @param hasKeys false: no idempotency keys, so only the engine itself can tell a repeated call
+ */
 export function acceptThrough(
   queue: RedisSendQueue,
   tenantConcurrency: number,
   onUnknownSender?: (sender: string) => Promise<void>,
+  hasKeys = true,
 ): Accept {
   return async (op) => {
     try {
-      const result = await queue.accept(messageOf(op, tenantConcurrency));
+      const { idempotency, ...message } = messageOf(op, tenantConcurrency);
+      const result = await queue.accept(hasKeys && idempotency !== undefined ? { ...message, idempotency } : message);
       if (result.kind === 'accepted' || result.kind === 'duplicate') return { kind: 'ok', id: result.id };
       return { kind: result.kind === 'backlog-full' ? 'again' : 'refused' };
     } catch (error) {

@@ -149,7 +149,7 @@ export async function postMessage(
         connection: 'close',
       },
       body: JSON.stringify({ tenant, to: contact, conversation, priority, type: 'text', text: { body: op.op } }),
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(20_000),
     });
     const body = (await answer.json()) as { readonly id?: string; readonly code?: string };
     return { status: answer.status, id: body.id ?? '', code: body.code ?? '' };

@@ -98,6 +98,7 @@ export interface WorkerProgram {
   readonly tagKeyHex: string;
   readonly engine: {
     readonly startByMs?: number;
+    readonly claimIdleMs?: number;
     readonly sendTimeoutMs: number;
     readonly ambiguousWaitMs: number;
     readonly onAmbiguous: 'reconcile' | 'hold' | 'resend';

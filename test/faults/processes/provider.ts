@@ -125,8 +125,12 @@ async function listen(on: boolean): Promise<void> {
     return;
   }
   await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
+    // What is under way is answered first: a provider that goes away is no cut cable.
+    const sweep = setInterval(() => server.closeIdleConnections(), 5);
+    server.close(() => {
+      clearInterval(sweep);
+      resolve();
+    });
   });
 }
 
