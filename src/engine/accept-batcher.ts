@@ -7,7 +7,7 @@ import { packLane } from './lane.ts';
 import { redisFailure, type ScriptArg, type ScriptRunner, toQueueError } from './script-runner.ts';
 
 /** Messages per script call: enough to share a call, few enough that calls overlap and scripts stay under 2 ms. */
-const BATCH_MAX = 16;
+const BATCH_MAX = 25;
 /** After this, repeats included, the caller hears that the queue is away: he is promised a word within 2 s. */
 const REPEAT_FOR_MS = 1500;
 /** Not worth another call: timers may fire this much early. */
