@@ -128,7 +128,8 @@ function decode(code: number, id: string): AcceptResult {
   }
 }
 
-const NONE = Buffer.alloc(0);
+// Text, not an empty buffer: one buffer among the arguments makes the client copy all of them as buffers.
+const NONE = '';
 
 function encode(message: NewMessage): ScriptArg[] {
   const { id, lane, idempotency, tenantLimits: limits } = message;

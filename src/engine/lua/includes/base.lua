@@ -47,10 +47,11 @@ end
 
 -- Lifecycle events of this call: written as one stream entry by finish().
 local events = {}
+local wall_text = format('%d|', wall)
 local function event(kind, id, detail)
   events[#events + 1] = kind
   -- Numbers are written with %d: by themselves they become text as %.14g, which costs three times as much.
-  events[#events + 1] = format('%d|', wall) .. id .. '|' .. detail
+  events[#events + 1] = wall_text .. id .. '|' .. detail
 end
 
 local timers_changed = false

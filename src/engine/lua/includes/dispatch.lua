@@ -21,17 +21,21 @@ local function next_lane(s, t, budget)
   local priority = 10
   while t.ready > 0 and priority > 0 and budget.steps > 0 do
     -- No bit above this priority is set, so the mask reaches it only when its own bit is.
-    local bit_of = BITS[priority]
-    local lane = t.mask >= bit_of and call('LPOP', P .. 'r:' .. s.id .. '|' .. t.id .. '|' .. priority)
-    if not lane then
-      t.mask = t.mask % bit_of
+    while priority > 0 and t.mask < BITS[priority] do
       priority = priority - 1
+    end
+    if priority == 0 then
+      break
+    end
+    local lane = call('LPOP', ready_key(s, t, PRIORITIES[priority]))
+    if not lane then
+      t.mask = t.mask - BITS[priority]
     else
       budget.steps = budget.steps - 1
       t.ready = t.ready - 1
       local h = live_head(s, t, lane, 8)
       if h == 'again' then
-        list_ready(s, t, lane, priority, true)
+        list_ready(s, t, lane, PRIORITIES[priority], true)
       elseif h and tonumber(h.priority) ~= priority then
         -- The head it was listed for was cancelled or has expired: the next one stands in its own line.
         list_ready(s, t, lane, h.priority, false)
@@ -213,7 +217,8 @@ local function hand_over(worker, grants)
       ambiguous = ambiguous, contact = h.contact, state = 'G',
     })
     out[#out + 1] = gr.lane
-    out[#out + 1] = format('%d.%d.%d', attempts + 1, counted, deferrals)
+    out[#out + 1] = attempts + counted + deferrals == 0 and '1.0.0' or
+      format('%d.%d.%d', attempts + 1, counted, deferrals)
     out[#out + 1] = h.element
   end
   local l = { entry = entry, state = 'L', at = now, left = #grants, worker = worker, dirty = true }

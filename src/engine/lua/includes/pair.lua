@@ -3,11 +3,17 @@
 -- Read once per call, written once by flush_pairs().
 local pairs_loaded = {}
 local pair_list = {}
-local function pair_read(name, raw)
-  local p = { name = name, busy = false, next = 0, tat = 0, waiting = false, dirty = false }
+local function pair_read(name, key, raw)
+  local p
   if raw then
     local first, tat, waiting = match(raw, '^([^|]*)|([^|]*)|(%d)$')
-    p.busy, p.next, p.tat, p.waiting = first == 'B', tonumber(first) or 0, tat + 0, waiting == '1'
+    local busy = first == 'B'
+    p = {
+      name = name, key = key, busy = busy, next = busy and 0 or first + 0, tat = tat + 0, waiting = waiting == '1',
+      dirty = false,
+    }
+  else
+    p = { name = name, key = key, busy = false, next = 0, tat = 0, waiting = false, dirty = false }
   end
   pairs_loaded[name] = p
   pair_list[#pair_list + 1] = p
@@ -15,7 +21,12 @@ local function pair_read(name, raw)
 end
 local function pair_load(s, contact)
   local name = s.id .. '|' .. contact
-  return pairs_loaded[name] or pair_read(name, call('GET', P .. 'p:' .. name))
+  local p = pairs_loaded[name]
+  if not p then
+    local key = P .. 'p:' .. name
+    p = pair_read(name, key, call('GET', key))
+  end
+  return p
 end
 -- Reads the pairs of these lanes' attempts in flight at once.
 local function load_pairs(lanes)
@@ -23,8 +34,9 @@ local function load_pairs(lanes)
   for _, lane in ipairs(lanes) do
     local s, f = of_lane(lane), load_flight(lane)
     if s and s.pairs_on and f then
-      names[#names + 1] = s.id .. '|' .. f.contact
-      keys[#keys + 1] = P .. 'p:' .. s.id .. '|' .. f.contact
+      local name = s.id .. '|' .. f.contact
+      names[#names + 1] = name
+      keys[#keys + 1] = P .. 'p:' .. name
     end
   end
   if #keys == 0 then
@@ -33,7 +45,7 @@ local function load_pairs(lanes)
   local raws = call('MGET', unpack(keys))
   for i, name in ipairs(names) do
     if not pairs_loaded[name] then
-      pair_read(name, raws[i])
+      pair_read(name, keys[i], raws[i])
     end
   end
 end
@@ -45,17 +57,15 @@ local function flush_pairs()
   local kept, gone = {}, {}
   for _, p in ipairs(pair_list) do
     if p.dirty then
-      local key = P .. 'p:' .. p.name
-      local value = (p.busy and 'B' or format('%d', p.next)) .. format('|%d|%d', p.tat, p.waiting and 1 or 0)
-      local keep = ceil(max(p.next, p.tat) - now)
+      local keep = max(p.next, p.tat) - now
       if p.busy or p.waiting then
         -- Somebody depends on this value: it must not expire on another clock.
-        kept[#kept + 1] = key
-        kept[#kept + 1] = value
+        kept[#kept + 1] = p.key
+        kept[#kept + 1] = (p.busy and 'B' or format('%d', p.next)) .. format(p.waiting and '|%d|1' or '|%d|0', p.tat)
       elseif keep > 0 then
-        call('SET', key, value, 'PX', format('%d', keep))
+        call('SET', p.key, format('%d|%d|0', p.next, p.tat), 'PX', format('%d', ceil(keep)))
       else
-        gone[#gone + 1] = key
+        gone[#gone + 1] = p.key
       end
     end
   end

@@ -45,10 +45,14 @@ local function join_ring(s, t)
   end
 end
 
--- Bits of a tenant's mask, by priority.
+-- Bits of a tenant's mask, and the text, of each priority.
 local BITS = { 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024 }
+local PRIORITIES = { '1', '2', '3', '4', '5', '6', '7', '8', '9', '10' }
+local function ready_key(s, t, priority)
+  return P .. 'r:' .. s.id .. '|' .. t.id .. '|' .. priority
+end
 local function list_ready(s, t, lane, priority, front)
-  call(front and 'LPUSH' or 'RPUSH', P .. 'r:' .. s.id .. '|' .. t.id .. '|' .. priority, lane)
+  call(front and 'LPUSH' or 'RPUSH', ready_key(s, t, priority), lane)
   local bit_of = BITS[tonumber(priority)]
   if t.mask % (2 * bit_of) < bit_of then
     t.mask = t.mask + bit_of

@@ -70,12 +70,20 @@ local function load_tenants(s, ids)
   end
 end
 
+-- Sender and tenant of each lane that was looked at.
+local lane_senders, lane_tenants = {}, {}
 local function split_lane(lane)
-  return match(lane, '^([^|]*)|([^|]*)|')
+  local sender_id, tenant_id = match(lane, '^([^|]*)|([^|]*)|')
+  local s = load_sender(sender_id)
+  lane_senders[lane] = s
+  lane_tenants[lane] = tenant_id
+  return s, tenant_id
 end
 local function of_lane(lane)
-  local sender_id, tenant_id = split_lane(lane)
-  local s = load_sender(sender_id)
+  local s, tenant_id = lane_senders[lane], lane_tenants[lane]
+  if s == nil then
+    s, tenant_id = split_lane(lane)
+  end
   if not s then
     return false
   end
@@ -85,8 +93,7 @@ end
 local function load_lanes(lanes)
   local ids, found = {}, {}
   for _, lane in ipairs(lanes) do
-    local sender_id, tenant_id = split_lane(lane)
-    local s = load_sender(sender_id)
+    local s, tenant_id = split_lane(lane)
     if s then
       if not ids[s] then
         ids[s] = {}
@@ -199,8 +206,11 @@ local function flush_flights()
     local f = flights[lane]
     if f then
       sets[#sets + 1] = lane
-      sets[#sets + 1] = f.entry .. '|' .. f.id .. format('|%d|%d|%d|%d|', f.attempts, f.counted, f.deferrals, f.ambiguous) ..
-        f.contact .. '|' .. f.state
+      local numbers = '|1|0|0|0|' -- the first attempt, as nearly all are
+      if f.attempts ~= 1 or f.counted + f.deferrals + f.ambiguous ~= 0 then
+        numbers = format('|%d|%d|%d|%d|', f.attempts, f.counted, f.deferrals, f.ambiguous)
+      end
+      sets[#sets + 1] = f.entry .. '|' .. f.id .. numbers .. f.contact .. '|' .. f.state
     else
       dels[#dels + 1] = lane
     end
