@@ -94,7 +94,10 @@ faultTest(
       const missing = Object.keys(SCRIPTS).filter((name) => !lost.has(name as ScriptName));
       expect(missing, 'scripts whose reply was never lost').toEqual([]);
       expect(counters?.cancelled).toBe(cancelled);
-      expect(counters?.accepted).toBe(verdict.accepted + cancelled);
+      // An accept without a key whose repeats were all lost may or may not have been stored.
+      const unknown = keyless.ops.filter(({ state }) => state === 'unknown').length;
+      expect(counters?.accepted).toBeGreaterThanOrEqual(verdict.accepted + cancelled);
+      expect(counters?.accepted).toBeLessThanOrEqual(verdict.accepted + cancelled + unknown);
       expect(verdict.dupAmbiguous).toBe(0);
     };
   },

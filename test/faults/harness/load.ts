@@ -22,8 +22,8 @@ export interface Op {
 }
 
 export interface OpRecord extends Op {
-  /** `trying`: no answer yet, so it may or may not have been stored. */
-  state: 'trying' | 'ok' | 'refused';
+  /** `trying`: no answer yet, `unknown`: none that tells; either may or may not have been stored. */
+  state: 'trying' | 'ok' | 'unknown' | 'refused';
   id: string | undefined;
   acceptedAtMs: number | undefined;
   /** Answers with its key that named an id. */
@@ -34,6 +34,8 @@ export type AcceptAnswer =
   | { readonly kind: 'ok'; readonly id: string }
   /** Not now, or nobody knows: the client repeats it with the same key. */
   | { readonly kind: 'again' }
+  /** Nobody knows, and without a key a repeat would be another message: the client leaves it. */
+  | { readonly kind: 'unknown' }
   | { readonly kind: 'refused' };
 export type Accept = (op: Op) => Promise<AcceptAnswer>;
 
@@ -151,8 +153,8 @@ export class Load {
         record.acceptedAtMs = steadyNowMs();
         return;
       }
-      if (answer.kind === 'refused') {
-        record.state = 'refused';
+      if (answer.kind === 'refused' || answer.kind === 'unknown') {
+        record.state = answer.kind;
         return;
       }
       this.repeats += 1;
@@ -210,7 +212,7 @@ export function acceptThrough(
       if (result.kind === 'accepted' || result.kind === 'duplicate') return { kind: 'ok', id: result.id };
       return { kind: result.kind === 'backlog-full' ? 'again' : 'refused' };
     } catch (error) {
-      if (error instanceof AppError && error.retryable) return { kind: 'again' };
+      if (error instanceof AppError && error.retryable) return { kind: hasKeys ? 'again' : 'unknown' };
       if (error instanceof UnknownSenderError && onUnknownSender !== undefined) {
         await onUnknownSender(error.sender).catch(() => undefined);
         return { kind: 'again' };
