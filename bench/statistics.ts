@@ -11,3 +11,20 @@ export function quantile(sample: readonly number[], share: number): number {
 export function median(sample: readonly number[]): number {
   return quantile(sample, 0.5);
 }
+
+export interface Summary {
+  readonly count: number;
+  readonly min: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** What of a sample is kept in the results. */
+export function summary(sample: readonly number[]): Summary {
+  const [min = Number.NaN, p50 = Number.NaN, p95 = Number.NaN, p99 = Number.NaN, max = Number.NaN] = [
+    0, 0.5, 0.95, 0.99, 1,
+  ].map((share) => quantile(sample, share));
+  return { count: sample.length, min, p50, p95, p99, max };
+}

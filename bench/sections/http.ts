@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'undici';
 import { type BenchContext, ms, type Section, type SectionResult } from '../section.ts';
-import { quantile } from '../statistics.ts';
+import { quantile, summary } from '../statistics.ts';
 
 /*
  * The whole program as a person starts it, embedded servers and all: from the moment at which a request leaves its
@@ -144,7 +144,7 @@ async function run(context: BenchContext): Promise<SectionResult> {
       },
     ],
     charts: [],
-    data: { toAnswer, toProvider },
+    data: { toAnswer: summary(toAnswer), toProvider: summary(toProvider) },
   };
 }
 

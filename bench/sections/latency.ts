@@ -6,7 +6,7 @@ import { BenchWorker } from '../engine-worker.ts';
 import { loadMessage } from '../load.ts';
 import { startBenchRedis } from '../redis.ts';
 import { type BenchContext, ms, type Section, type SectionResult } from '../section.ts';
-import { quantile } from '../statistics.ts';
+import { quantile, summary } from '../statistics.ts';
 
 const SHAPE = { conversations: 2000, tenants: 50 };
 
@@ -69,7 +69,7 @@ async function run(context: BenchContext): Promise<SectionResult> {
       },
     ],
     charts: [],
-    data: { toReply, toHandler },
+    data: { toReply: summary(toReply), toHandler: summary(toHandler) },
   };
 }
 

@@ -6,7 +6,7 @@ import { BenchWorker } from '../engine-worker.ts';
 import { atOnce, type LoadMessage, loadMessage } from '../load.ts';
 import { type BenchRedis, startBenchRedis } from '../redis.ts';
 import { type BenchContext, ms, rate, type Section, type SectionResult } from '../section.ts';
-import { quantile } from '../statistics.ts';
+import { quantile, summary } from '../statistics.ts';
 
 const RATE = 80;
 const TOKEN_MS = 1000 / RATE;
@@ -115,7 +115,7 @@ async function run(context: BenchContext): Promise<SectionResult> {
         bars: results.map(({ label, sample }) => ({ label, value: quantile(sample, 0.99), isOurs: true })),
       },
     ],
-    data: results,
+    data: results.map(({ label, sample }) => ({ label, ...summary(sample) })),
   };
 }
 

@@ -8,7 +8,7 @@ import { BenchWorker } from '../engine-worker.ts';
 import { loadMessage } from '../load.ts';
 import { type BenchRedis, serverCost, startBenchRedis } from '../redis.ts';
 import { type BenchContext, ms, type Section, type SectionResult } from '../section.ts';
-import { quantile } from '../statistics.ts';
+import { quantile, summary } from '../statistics.ts';
 
 const WORKERS = 20;
 const GAP_MS = 120;
@@ -204,7 +204,7 @@ async function run(context: BenchContext): Promise<SectionResult> {
         },
       ],
       charts: [],
-      data: { kinds, idleCalls },
+      data: { kinds: kinds.map((kind) => ({ ...kind, lateMs: summary(kind.lateMs) })), idleCalls },
     };
   } finally {
     for (const worker of workers) await worker.close();
