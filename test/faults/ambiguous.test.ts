@@ -91,7 +91,7 @@ for (const told of [true, false]) {
     { plan: { rules: LOST_ANSWERS, statuses: told ? { delayMs: 200, copies: 1 } : null } },
     async (world, report) => {
       const load = world.load({ name: 'a', conversations: 80 });
-      await load.run(scaled(4000, 300), 90);
+      await load.run(scaled(3000, 250), 90);
       return (verdict, evidence) => {
         reportAmbiguous(report, verdict, evidence);
         report('held', verdict.held);

@@ -28,7 +28,7 @@ faultTest(
       steps += 1;
       await delay(700);
     };
-    for (let round = 0; round < scaled(20, 2); round += 1) {
+    for (let round = 0; round < scaled(10, 1); round += 1) {
       await delay(500);
       await step(60_000);
       await step(-600_000);

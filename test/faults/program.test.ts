@@ -83,7 +83,7 @@ faultTest(
       ),
     );
     load.start(40);
-    const kills = scaled(50, 3);
+    const kills = scaled(30, 3);
     for (let kill = 0; kill < kills; kill += 1) {
       await delay(world.random.whole(200, 500));
       // The reply of the script is on its way back, so what it stored is on disk.

@@ -35,7 +35,7 @@ faultTest(
     stormed.start(15);
     calm.start(40);
     paused.start(5);
-    await delay(scaled(60_000, 6000));
+    await delay(scaled(60_000, 4500));
     await world.provider.change({ rules: [] });
     await Promise.all(loads.map((load) => load.stop()));
     return (verdict, { ledger, histories, ops }) => {
@@ -119,10 +119,10 @@ faultTest(
   },
   async (world, report) => {
     const load = world.load({ name: 'a', conversations: 60 });
-    load.start(50);
+    load.start(45);
     await delay(1000);
     await world.provider.listen(false);
-    await delay(scaled(60_000, 6000));
+    await delay(scaled(60_000, 4500));
     await load.stop();
     const { taken } = await world.provider.count();
     const waiting = load.ops.length - taken;

@@ -168,7 +168,7 @@ faultTest(
     const doomed = await world.startWorker({ nodeOptions: ['--max-old-space-size=48'] });
     load.start(60);
     await delay(1000);
-    const blockMs = scaled(20_000, 7000);
+    const blockMs = scaled(20_000, 5500);
     const blockedAtMs = steadyNowMs();
     blocked.process.send({ type: 'block', ms: blockMs });
     blocked.wasSilent(blockedAtMs, blockedAtMs + blockMs);

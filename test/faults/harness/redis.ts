@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { inject } from 'vitest';
+import { freePort } from '../../../src/embedded/free-port.ts';
 import { endProcess, identify, waitForEnd } from '../../../src/embedded/process-identity.ts';
 import { findRedis, type RedisBinary } from '../../../src/embedded/redis-binary.ts';
 import { startRedis, type RedisServer } from '../../../src/embedded/redis-server.ts';
@@ -61,7 +62,7 @@ export class FaultRedis {
       folder: this.#folder,
       binary: this.#binary,
       isSupervised: false,
-      ...(this.#port === 0 ? {} : { port: this.#port }),
+      port: this.#port === 0 ? await steadyPort() : this.#port,
       ...(this.#options.settings === undefined ? {} : { settings: this.#options.settings }),
     });
     if (this.#port !== 0 && server.port !== this.#port) throw new Error(`Port ${this.#port} was taken meanwhile.`);
@@ -124,6 +125,20 @@ export class FaultRedis {
 
   #record(pid: number): string {
     return join(inject('waxwingRunFolder'), `server-${pid}.json`);
+  }
+}
+
+const PORT_MIN = 12_000;
+const PORT_MAX = 32_000;
+
+/**
+ * A free port that the system never gives to an outgoing connection. While Redis is down its clients knock at its port,
+ * and one that gets that very number as its own would hold it (a TCP connection to itself) when Redis comes back.
+ */
+async function steadyPort(): Promise<number> {
+  for (;;) {
+    const wanted = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
+    if ((await freePort(wanted)) === wanted) return wanted;
   }
 }
 
