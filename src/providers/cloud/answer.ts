@@ -2,7 +2,7 @@ import type { MessageError } from '../../model/message.ts';
 import { PROVIDER_ERROR_CODES, type ProviderErrorCode, type ProviderOutcome } from '../contract.ts';
 import type { ExchangeResult } from '../http-exchange.ts';
 import { classify, classifyBare, readEnvelope, type ClassifyContext, type RejectedOutcome } from './errors.ts';
-import { asArray, asObject, asText, parseJson } from './json.ts';
+import { asArray, asObject, asText, parseJson } from '../json.ts';
 import type { AccountError } from './request.ts';
 
 /** Everything but success: the same for a message and for a read receipt. */

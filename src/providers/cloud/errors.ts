@@ -9,8 +9,8 @@ import {
   type CloudErrorEntry,
   type WaitSchedule,
 } from './error-table.ts';
-import { asArray, asObject, asText, asWholeNumber, parseJson } from './json.ts';
-import { redact } from './redact.ts';
+import { asArray, asObject, asText, asWholeNumber, parseJson } from '../json.ts';
+import { redact } from '../redact.ts';
 
 export type RejectedOutcome = Extract<ProviderOutcome, { kind: 'rejected' }>;
 

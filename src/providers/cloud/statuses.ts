@@ -1,9 +1,10 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { MessageError } from '../../model/message.ts';
 import type { ProviderStatus } from '../contract.ts';
+import { UnreadableItem } from '../collector.ts';
 import { cloudMessageError, lookupCloudError } from './errors.ts';
-import { asArray, asObject, asText, asWholeNumber } from './json.ts';
-import { redact } from './redact.ts';
+import { asArray, asObject, asText, asWholeNumber } from '../json.ts';
+import { redact } from '../redact.ts';
 
 /** One thing that a webhook payload tells, as Meta wrote it. A payload may hold up to 1,000 of them. */
 export interface WebhookItem {
@@ -68,6 +69,13 @@ export function verifySignature(rawBody: Buffer, header: string | undefined, sec
     .filter((secret) => secret !== '')
     .map((secret) => timingSafeEqual(createHmac('sha256', secret).update(rawBody).digest(), given))
     .includes(true);
+}
+
+/** One of `statuses[]`. @throws UnreadableItem when it has no id or no status */
+export function readStatusItem(externalSenderId: string, item: unknown, nowMs: number): ProviderStatus {
+  const status = readStatus(externalSenderId, item, nowMs);
+  if (status === null) throw new UnreadableItem('it has no id or no status');
+  return status;
 }
 
 function readStatus(externalSenderId: string, item: unknown, nowMs: number): ProviderStatus | null {

@@ -1,4 +1,4 @@
-import type { MessageBody } from '../../model/message.ts';
+import type { MessageBody } from '../model/message.ts';
 
 /** Fields of a message whose values people wrote or that name a person. */
 const PERSONAL_FIELDS = new Set([

@@ -1,0 +1,82 @@
+import type { ProviderEvent, ReadWebhook, WebhookReader } from '../events.ts';
+import { EventCollector } from '../collector.ts';
+import { asArray, asObject, asText } from '../json.ts';
+import { accountEvent } from './account-events.ts';
+import { readEcho, readMessage, readPreference, type ChangeContext } from './inbound.ts';
+import { readStatusItem } from './statuses.ts';
+
+/** Parts of `value` that are no lists of things that happened. */
+const FRAME = new Set(['messaging_product', 'metadata', 'contacts']);
+
+type ItemReader = (item: unknown, context: ChangeContext) => ProviderEvent;
+
+const readStatusEvent: ItemReader = (item, { externalSenderId, receivedAtMs }) => ({
+  kind: 'status',
+  status: readStatusItem(externalSenderId, item, receivedAtMs),
+});
+
+/** Lists with readers of their own, by field and name of the list. */
+const LISTS: Readonly<Record<string, Readonly<Record<string, ItemReader>>>> = {
+  messages: { statuses: readStatusEvent, messages: readMessage },
+  smb_message_echoes: { message_echoes: readEcho },
+  user_preferences: { user_preferences: readPreference },
+};
+
+/**
+ * Reads a webhook of the Cloud API: every entry, change and item of it, of every field. Fields without a reader are
+ * `other` under their own name.
+ */
+export const cloudReader: WebhookReader = {
+  provider: 'cloud',
+  read(body: unknown, receivedAtMs: number): ReadWebhook {
+    const collector = new EventCollector();
+    const entries = asObject(body)?.['entry'];
+    if (!Array.isArray(entries)) collector.broken('entry', 'it is not a list of entries');
+    for (const [n, entry] of asArray(entries).entries()) {
+      const where = `entry[${n}]`;
+      const changes = asObject(entry)?.['changes'];
+      if (!Array.isArray(changes)) collector.broken(where, 'it has no list of changes');
+      const accountId = asText(asObject(entry)?.['id'], 128);
+      for (const [m, change] of asArray(changes).entries()) {
+        readChange(collector, `${where}.changes[${m}]`, change, accountId, receivedAtMs);
+      }
+    }
+    return collector.result();
+  },
+};
+
+function readChange(
+  collector: EventCollector,
+  where: string,
+  change: unknown,
+  accountId: string | null,
+  receivedAtMs: number,
+): void {
+  const field = asText(asObject(change)?.['field'], 128);
+  const value = asObject(asObject(change)?.['value']);
+  if (field === null || value === null) {
+    collector.broken(where, 'it has no field or no value');
+    return;
+  }
+  const externalSenderId = asText(asObject(value['metadata'])?.['phone_number_id'], 128);
+  const readers = Object.hasOwn(LISTS, field) ? LISTS[field] : undefined;
+  if (readers === undefined) {
+    collector.item(where, () => accountEvent(field, value, accountId, externalSenderId));
+    return;
+  }
+  const contacts = asArray(value['contacts']).map((contact) => asObject(contact) ?? {});
+  const context = { externalSenderId: externalSenderId ?? '', contacts, receivedAtMs };
+  const lists = Object.entries(value).filter(([name]) => !FRAME.has(name));
+  for (const [name, list] of lists) {
+    const read = Object.hasOwn(readers, name) ? readers[name] : undefined;
+    const other: ProviderEvent = { kind: 'other', externalSenderId, type: `${field}.${name.slice(0, 64)}` };
+    if (read === undefined) collector.item(`${where}.value.${name.slice(0, 64)}`, () => other);
+    else if (!Array.isArray(list)) collector.broken(`${where}.value.${name}`, 'it is not a list');
+    else {
+      for (const [n, item] of list.entries()) {
+        collector.item(`${where}.value.${name}[${n}]`, () => read(item, context));
+      }
+    }
+  }
+  if (lists.length === 0) collector.item(where, () => ({ kind: 'other', externalSenderId, type: field }));
+}
