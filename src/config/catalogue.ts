@@ -1,9 +1,10 @@
+import { CIRCUIT_SETTINGS } from './catalogue-circuit.ts';
 import { LIMIT_SETTINGS } from './catalogue-limits.ts';
 import { PROCESS_SETTINGS } from './catalogue-process.ts';
 import type { Setting } from './setting.ts';
 
 /** Every setting that this version reads, by its name in the environment. */
-export const SETTINGS = { ...PROCESS_SETTINGS, ...LIMIT_SETTINGS } as const satisfies Record<
+export const SETTINGS = { ...PROCESS_SETTINGS, ...LIMIT_SETTINGS, ...CIRCUIT_SETTINGS } as const satisfies Record<
   string,
   // `any` because the value's type differs from setting to setting; `ConfigValues` brings it back.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any

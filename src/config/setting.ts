@@ -6,6 +6,7 @@ export const AREAS = {
   limits: 'Limits',
   retries: 'Retries',
   stream: 'Stream',
+  circuit: 'Circuit breakers',
   cloud: 'Cloud API',
   dangerous: 'Dangerous',
 } as const;
