@@ -1,4 +1,5 @@
 import type { MessageBody, MessageError } from '../model/message.ts';
+import type { LaterRetry } from '../model/later-retry.ts';
 
 /** How a sender reaches its provider. Credentials never leave this object: they are not logged, not put in errors. */
 export interface SenderAccount {
@@ -102,6 +103,8 @@ export interface ProviderStatus {
   /** The echoed tag, when the provider sent one. */
   readonly tag: string | null;
   readonly error: MessageError | null;
+  /** What the error table says to do by itself about a `failed`; absent = it is final. */
+  readonly laterRetry?: LaterRetry;
 }
 
 /**

@@ -4,9 +4,9 @@ import {
   classifyBare,
   lookupCloudError,
   readEnvelope,
-  scheduledWaitMs,
   type CloudErrorEnvelope,
 } from '../../src/providers/cloud/errors.ts';
+import { scheduledWaitMs } from '../../src/providers/error-entry.ts';
 import { CLOUD_ERRORS, CLOUD_ERROR_RANGES } from '../../src/providers/cloud/error-table.ts';
 import type { ErrorClass } from '../../src/providers/contract.ts';
 
@@ -105,6 +105,30 @@ describe('table of Cloud API errors', () => {
     }
   });
 
+  it('the same code means another thing when the details say so', () => {
+    const text = "Unsupported post request. Object with ID '1' does not exist";
+    expect(classify(400, envelope(100, { text }))).toMatchObject({ class: 'sender-pause', error: { retryable: true } });
+    expect(classify(400, envelope(100, { text: 'Invalid parameter' }))).toMatchObject({ class: 'payload' });
+  });
+
+  it('a code that a status reports later is final, but for those that have a policy of their own', () => {
+    const later = Object.entries(CLOUD_ERRORS).flatMap(([code, { whenReportedLater: policy }]) =>
+      policy === undefined ? [] : [[Number(code), policy.waitMs / 60_000, policy.retriesMax, policy.onlyForLink]],
+    );
+    expect(later).toEqual([
+      [1, 1, 1, undefined],
+      [2, 1, 2, undefined],
+      [130429, 1, 2, undefined],
+      [131000, 1, 2, undefined],
+      [131016, 1, 2, undefined],
+      [131047, 5, 1, undefined],
+      [131049, 24 * 60, 1, undefined],
+      [131053, 15, 1, true],
+      [131056, 5, 2, undefined],
+      [131057, 1, 2, undefined],
+    ]);
+  });
+
   it('limits that burn no attempt say so', () => {
     for (const entry of Object.values(CLOUD_ERRORS)) {
       if (HOLDS_WITHOUT_ATTEMPT.includes(entry.class)) expect(entry.attemptsMax).toBeUndefined();
@@ -165,8 +189,9 @@ describe('codes that the table does not know', () => {
     expect(classify(400, envelope(424242, { isTransient: true }))).toMatchObject(expected);
   });
 
-  it('a 4xx is final and keeps its number', () => {
-    expect(classify(400, envelope(424242))).toMatchObject({ class: 'payload', error: { providerCode: '424242' } });
+  it('a 4xx is tried once more and keeps its number', () => {
+    const expected = { class: 'retry-later', attemptsMax: 2, error: { providerCode: '424242', retryable: true } };
+    expect(classify(400, envelope(424242))).toMatchObject(expected);
   });
 
   it('names of object prototypes are no codes', () => {

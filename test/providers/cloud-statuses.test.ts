@@ -61,7 +61,7 @@ describe('parseStatuses()', () => {
     const [failed] = parseStatuses(payload([change({ statuses: [status({ status: 'failed', errors })] })]));
     expect(failed).toMatchObject({
       status: 'failed',
-      error: { code: 'DELIVERY_FAILED', providerCode: '131047', retryable: false },
+      error: { code: 'DELIVERY_FAILED', providerCode: '131047', retryable: true },
     });
     expect(failed?.error?.detail).toContain('More than 24 hours');
   });

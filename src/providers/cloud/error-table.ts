@@ -1,36 +1,10 @@
-import type { ErrorClass } from '../contract.ts';
+import { entry, type ProviderErrorEntry, type WaitSchedule } from '../error-entry.ts';
 
-/**
+/*
  * Meta's error codes as data: what each one means, what Waxwing does about it and what is left to a person.
- * `errors.ts` applies it. Meta's own advice: build on the code, not on title, subcode or HTTP status.
- * @see https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
+ * `errors.ts` applies it. Meta's own advice: build on code and details, not on title, subcode or HTTP status.
+ * See https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
  */
-export interface CloudErrorEntry {
-  readonly class: ErrorClass;
-  readonly title: string;
-  /** What happened, in plain words. */
-  readonly meaning: string;
-  readonly waxwingDoes: string;
-  readonly personShould: string;
-  /** Wait before the next try, ms; absent = the retry policy's own backoff, or `schedule`. */
-  readonly retryAfterMs?: number;
-  /**
-   * How the wait grows when the same thing happens again in a row. Who counts the repeats applies it
-   * (`scheduledWaitMs()`), so the outcome of one attempt carries no wait of its own.
-   */
-  readonly schedule?: WaitSchedule;
-  /** Attempts in all that make sense; absent = the retry policy's own number. */
-  readonly attemptsMax?: number;
-  /** The class when the message's media is a link, which Meta's servers fetch anew at every try. */
-  readonly classForLink?: ErrorClass;
-}
-
-/** nth wait (n from 0) = `baseMs` × `factor`^n, at most `maxMs`. */
-export interface WaitSchedule {
-  readonly baseMs: number;
-  readonly factor: number;
-  readonly maxMs: number;
-}
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -39,24 +13,8 @@ const HOUR_MS = 60 * MINUTE_MS;
 /** Meta advises 4^n seconds. The first step, 1 s, is left out: a pair's bucket refills by one in 6 s anyway. */
 const PAIR_SCHEDULE: WaitSchedule = { baseMs: 4 * SECOND_MS, factor: 4, maxMs: 64 * SECOND_MS };
 
-type Texts = Pick<CloudErrorEntry, 'title' | 'meaning' | 'personShould'> & Partial<CloudErrorEntry>;
-
-/** What Waxwing does is the same for all codes of a class unless the entry says more. */
-const DOES: Record<ErrorClass, string> = {
-  'retry-soon': 'Tries again within seconds, then on the slow schedule.',
-  'retry-later': 'Tries again after minutes, on the slow schedule.',
-  pair: 'Parks this sender and contact only, counts no attempt, and sends to everybody else.',
-  'sender-slow': 'Slows this sender down, counts no attempt, and recovers the pace by itself.',
-  'sender-pause': 'Pauses the sender and keeps its messages queued; no attempt is counted.',
-  credentials: 'Pauses the senders of this credential and keeps their messages queued; no attempt is counted.',
-  template: 'Stops this template; messages with other content go on.',
-  recipient: 'Fails the message; other recipients are not affected.',
-  payload: 'Fails the message; it would be refused again as it is.',
-};
-
-function entry(errorClass: ErrorClass, texts: Texts): CloudErrorEntry {
-  return { class: errorClass, waxwingDoes: DOES[errorClass], ...texts };
-}
+/** WhatsApp's own trouble, told after it had taken the message: nothing reached the phone, so a new attempt is safe. */
+const WHATSAPP_FAILED = { waitMs: MINUTE_MS, retriesMax: 2 };
 
 const TOKEN_DEAD = entry('credentials', {
   title: 'Access token not valid',
@@ -90,20 +48,20 @@ const GROUP_ERROR = entry('payload', {
   meaning: 'WhatsApp groups are concerned: the group, its members or a cursor is not what the call needs.',
   personShould: 'Read the details that Meta gave and correct the group.',
 });
-const TEMPLATE_PARAMETERS = (meaning: string): CloudErrorEntry =>
+const TEMPLATE_PARAMETERS = (meaning: string): ProviderErrorEntry =>
   entry('payload', {
     title: 'Template parameters do not fit',
     meaning,
     personShould: 'Compare the parameters with the approved template and send a corrected message.',
   });
-const REGISTRATION_PERSON = (meaning: string): CloudErrorEntry =>
+const REGISTRATION_PERSON = (meaning: string): ProviderErrorEntry =>
   entry('sender-pause', {
     title: 'Number registration needs a person',
     meaning,
     personShould: 'Finish the registration in the WhatsApp Manager, then resume the sender.',
   });
 
-export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
+export const CLOUD_ERRORS: Readonly<Record<number, ProviderErrorEntry>> = {
   0: TOKEN_DEAD,
   1: entry('retry-soon', {
     title: 'Bad request or server fault',
@@ -111,11 +69,13 @@ export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
     waxwingDoes: 'Tries three times within seconds, then fails the message.',
     personShould: 'If it stays, compare the message with the API reference.',
     attemptsMax: 3,
+    whenReportedLater: { waitMs: MINUTE_MS, retriesMax: 1 },
   }),
   2: entry('retry-soon', {
     title: 'Service temporarily unavailable',
     meaning: 'WhatsApp is overloaded or being upgraded; this can last some five minutes.',
     personShould: 'Nothing; look at metastatus.com if it lasts.',
+    whenReportedLater: WHATSAPP_FAILED,
   }),
   3: entry('credentials', {
     title: 'Capability or permission missing',
@@ -133,6 +93,16 @@ export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
     title: 'Parameter not supported',
     meaning: 'A parameter is misspelt or not supported. Meta also answers so when the token does not know the id.',
     personShould: `${WRONG_PARAMETERS} If every message fails so, check the phone number id and the token.`,
+    byDetails: [
+      {
+        pattern: /object with id .* does not exist|unsupported post request/i,
+        entry: entry('sender-pause', {
+          title: 'Phone number id not known to the token',
+          meaning: 'The token does not know the phone number id of this sender, or may not use it.',
+          personShould: 'Check the phone number id and the token of the sender, then resume the sender.',
+        }),
+      },
+    ],
   }),
   190: TOKEN_DEAD,
   368: entry('sender-pause', {
@@ -163,6 +133,7 @@ export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
     meaning: 'The number sent more messages per second than WhatsApp allows it.',
     personShould: 'Check whether another program sends on this number; lower the rate of the sender if it is so.',
     retryAfterMs: SECOND_MS,
+    whenReportedLater: WHATSAPP_FAILED,
   }),
   130472: entry('recipient', {
     title: 'Recipient is in an experiment',
@@ -178,6 +149,7 @@ export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
     title: 'Unknown failure',
     meaning: 'WhatsApp failed for a reason that it does not name; it happens now and then.',
     personShould: 'Nothing, unless it keeps happening for one message: then report it to Meta with the trace id.',
+    whenReportedLater: WHATSAPP_FAILED,
   }),
   131005: PERMISSION_MISSING,
   131008: entry('payload', {
@@ -194,6 +166,7 @@ export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
     title: 'Service unavailable',
     meaning: 'A service of WhatsApp is not available for the moment.',
     personShould: 'Nothing; look at metastatus.com if it lasts.',
+    whenReportedLater: WHATSAPP_FAILED,
   }),
   131020: GROUP_ERROR,
   131021: entry('recipient', {
@@ -247,6 +220,9 @@ export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
     title: 'More than 24 hours since the last answer',
     meaning: "The customer's last message is more than 24 hours old; only a template may be sent now.",
     personShould: 'Send an approved template, or wait until the customer writes.',
+    waxwingDoes:
+      'Fails the message at once when the answer says so. When a status says so later it tries once more after five minutes, because WhatsApp is known to report this inside the window now and then.',
+    whenReportedLater: { waitMs: 5 * MINUTE_MS, retriesMax: 1 },
   }),
   131048: entry('sender-pause', {
     title: 'Number limited for spam or low quality',
@@ -261,6 +237,7 @@ export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
     personShould: 'Send less marketing to this recipient; other categories are not limited.',
     retryAfterMs: 24 * HOUR_MS,
     attemptsMax: 2,
+    whenReportedLater: { waitMs: 24 * HOUR_MS, retriesMax: 1 },
   }),
   131050: entry('recipient', {
     title: 'Recipient stopped marketing',
@@ -280,6 +257,7 @@ export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
     personShould: 'Check the size and type of the file, and that the link opens without a login.',
     classForLink: 'retry-later',
     attemptsMax: 2,
+    whenReportedLater: { waitMs: 15 * MINUTE_MS, retriesMax: 1, onlyForLink: true },
   }),
   131055: entry('payload', {
     title: 'Method not allowed',
@@ -291,6 +269,7 @@ export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
     meaning: 'WhatsApp allows one message in six seconds to one user, with some burst.',
     personShould: 'Nothing; join short texts into one message if it happens often.',
     schedule: PAIR_SCHEDULE,
+    whenReportedLater: { waitMs: 5 * MINUTE_MS, retriesMax: 2 },
   }),
   131057: entry('sender-slow', {
     title: 'Number in maintenance',
@@ -298,6 +277,7 @@ export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
     waxwingDoes: 'Holds the sender for a minute, counts no attempt, then goes on.',
     personShould: 'Nothing.',
     retryAfterMs: MINUTE_MS,
+    whenReportedLater: WHATSAPP_FAILED,
   }),
   131059: GROUP_ERROR,
   131060: INBOUND_ONLY,
@@ -428,7 +408,7 @@ export const CLOUD_ERRORS: Readonly<Record<number, CloudErrorEntry>> = {
 };
 
 /** Codes that come as ranges; an entry of its own in `CLOUD_ERRORS` goes first. Both ends belong to the range. */
-export const CLOUD_ERROR_RANGES: readonly { from: number; to: number; entry: CloudErrorEntry }[] = [
+export const CLOUD_ERROR_RANGES: readonly { from: number; to: number; entry: ProviderErrorEntry }[] = [
   { from: 200, to: 299, entry: PERMISSION_MISSING },
   { from: 131201, to: 131214, entry: GROUP_ERROR },
   { from: 138000, to: 139999, entry: NOT_SENDING },
@@ -436,16 +416,19 @@ export const CLOUD_ERROR_RANGES: readonly { from: number; to: number; entry: Clo
 ];
 
 /** An unknown code of Meta's servers: they may have a bad day, so it is tried again, but not for ever. */
-export const UNKNOWN_TRANSIENT: CloudErrorEntry = entry('retry-later', {
+export const UNKNOWN_TRANSIENT: ProviderErrorEntry = entry('retry-later', {
   title: 'Unknown error of WhatsApp, said to pass',
   meaning: 'WhatsApp answered with a code that Waxwing does not know and that is marked as passing.',
+  waxwingDoes: 'Tries again on the slow schedule, five attempts in all, and counts the code under its own number.',
   personShould: 'Look the code up in the reference of WhatsApp errors.',
   attemptsMax: 5,
 });
 
-/** An unknown code that blames the request. */
-export const UNKNOWN_FINAL: CloudErrorEntry = entry('payload', {
+/** An unknown code that blames the request: most are final, but one more try is cheaper than a message lost. */
+export const UNKNOWN_REFUSAL: ProviderErrorEntry = entry('retry-later', {
   title: 'Unknown error of WhatsApp',
   meaning: 'WhatsApp refused the message with a code that Waxwing does not know.',
+  waxwingDoes: 'Tries once more on the slow schedule, then fails the message; counts the code under its own number.',
   personShould: 'Look the code up in the reference of WhatsApp errors.',
+  attemptsMax: 2,
 });

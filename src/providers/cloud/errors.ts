@@ -1,14 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { MessageError } from '../../model/message.ts';
 import { PROVIDER_ERROR_CODES, type ErrorClass, type ProviderErrorCode, type ProviderOutcome } from '../contract.ts';
-import {
-  CLOUD_ERRORS,
-  CLOUD_ERROR_RANGES,
-  UNKNOWN_FINAL,
-  UNKNOWN_TRANSIENT,
-  type CloudErrorEntry,
-  type WaitSchedule,
-} from './error-table.ts';
+import { CLOUD_ERRORS, CLOUD_ERROR_RANGES, UNKNOWN_REFUSAL, UNKNOWN_TRANSIENT } from './error-table.ts';
+import { entryFor, type ProviderErrorEntry } from '../error-entry.ts';
 import { asArray, asObject, asText, asWholeNumber, parseJson } from '../json.ts';
 import { redact } from '../redact.ts';
 
@@ -54,15 +48,15 @@ export function readEnvelope(answer: unknown): CloudErrorEnvelope | null {
 }
 
 /**
- * The table's word on a code. Unknown codes are tried again when the server blames itself (5xx) or calls the error
- * transient, with a cap; otherwise they are final. They keep their own number in `providerCode` and so in counts.
+ * The table's word on a code. Unknown codes are tried again with a cap: five attempts when the server blames itself
+ * (5xx) or calls the error transient, else two. They keep their own number in `providerCode` and so in counts.
  */
-export function lookupCloudError(code: number, httpStatus: number, isTransient: boolean): CloudErrorEntry {
+export function lookupCloudError(code: number, httpStatus: number, isTransient: boolean): ProviderErrorEntry {
   const known =
     (Object.hasOwn(CLOUD_ERRORS, code) ? CLOUD_ERRORS[code] : undefined) ??
     CLOUD_ERROR_RANGES.find(({ from, to }) => code >= from && code <= to)?.entry;
   if (known !== undefined) return known;
-  return httpStatus >= 500 || isTransient ? UNKNOWN_TRANSIENT : UNKNOWN_FINAL;
+  return httpStatus >= 500 || isTransient ? UNKNOWN_TRANSIENT : UNKNOWN_REFUSAL;
 }
 
 /** What a definite refusal of the Cloud API means for the queue. */
@@ -72,7 +66,7 @@ export function classify(
   headers: IncomingHttpHeaders = {},
   context: ClassifyContext = {},
 ): RejectedOutcome {
-  const entry = lookupCloudError(envelope.code, httpStatus, envelope.isTransient);
+  const entry = entryFor(lookupCloudError(envelope.code, httpStatus, envelope.isTransient), envelope.text);
   const errorClass = classOf(entry, envelope, context);
   const retryAfterMs = waitOf(entry, envelope.code, headers, context.nowMs ?? Date.now());
   return {
@@ -111,7 +105,7 @@ export function classifyBare(httpStatus: number, headers: IncomingHttpHeaders, n
 export function cloudMessageError(
   code: ProviderErrorCode,
   envelope: Pick<CloudErrorEnvelope, 'code' | 'text' | 'traceId'>,
-  entry: CloudErrorEntry,
+  entry: ProviderErrorEntry,
   errorClass: ErrorClass = entry.class,
   hidden: readonly string[] = [],
 ): MessageError {
@@ -128,18 +122,18 @@ export function cloudMessageError(
   };
 }
 
-/** The nth wait of a schedule in ms, n from 0: how often the same thing happened before, in a row. */
-export function scheduledWaitMs(schedule: WaitSchedule, n: number): number {
-  return Math.min(schedule.maxMs, schedule.baseMs * schedule.factor ** Math.max(0, n));
-}
-
-function classOf(entry: CloudErrorEntry, envelope: CloudErrorEnvelope, context: ClassifyContext): ErrorClass {
+function classOf(entry: ProviderErrorEntry, envelope: CloudErrorEnvelope, context: ClassifyContext): ErrorClass {
   if (context.linkMedia === true && entry.classForLink !== undefined) return entry.classForLink;
   // Meta says itself that the very same request may succeed: that outweighs our reading of the code.
   return entry.class === 'payload' && envelope.isTransient ? 'retry-later' : entry.class;
 }
 
-function waitOf(entry: CloudErrorEntry, code: number, headers: IncomingHttpHeaders, nowMs: number): number | undefined {
+function waitOf(
+  entry: ProviderErrorEntry,
+  code: number,
+  headers: IncomingHttpHeaders,
+  nowMs: number,
+): number | undefined {
   const waits = [
     entry.retryAfterMs,
     retryAfter(headers, nowMs),

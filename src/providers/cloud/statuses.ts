@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { MessageError } from '../../model/message.ts';
 import type { ProviderStatus } from '../contract.ts';
 import { UnreadableItem } from '../collector.ts';
+import { entryFor } from '../error-entry.ts';
 import { cloudMessageError, lookupCloudError } from './errors.ts';
 import { asArray, asObject, asText, asWholeNumber } from '../json.ts';
 import { redact } from '../redact.ts';
@@ -90,17 +90,25 @@ function readStatus(externalSenderId: string, item: unknown, nowMs: number): Pro
     status: status.toLowerCase(),
     atMs: seconds === null || seconds === 0 ? nowMs : seconds * 1000,
     tag: asText(raw['biz_opaque_callback_data'], 512),
-    error: readError(asArray(raw['errors'])[0]),
+    ...readFailure(asArray(raw['errors'])[0]),
   };
 }
 
-function readError(item: unknown): MessageError | null {
+function readFailure(item: unknown): Pick<ProviderStatus, 'error' | 'laterRetry'> {
   const raw = asObject(item);
   const code = asWholeNumber(raw?.['code']);
-  if (raw === null || code === null) return null;
+  if (raw === null || code === null) return { error: null };
   const text = asText(asObject(raw['error_data'])?.['details'], 10_000) ?? asText(raw['message'], 10_000) ?? '';
-  const error = cloudMessageError('DELIVERY_FAILED', { code, text, traceId: null }, lookupCloudError(code, 400, false));
+  const entry = entryFor(lookupCloudError(code, 400, false), text);
+  // Whatever the class of the code in an answer: after the report only the policy for reports decides on a new attempt.
+  const error = {
+    ...cloudMessageError('DELIVERY_FAILED', { code, text, traceId: null }, entry),
+    retryable: entry.whenReportedLater !== undefined,
+  };
   const title = asText(raw['title'], 200);
   // Meta's own title says more than our word for a code that we do not know.
-  return error.title.startsWith('Unknown error') && title !== null ? { ...error, title: redact(title) } : error;
+  const named = error.title.startsWith('Unknown error') && title !== null ? { ...error, title: redact(title) } : error;
+  return entry.whenReportedLater === undefined
+    ? { error: named }
+    : { error: named, laterRetry: entry.whenReportedLater };
 }
