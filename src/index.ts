@@ -1,11 +1,13 @@
 import pino, { type Logger } from 'pino';
 import { formatProblems, loadConfig } from './config/index.ts';
+import type { QueueService } from './jobs/index.ts';
 import type { Messages, MessageView } from './messages/index.ts';
 import { messageRequestSchema, parseRequest } from './messages/request.ts';
 import { type Program, type Role, startProgram } from './program/start-program.ts';
 
 export { AppError } from './errors/app-error.ts';
 export type { ErrorCode } from './errors/catalogue.ts';
+export type { QueueService } from './jobs/index.ts';
 export type { Messages, MessageView } from './messages/index.ts';
 
 export interface WaxwingOptions {
@@ -32,6 +34,8 @@ export interface WhatsAppSend {
 export interface Waxwing {
   /** Accept, read, list and cancel; see `Messages`. Usable after `start()`. */
   readonly messages: Messages;
+  /** Job queues: webhooks, statuses, reminders, e-mail. Usable after `start()`. */
+  readonly queues: QueueService;
   /** @throws Error with every wrong setting at once, or with a sentence when a part cannot start */
   start(): Promise<void>;
   /** Finishes what is in flight. Safe to call twice. */
@@ -57,6 +61,9 @@ export function createWaxwing(options: WaxwingOptions = {}): Waxwing {
   return {
     get messages() {
       return current().messages;
+    },
+    get queues() {
+      return current().queues;
     },
     async start() {
       program ??= startFrom(options);

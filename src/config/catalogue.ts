@@ -1,10 +1,16 @@
 import { CIRCUIT_SETTINGS } from './catalogue-circuit.ts';
+import { JOB_SETTINGS } from './catalogue-jobs.ts';
 import { LIMIT_SETTINGS } from './catalogue-limits.ts';
 import { PROCESS_SETTINGS } from './catalogue-process.ts';
 import type { Setting } from './setting.ts';
 
 /** Every setting that this version reads, by its name in the environment. */
-export const SETTINGS = { ...PROCESS_SETTINGS, ...LIMIT_SETTINGS, ...CIRCUIT_SETTINGS } as const satisfies Record<
+export const SETTINGS = {
+  ...PROCESS_SETTINGS,
+  ...LIMIT_SETTINGS,
+  ...CIRCUIT_SETTINGS,
+  ...JOB_SETTINGS,
+} as const satisfies Record<
   string,
   // `any` because the value's type differs from setting to setting; `ConfigValues` brings it back.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any

@@ -8,6 +8,7 @@ export const AREAS = {
   stream: 'Stream',
   circuit: 'Circuit breakers',
   cloud: 'Cloud API',
+  jobs: 'Jobs',
   dangerous: 'Dangerous',
 } as const;
 export type Area = keyof typeof AREAS;

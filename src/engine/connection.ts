@@ -44,6 +44,11 @@ export function blockingClient(target: RedisTarget): RedisClient {
   return connect(target, { ...shared, maxRetriesPerRequest: 0, enableOfflineQueue: false });
 }
 
+/** A connection with options of the caller's own; errors are the failed commands' affair. */
+export function openClient(target: RedisTarget, options: ClientOptions): RedisClient {
+  return connect(target, options);
+}
+
 function connect(target: RedisTarget, options: ClientOptions): RedisClient {
   const client = open(target, options);
   // Every failed command rejects with its own error; without a listener the client would print each one again.

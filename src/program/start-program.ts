@@ -4,10 +4,13 @@ import { type Config, type Keys, resolveKeys } from '../config/index.ts';
 import { shardPrefix } from '../engine/keys.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
 import type { HttpServer } from '../http/index.ts';
+import type { QueueService } from '../jobs/index.ts';
 import { type Messages, senderLimits, settingsSender } from '../messages/index.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import { type DataServices, openDataServices } from './data-services.ts';
+import { createJobProcessors } from './job-processors.ts';
+import { openJobs } from './jobs.ts';
 import { openQueue } from './queue.ts';
 import { openRecordOf } from './record.ts';
 import { migrateWhenPossible, startRecorders } from './recorders.ts';
@@ -23,6 +26,7 @@ export interface Program {
   readonly queue: RedisSendQueue;
   readonly record: WaxwingRecord;
   readonly messages: Messages;
+  readonly queues: QueueService;
   /** Null in the worker role, and when nothing should listen. */
   readonly server: HttpServer | null;
   readonly worker: RunningWorker | null;
@@ -61,7 +65,9 @@ export async function startProgram(
     const recorders = startRecorders(queue, services.redis, services.databaseUrl, log);
     started.push(() => recorders.stop());
     const accepting = createAccepting(config, queue, record);
-    const parts = { config, keys, queue, record, log, accepting, tagKey: tagKeyOf(keys) };
+    const jobs = openJobs(config, services.redis, log);
+    started.push(() => jobs.close());
+    const parts = { config, keys, queue, record, log, accepting, queues: jobs.queues, tagKey: tagKeyOf(keys) };
     let isStopping = false;
     let stopping: Promise<void> | undefined;
     const worker =
@@ -69,6 +75,11 @@ export async function startProgram(
         ? null
         : await startWorker({ ...parts, redis: services.redis, settingsAccount: settingsAccount(config) });
     if (worker !== null) started.push(() => worker.stop(config.shutdownGraceMs));
+    if (worker !== null) {
+      const stopJobs = await jobs.startWorkers(createJobProcessors(parts));
+      // Both kinds of work end within one grace period, not one after the other.
+      started.push(() => Promise.all([stopJobs(), worker.stop(config.shutdownGraceMs)]));
+    }
     const readyChecks = {
       queue: queueCheck(queue),
       record: () => record.ping(),
@@ -82,7 +93,8 @@ export async function startProgram(
       await undo();
     };
     const { messages } = accepting;
-    return { role, keys, services, queue, record, messages, server, worker, stop: () => (stopping ??= stop()) };
+    const { queues } = jobs;
+    return { role, keys, services, queue, record, messages, queues, server, worker, stop: () => (stopping ??= stop()) };
   } catch (error) {
     await undo();
     throw error;

@@ -1,0 +1,31 @@
+export type { EmailJobData, JobDataOf, MessageStatusJobData, ReminderJobData, WebhookJobData } from './data.ts';
+export { JobImpossible, JobLater } from './outcome.ts';
+export {
+  findQueue,
+  JOB_QUEUE_IDS,
+  JOB_QUEUES,
+  PRIORITY,
+  QUEUE_NAMES,
+  queueNamed,
+  type JobQueueId,
+  type QueueEntry,
+} from './queues.ts';
+export {
+  CLEANABLE_STATES,
+  createQueueService,
+  type AddedJob,
+  type AddOptions,
+  type CleanableState,
+  type QueueDetail,
+  type QueueService,
+  type QueueServiceOptions,
+  type QueueStats,
+} from './service.ts';
+export {
+  createJobWorkers,
+  type JobContext,
+  type JobEvent,
+  type JobProcessor,
+  type JobProcessors,
+  type JobWorkers,
+} from './workers.ts';

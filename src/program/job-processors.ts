@@ -1,0 +1,26 @@
+import type { Logger } from 'pino';
+import type { Config, Keys } from '../config/index.ts';
+import type { RedisSendQueue } from '../engine/queue.ts';
+import type { JobProcessors, QueueService } from '../jobs/index.ts';
+import type { WaxwingRecord } from '../record/index.ts';
+import type { Accepting } from './web.ts';
+
+/** What processors may need; they are made once per worker process. */
+export interface ProcessorParts {
+  readonly config: Config;
+  readonly keys: Keys;
+  readonly queue: RedisSendQueue;
+  readonly record: WaxwingRecord;
+  readonly accepting: Accepting;
+  readonly queues: QueueService;
+  readonly tagKey: Buffer;
+  readonly log: Logger;
+}
+
+/** One entry per part that works on job queues; the rooms above `jobs` are wired in here, because `jobs` may not know them. */
+const PARTS: readonly ((parts: ProcessorParts) => JobProcessors)[] = [];
+
+/** The processor of each job queue that has one. */
+export function createJobProcessors(parts: ProcessorParts): JobProcessors {
+  return Object.assign({}, ...PARTS.map((make) => make(parts))) as JobProcessors;
+}
