@@ -1,6 +1,7 @@
 import { CIRCUIT_SETTINGS } from './catalogue-circuit.ts';
 import { JOB_SETTINGS } from './catalogue-jobs.ts';
 import { LIMIT_SETTINGS } from './catalogue-limits.ts';
+import { OBSERVE_SETTINGS } from './catalogue-observe.ts';
 import { PROCESS_SETTINGS } from './catalogue-process.ts';
 import type { Setting } from './setting.ts';
 
@@ -10,6 +11,7 @@ export const SETTINGS = {
   ...LIMIT_SETTINGS,
   ...CIRCUIT_SETTINGS,
   ...JOB_SETTINGS,
+  ...OBSERVE_SETTINGS,
 } as const satisfies Record<
   string,
   // `any` because the value's type differs from setting to setting; `ConfigValues` brings it back.

@@ -33,6 +33,9 @@ export function checkRelations(values: ConfigValues, isSet: (name: string) => bo
   if (values.acceptDurability === 'replica' && values.redisUrl === undefined && values.redisHost === undefined) {
     problem('ACCEPT_DURABILITY', 'disk or memory: the embedded Redis has no replica', 'replica');
   }
+  if (values.alertWebhookUrl !== undefined && values.alertWebhookSecret === undefined) {
+    problem('ALERT_WEBHOOK_SECRET', 'a secret, because ALERT_WEBHOOK_URL is set and alerts are signed', null);
+  }
   checkRedis(values, isSet, problem, warn);
   checkCloud(values, problem, warn);
   checkKeys(values, warn);

@@ -9,6 +9,7 @@ export const AREAS = {
   circuit: 'Circuit breakers',
   cloud: 'Cloud API',
   jobs: 'Jobs',
+  observe: 'Metrics, alerts, traces',
   dangerous: 'Dangerous',
 } as const;
 export type Area = keyof typeof AREAS;

@@ -34,6 +34,8 @@ export interface SendQueueOptions extends Partial<EngineOptions> {
   /** No command takes longer; then the queue counts as away. */
   readonly commandTimeoutMs?: number;
   readonly clock?: WallClock;
+  /** Told of every answer to an accept: figures. Must not throw. */
+  readonly onAccept?: (message: NewMessage, result: AcceptResult) => void;
 }
 
 interface Shard {
@@ -49,7 +51,7 @@ const STATUS_BATCH = 32;
 export class RedisSendQueue implements SendQueue {
   readonly shards: number;
   readonly runner: ScriptRunner;
-  readonly #options: EngineOptions;
+  readonly #options: EngineOptions & Pick<SendQueueOptions, 'onAccept'>;
   readonly #client: RedisClient;
   readonly #memory: MemoryWatch;
   readonly #shards: readonly Shard[];
@@ -94,7 +96,9 @@ export class RedisSendQueue implements SendQueue {
 
   async accept(message: NewMessage): Promise<AcceptResult> {
     if (this.#memory.isFull()) throw new AppError('QUEUE_FULL');
-    return await this.#shard(this.#shardFor(message.lane.sender)).batcher.add(message);
+    const result = await this.#shard(this.#shardFor(message.lane.sender)).batcher.add(message);
+    this.#options.onAccept?.(message, result);
+    return result;
   }
 
   async configureSender(limits: SenderLimits): Promise<void> {
@@ -215,6 +219,11 @@ export class RedisSendQueue implements SendQueue {
       cancelled: of('cancelled'),
       expired: of('expired'),
     };
+  }
+
+  /** Senders whose limits this process told the engine, and their shards. */
+  get knownSenders(): ReadonlyMap<string, number> {
+    return this.#shardOf;
   }
 
   close(): void {

@@ -10,6 +10,7 @@ import type { ApiKeyCheck } from './auth/api-keys.ts';
 import type { JwtSettings } from './auth/jwt.ts';
 import { healthRoutes, type HealthOptions } from './health/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
+import { measureRequests, metricsRoutes, type MetricsRouteOptions } from './metrics/routes.ts';
 import { messageRoutes } from './messages/routes.ts';
 import { auth } from './plugins/auth.ts';
 import { answerClientError, errors, sendProblem } from './plugins/errors.ts';
@@ -29,6 +30,7 @@ export interface HttpOptions {
   readonly jwt: JwtSettings;
   readonly health: HealthOptions;
   readonly reports: ReportOptions;
+  readonly metrics: MetricsRouteOptions;
   /** Of the package; shown in the OpenAPI document. */
   readonly version: string;
   /** A pino logger; absent = no log. */
@@ -98,6 +100,8 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
     done();
   });
 
+  measureRequests(app, options.metrics.metrics);
+  metricsRoutes(app, options.metrics);
   messageRoutes(app, options);
   sendRoutes(app, options);
   healthRoutes(app, options.health);

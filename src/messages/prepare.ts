@@ -54,6 +54,7 @@ export function prepareMessage(
     ...(context === undefined ? {} : { context }),
     ...(request.metadata === undefined ? {} : { metadata: request.metadata }),
     ...(idempotency === null ? {} : { idempotencyKey: idempotency.key }),
+    ...(sendAtMs === null ? {} : { sendAtMs }),
   };
   return { contact: address.contact, conversation, priority, sendAtMs, expiresAtMs, type, body, idempotency };
 

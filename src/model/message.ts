@@ -76,6 +76,10 @@ export interface MessageBody {
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** Epoch ms of the creation, only where it is not the time in the message's id (see `timeOfId`). */
   readonly createdAtMs?: number;
+  /** Epoch ms, only where it is scheduled: from then on counts how long it takes. */
+  readonly sendAtMs?: number;
+  /** W3C traceparent of the accept, only while traces are on. */
+  readonly traceparent?: string;
   /** The caller's Idempotency-Key, when there was one. */
   readonly idempotencyKey?: string;
 }

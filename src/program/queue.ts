@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/index.ts';
 import type { RedisTarget } from '../engine/connection.ts';
 import type { EngineOptions } from '../engine/options.ts';
-import { RedisSendQueue } from '../engine/queue.ts';
+import { RedisSendQueue, type SendQueueOptions } from '../engine/queue.ts';
 import { checkQueueSafety } from '../engine/safety.ts';
 import { StartError } from './start-error.ts';
 
@@ -18,12 +18,18 @@ export function engineOptions(config: Config): Partial<EngineOptions> {
 }
 
 /** Opens the queue and refuses a Redis that would not keep what is accepted. */
-export async function openQueue(config: Config, redis: RedisTarget, log: Logger): Promise<RedisSendQueue> {
+export async function openQueue(
+  config: Config,
+  redis: RedisTarget,
+  log: Logger,
+  watching: Pick<SendQueueOptions, 'onAccept'> = {},
+): Promise<RedisSendQueue> {
   const queue = new RedisSendQueue({
     redis,
     shards: config.shards,
     durability: config.acceptDurability,
     ...engineOptions(config),
+    ...watching,
   });
   try {
     await queue.connect(10_000);

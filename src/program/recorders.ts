@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { blockingClient, type RedisTarget } from '../engine/connection.ts';
 import { ShardEventLog } from '../engine/event-log.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
-import { createRecorder, migrate, MigrationError, type Recorder } from '../record/index.ts';
+import { createRecorder, migrate, MigrationError, type Recorder, type RecorderOptions } from '../record/index.ts';
 
 export interface Recorders {
   readonly list: readonly Recorder[];
@@ -10,13 +10,20 @@ export interface Recorders {
 }
 
 /** One recorder per shard; which process really records is decided in PostgreSQL, the others stand by. */
-export function startRecorders(queue: RedisSendQueue, redis: RedisTarget, databaseUrl: string, log: Logger): Recorders {
+export function startRecorders(
+  queue: RedisSendQueue,
+  redis: RedisTarget,
+  databaseUrl: string,
+  log: Logger,
+  watching: Pick<RecorderOptions, 'onBatch'> = {},
+): Recorders {
   const list = Array.from({ length: queue.shards }, (_, shard) =>
     createRecorder({
       databaseUrl,
       log: new ShardEventLog(shard, queue.runner.client, blockingClient(redis)),
       onError: (error) => log.warn({ shard, err: error }, 'recording waits'),
       onQuarantined: (reason) => log.error({ shard, reason }, 'an event could not be recorded and was put aside'),
+      ...watching,
     }),
   );
   for (const recorder of list) recorder.start();

@@ -11,6 +11,7 @@ import type { WaxwingRecord } from '../record/index.ts';
 import { type DataServices, openDataServices } from './data-services.ts';
 import { createJobProcessors } from './job-processors.ts';
 import { openJobs } from './jobs.ts';
+import { createObserving, type Observing } from './observing.ts';
 import { openQueue } from './queue.ts';
 import { openRecordOf } from './record.ts';
 import { migrateWhenPossible, startRecorders } from './recorders.ts';
@@ -30,6 +31,8 @@ export interface Program {
   /** Null in the worker role, and when nothing should listen. */
   readonly server: HttpServer | null;
   readonly worker: RunningWorker | null;
+  /** Figures of this process; parts register their `MetricSource` here. */
+  readonly observing: Observing;
   /** Takes no more, finishes what is in flight within the grace period, and ends what it started. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -59,11 +62,13 @@ export async function startProgram(
     const record = openRecordOf(config, keys, services, log);
     started.push(() => record.close());
     const isMigrated = await migrateWhenPossible(services.databaseUrl, log, abort.signal);
-    const queue = await openQueue(config, services.redis, log);
+    const observing = createObserving(config);
+    const queue = await openQueue(config, services.redis, log, observing.ofQueue);
     started.push(() => queue.close());
     await prepareSenders(config, queue, record, isMigrated, log);
-    const recorders = startRecorders(queue, services.redis, services.databaseUrl, log);
+    const recorders = startRecorders(queue, services.redis, services.databaseUrl, log, observing.ofRecorder);
     started.push(() => recorders.stop());
+    observing.watch({ queue, record, recorders });
     const accepting = createAccepting(config, queue, record);
     const jobs = openJobs(config, services.redis, log);
     started.push(() => jobs.close());
@@ -73,7 +78,12 @@ export async function startProgram(
     const worker =
       role === 'web'
         ? null
-        : await startWorker({ ...parts, redis: services.redis, settingsAccount: settingsAccount(config) });
+        : await startWorker({
+            ...parts,
+            redis: services.redis,
+            settingsAccount: settingsAccount(config),
+            onSettled: observing.onSettled,
+          });
     if (worker !== null) started.push(() => worker.stop(config.shutdownGraceMs));
     if (worker !== null) {
       const stopJobs = await jobs.startWorkers(createJobProcessors(parts));
@@ -86,7 +96,7 @@ export async function startProgram(
       ...(worker === null ? {} : { worker: () => assertRegistered(queue, worker) }),
     };
     const listens = role !== 'worker' && options.listen !== false;
-    const server = !listens ? null : await startWeb({ ...parts, readyChecks, isStopping: () => isStopping });
+    const server = !listens ? null : await startWeb({ ...parts, readyChecks, isStopping: () => isStopping, observing });
     if (server !== null) started.push(() => server.stop(config.shutdownGraceMs));
     const stop = async () => {
       isStopping = true;
@@ -94,7 +104,19 @@ export async function startProgram(
     };
     const { messages } = accepting;
     const { queues } = jobs;
-    return { role, keys, services, queue, record, messages, queues, server, worker, stop: () => (stopping ??= stop()) };
+    return {
+      role,
+      keys,
+      services,
+      queue,
+      record,
+      messages,
+      queues,
+      server,
+      worker,
+      observing,
+      stop: () => (stopping ??= stop()),
+    };
   } catch (error) {
     await undo();
     throw error;

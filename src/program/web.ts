@@ -16,6 +16,7 @@ import {
   settingsSender,
   type Tenants,
 } from '../messages/index.ts';
+import type { Observing } from './observing.ts';
 import type { SenderRecord, WaxwingRecord } from '../record/index.ts';
 
 interface WebParts {
@@ -28,6 +29,7 @@ interface WebParts {
   readonly log: Logger;
   readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
   readonly isStopping: () => boolean;
+  readonly observing: Observing;
 }
 
 export function jwtSettings(config: Config, keys: Keys): JwtSettings {
@@ -72,6 +74,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     checkKey: createApiKeyCheck({ platformKey: keys.apiKey, store: record.apiKeys }),
     jwt: jwtSettings(config, keys),
     reports: { queue, record },
+    metrics: { metrics: parts.observing.metrics, isOpen: config.metricsOpen },
     health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },
     version: packageVersion(),
     logger: log,

@@ -29,6 +29,8 @@ interface WorkerParts {
   readonly tagKey: Buffer;
   readonly log: Logger;
   readonly queue: RedisSendQueue;
+  /** Figures: told of every settlement that counted. Must not throw. */
+  readonly onSettled: (request: SettleRequest) => void;
 }
 
 export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
@@ -55,6 +57,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     tagKey,
     onSettled: (request, result) => {
       summary.count(request);
+      if (result === 'settled') parts.onSettled(request);
       logSettled(log, request, result);
     },
     onConnection: (connected) => {

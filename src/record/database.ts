@@ -38,8 +38,19 @@ export interface Database {
   readonly query: Run;
   /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
   transaction<T>(work: (run: Run) => Promise<T>): Promise<T>;
+  /** The pool now. */
+  connections(): PoolState;
   /** Waits for what is under way and closes all connections. Safe to call twice. */
   close(): Promise<void>;
+}
+
+export interface PoolState {
+  /** Open connections, used or not. */
+  readonly open: number;
+  readonly idle: number;
+  /** Calls that wait for a free connection. */
+  readonly waiting: number;
+  readonly max: number;
 }
 
 /** Counts and sequence numbers are `bigint` in the tables and far below 2^53: numbers are what callers want. */
@@ -116,6 +127,12 @@ export function openDatabase(options: DatabaseOptions): Database {
 
   let closed: Promise<void> | undefined;
   return {
+    connections: () => ({
+      open: pool.totalCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+      max: connectionsMax,
+    }),
     query: (text, values, { timeoutMs } = {}) =>
       timeoutMs === undefined
         ? withConnection(undefined, (run) => run(text, values))

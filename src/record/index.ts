@@ -3,7 +3,7 @@ import { apiKeysOf, type ApiKeys } from './api-keys.ts';
 import { auditOf, type Audit } from './audit.ts';
 import { contactsOf, type Contacts } from './contacts.ts';
 import { conversationsOf, type Conversations } from './conversations.ts';
-import { openDatabase } from './database.ts';
+import { openDatabase, type PoolState } from './database.ts';
 import { messagesOf, type Messages } from './messages.ts';
 import { rawWebhooksOf, type RawWebhooks } from './raw-webhooks.ts';
 import { sendersOf, type Senders } from './senders.ts';
@@ -51,6 +51,8 @@ export interface WaxwingRecord {
   readonly audit: Audit;
   readonly totals: Totals;
   readonly timings: Timings;
+  /** The connections of this process. */
+  connections(): PoolState;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   /** Closes all connections. Safe to call twice. */
@@ -70,6 +72,7 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     audit: auditOf(database),
     totals: totalsOf(database),
     timings: timingsOf(database),
+    connections: () => database.connections(),
     async ping() {
       await database.query('select 1');
     },

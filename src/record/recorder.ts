@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventEntry, EventLog } from '../model/events.ts';
 import { record } from './recording/record.ts';
+import type { DeliveryChange } from './recording/write.ts';
 import { openSession, type RecorderSession } from './recording/session.ts';
 import { isStatementTimeout } from './sql-errors.ts';
 
@@ -37,6 +38,8 @@ export interface RecordedBatch {
   /** Recorded ones; those put aside come on top. */
   readonly events: number;
   readonly quarantined: number;
+  /** Messages whose delivery became another one than it was, by a status that the provider told. */
+  readonly deliveries: readonly DeliveryChange[];
   readonly durationMs: number;
 }
 
@@ -151,7 +154,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   async function recordBatch(session: RecorderSession, entries: readonly EventEntry[]): Promise<void> {
     const startedMs = performance.now();
     try {
-      const { recorded, quarantined } = await record(session, log.shard, entries);
+      const { recorded, quarantined, deliveries } = await record(session, log.shard, entries);
       batch = Math.min(batchMax, batch * 2);
       failures = 0;
       lastError = null;
@@ -164,6 +167,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         entries: entries.length,
         events: recorded,
         quarantined: quarantined.length,
+        deliveries,
         durationMs: performance.now() - startedMs,
       });
     } catch (error) {

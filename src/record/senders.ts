@@ -51,6 +51,8 @@ export interface Senders {
   list(filter?: SenderFilter): Promise<Page<SenderRecord>>;
   /** Every sender with opened credentials, for a worker's start. Those that cannot be opened are in `unreadable`. */
   all(): Promise<{ readonly senders: SenderWithCredentials[]; readonly unreadable: string[] }>;
+  /** Every sender's shard: where its figures are. */
+  shards(): Promise<{ readonly id: string; readonly shard: number }[]>;
   /** @throws AppError `CONFLICT` when the id or the provider's number is taken, `NOT_FOUND` for an unknown tenant */
   create(sender: NewSender): Promise<SenderRecord>;
   /**
@@ -163,6 +165,10 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
         }
       }
       return { senders, unreadable };
+    },
+
+    async shards() {
+      return await database.query<{ id: string; shard: number } & Row>('select id, shard from senders order by id');
     },
 
     async create(sender) {

@@ -7,6 +7,8 @@ const COUNT_TIMEOUT_MS = 120_000;
 export interface Totals {
   /** Recorded messages by shard and state; what `waxwing doctor` compares with the engine's counters. */
   byStatus(): Promise<RecordTotal[]>;
+  /** When the longest waiting message was accepted, epoch ms; null = none waits, as far as recorded. */
+  oldestWaitingAtMs(): Promise<number | null>;
   /** Events that could not be recorded, by shard. Anything but an empty list needs a person. */
   quarantined(): Promise<{ readonly shard: number; readonly count: number }[]>;
 }
@@ -20,6 +22,18 @@ export function totalsOf(database: Database): Totals {
         [],
         { timeoutMs: COUNT_TIMEOUT_MS },
       );
+    },
+    async oldestWaitingAtMs() {
+      const [row] = await database.query<{ at: number | null } & Row>(
+        // One look into the index for each tenant, instead of an index that every message would have to be put into.
+        `select extract(epoch from min(first.created_at))::float8 * 1000 as at
+         from tenants tenant cross join lateral (
+           select message.created_at from messages message
+           where message.tenant = tenant.id and message.status = 'queued'
+           order by message.created_at, message.id limit 1
+         ) first`,
+      );
+      return row?.at ?? null;
     },
     async quarantined() {
       return database.query<{ shard: number; count: number } & Row>(

@@ -28,10 +28,13 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
+/** For a platform key or a JWT. */
+const REPORTS = new Set(['/api/v1/queues/stats', '/metrics']);
 const CONTRACT = [
   'post /v1/messages',
   'post /v1/messages/batch',
   'get /api/v1/queues/stats',
+  'get /metrics',
   'get /v1/messages',
   'get /v1/messages/{id}',
   'get /v1/messages/{id}/timeline',
@@ -102,7 +105,7 @@ describe('/openapi.json', () => {
       const names = security.flatMap((one) => Object.keys(one));
       for (const name of names) expect(securitySchemes).toHaveProperty(name);
       if (url.startsWith('/admin')) expect(names).toEqual(['adminToken']);
-      else if (url === '/api/v1/queues/stats') expect(names).toEqual(['apiKey', 'adminToken']);
+      else if (REPORTS.has(url)) expect(names).toEqual(['apiKey', 'adminToken']);
       else if (url.startsWith('/v1') || url.startsWith('/api')) expect(names).toEqual(['apiKey']);
       else expect(names).toEqual([]);
     }

@@ -5,7 +5,7 @@ import { flatten, positionOf, prepare, type LoggedEvent, type Position, type Ste
 import type { RecorderSession } from './session.ts';
 import { storableText } from './storable.ts';
 import { insertQuarantine, quarantineRows } from './statements.ts';
-import { columns, writeSteps } from './write.ts';
+import { columns, type DeliveryChange, writeSteps } from './write.ts';
 
 /** Bounds one transaction: its memory here, its locks there. A batch of large entries is several transactions. */
 const EVENTS_PER_TRANSACTION = 2_000;
@@ -24,6 +24,8 @@ export interface Outcome {
   readonly recorded: number;
   /** Why events were put aside, one sentence each; empty in all normal times. */
   readonly quarantined: readonly string[];
+  /** Messages whose delivery changed, committed. */
+  readonly deliveries: readonly DeliveryChange[];
 }
 
 /**
@@ -47,13 +49,14 @@ export async function record(
   }
   const prepared = steps.length;
   let isolated = 0;
+  const deliveries: DeliveryChange[] = [];
   for (let start = 0; start < steps.length; start += EVENTS_PER_TRANSACTION) {
-    const found = await writeOrIsolate(session, steps.slice(start, start + EVENTS_PER_TRANSACTION));
+    const found = await writeOrIsolate(session, steps.slice(start, start + EVENTS_PER_TRANSACTION), deliveries);
     isolated += found.length;
     refused.push(...found);
   }
   if (refused.length > 0) await quarantine(session, refused);
-  return { recorded: prepared - isolated, quarantined: refused.map(({ reason }) => reason) };
+  return { recorded: prepared - isolated, quarantined: refused.map(({ reason }) => reason), deliveries };
 }
 
 /** What the log could not decode has no event to keep, but must not go unseen. Below zero no event has its index. */
@@ -65,9 +68,17 @@ function damagedIn(shard: number, entry: EventEntry): Refused[] {
 }
 
 /** Halves a refused batch until the refused events stand alone. The halves keep their order. */
-async function writeOrIsolate(session: RecorderSession, steps: readonly Step[]): Promise<Refused[]> {
+async function writeOrIsolate(
+  session: RecorderSession,
+  steps: readonly Step[],
+  deliveries: DeliveryChange[],
+): Promise<Refused[]> {
   try {
-    await session.transaction((execute) => writeSteps(execute, steps));
+    let changed: readonly DeliveryChange[] = [];
+    await session.transaction(async (execute) => {
+      changed = await writeSteps(execute, steps);
+    });
+    deliveries.push(...changed);
     return [];
   } catch (error) {
     const [only] = steps;
@@ -75,8 +86,8 @@ async function writeOrIsolate(session: RecorderSession, steps: readonly Step[]):
     if (steps.length === 1) return [refusedEvent(only.logged, error)];
     const middle = Math.ceil(steps.length / 2);
     return [
-      ...(await writeOrIsolate(session, steps.slice(0, middle))),
-      ...(await writeOrIsolate(session, steps.slice(middle))),
+      ...(await writeOrIsolate(session, steps.slice(0, middle), deliveries)),
+      ...(await writeOrIsolate(session, steps.slice(middle), deliveries)),
     ];
   }
 }

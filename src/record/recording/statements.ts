@@ -244,6 +244,7 @@ export const deriveDeliveries: Statement = {
     from (
       select
         id,
+        was,
         case
           when read_at is not null then 'read'
           when delivered_at is not null then 'delivered'
@@ -257,6 +258,7 @@ export const deriveDeliveries: Statement = {
       from (
         select
           message.id,
+          message.delivery_status as was,
           bool_or(status.status = 'sent') as sent,
           min(status.provider_at) filter (where status.status = 'delivered') as delivered_at,
           min(status.provider_at) filter (where status.status in ('read', 'played')) as read_at,
@@ -279,7 +281,8 @@ export const deriveDeliveries: Statement = {
       and (messages.delivery_status, messages.delivered_at, messages.read_at, messages.delivery_failed_at,
         messages.delivery_error)
         is distinct from
-        (delivery.status, delivery.delivered_at, delivery.read_at, delivery.failed_at, delivery.error)`,
+        (delivery.status, delivery.delivered_at, delivery.read_at, delivery.failed_at, delivery.error)
+    returning messages.sender, messages.tenant, messages.delivery_status as status, delivery.was`,
 };
 
 export const quarantineRows = rowSet({ ...position, raw: 'text', error: 'text' });

@@ -6,13 +6,22 @@ import * as sql from './statements.ts';
 /** Runs a prepared statement on the recorder's connection. */
 export type Execute = <R extends object>(statement: sql.Statement, values: readonly unknown[]) => Promise<R[]>;
 
+/** A message whose delivery became another one than it was. */
+export interface DeliveryChange {
+  readonly sender: string;
+  readonly tenant: string;
+  readonly status: string;
+  /** Null = no status was known before. */
+  readonly was: string | null;
+}
+
 /**
  * Writes the steps, in the order of the log, with a statement per table. Must run inside a transaction.
  *
  * Recording a step twice changes nothing: an engine event that already has its row in the timeline takes no further
  * part, and statuses have a key of their own and are derived anew from all that is known of the message.
  */
-export async function writeSteps(execute: Execute, steps: readonly Step[]): Promise<void> {
+export async function writeSteps(execute: Execute, steps: readonly Step[]): Promise<readonly DeliveryChange[]> {
   const engineSteps = steps.filter((step) => step.kind === 'engine');
   const statusSteps = steps.filter((step) => step.kind === 'status');
   const fresh = await writeTimeline(execute, engineSteps);
@@ -22,7 +31,7 @@ export async function writeSteps(execute: Execute, steps: readonly Step[]): Prom
   if (folded.attempts.length > 0) {
     await execute(sql.insertAttempts, sql.attemptRows.parameters(folded.attempts));
   }
-  await writeStatuses(execute, engineSteps, statusSteps);
+  return await writeStatuses(execute, engineSteps, statusSteps);
 }
 
 /** Appends to the timeline and returns the steps that were not there yet. */
@@ -124,13 +133,13 @@ async function writeStatuses(
   execute: Execute,
   engineSteps: readonly EngineStep[],
   statusSteps: readonly StatusStep[],
-): Promise<void> {
+): Promise<readonly DeliveryChange[]> {
   const messageIds = new Map<string, string | null>();
   for (const { providerMessageId, messageId } of [...statusSteps, ...engineSteps]) {
     if (providerMessageId === null) continue;
     messageIds.set(providerMessageId, messageId ?? messageIds.get(providerMessageId) ?? null);
   }
-  if (messageIds.size === 0) return;
+  if (messageIds.size === 0) return [];
   const providerIds = [...messageIds.keys()];
   await execute(sql.insertProviderMessages, [providerIds, [...messageIds.values()]]);
   if (statusSteps.length > 0) {
@@ -147,7 +156,8 @@ async function writeStatuses(
     );
   }
   await execute(sql.matchStatuses, [providerIds]);
-  await execute(sql.deriveDeliveries, [providerIds]);
+  const derived = await execute<DeliveryChange>(sql.deriveDeliveries, [providerIds]);
+  return derived.filter(({ status, was }) => status !== was);
 }
 
 export function columns(position: Position): Record<'shard' | 'entry_ms' | 'entry_seq' | 'entry_index', number> {

@@ -3,6 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance, InjectOptions, LightMyRequestR
 import { buildApp, createApiKeyCheck, signJwt, type Role } from '../../../src/http/index.ts';
 import { createCloudWebhook, createWebhookSecrets } from '../../../src/inbound/index.ts';
 import { createMessages, createSenders, createTenants } from '../../../src/messages/index.ts';
+import { Metrics } from '../../../src/observe/index.ts';
 import type { NewSender, WaxwingRecord } from '../../../src/record/index.ts';
 import { createRecorder, openRecord } from '../../../src/record/index.ts';
 import { createSecretBox } from '../../../src/util/secret-box.ts';
@@ -34,6 +35,7 @@ export interface ApiOptions {
   readonly appSecret?: string | undefined;
   readonly extend?: (app: FastifyInstance) => void;
   readonly logger?: FastifyBaseLogger;
+  readonly metrics?: Metrics;
   /** Stands before PostgreSQL for the API (not for the recorder), so that a test can cut it off. */
   readonly viaGate?: Gate;
   /** Instead of the queue in memory. */
@@ -98,6 +100,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     messages,
     webhook: createCloudWebhook({ queue, rawWebhooks: record.rawWebhooks, secrets, tagKey: TAG_KEY }),
     reports: { queue, record },
+    metrics: { metrics: options.metrics ?? new Metrics({ ofProcess: false }), isOpen: false },
     admin: { record, queue, tenants, senders, senderDefaults: SENDER_DEFAULTS },
     checkKey: createApiKeyCheck({ platformKey: PLATFORM_KEY, store: record.apiKeys }),
     jwt: JWT,

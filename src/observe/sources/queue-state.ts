@@ -1,0 +1,168 @@
+import type { RedisClient } from '../../engine/connection.ts';
+import { shardPrefix } from '../../engine/keys.ts';
+
+/** One tenant on one sender, as `q:<sender>` packs it. */
+export interface TenantState {
+  readonly id: string;
+  readonly inFlight: number;
+  /** Conversations whose head may go. */
+  readonly ready: number;
+  readonly isPaused: boolean;
+  readonly concurrency: number;
+  readonly weight: number;
+  /** Messages in conversations. */
+  readonly backlog: number;
+  /** Messages outside them: scheduled, deferred, held. */
+  readonly parked: number;
+}
+
+export interface SenderState {
+  readonly id: string;
+  readonly isPaused: boolean;
+  readonly inFlight: number;
+  readonly concurrency: number;
+  /** Now; 0 = no limit. */
+  readonly ratePerSecond: number;
+  /** Its next token is there, or it has no rate. */
+  readonly isAble: boolean;
+  readonly tenants: readonly TenantState[];
+}
+
+export interface QueueState {
+  readonly shard: number;
+  readonly counters: Readonly<Record<string, string>>;
+  readonly isPaused: boolean;
+  readonly beats: Readonly<Record<string, string>>;
+  readonly slots: Readonly<Record<string, string>>;
+  readonly streamEntries: number;
+  readonly streamWaiting: number;
+  readonly streamPending: number;
+  readonly eventsKept: number;
+  readonly recorderLagMs: number;
+  readonly senders: readonly SenderState[];
+  /** Pairs and conversations that wait for a time of their own. */
+  readonly waitingPairs: number;
+  readonly waitingRetries: number;
+}
+
+/** Timers of which the kinds are counted; bounds the work. */
+const TIMERS_MAX = 5000;
+
+/**
+ * Reads a shard without a script, so that nothing else waits: a few hashes, and for each sender its tenants. The values
+ * are of slightly different moments.
+ */
+export async function readQueueState(
+  client: RedisClient,
+  shard: number,
+  senderIds: readonly string[],
+): Promise<QueueState> {
+  const prefix = shardPrefix(shard);
+  const key = (letters: string) => `${prefix}${letters}`;
+  const [scalars, counters, beats, slots, streamEntries, streamWaiting, pending, eventsKept, firstEvent, able] =
+    await Promise.all([
+      client.hget(key('g'), 'paused'),
+      client.hgetall(key('n')),
+      client.hgetall(key('hb')),
+      client.hgetall(key('wf')),
+      client.xlen(key('out')),
+      client.zcard(key('lz')),
+      client.xpending(key('out'), 'wa_workers').catch(() => [0]),
+      client.xlen(key('ev')),
+      client.xrange(key('ev'), '-', '+', 'COUNT', 1),
+      client.zrange(key('rs'), '0', '-1'),
+    ]);
+  const ableIds = new Set(able);
+  const senders = await Promise.all(
+    senderIds.map(async (id) => {
+      const [state, tenants] = await Promise.all([client.hgetall(key(`s:${id}`)), client.hgetall(key(`q:${id}`))]);
+      return senderState(id, state, tenants, ableIds.has(id));
+    }),
+  );
+  const firstMs = Number(firstEvent[0]?.[0].split('-')[0] ?? NaN);
+  return {
+    shard,
+    counters,
+    isPaused: scalars === '1',
+    beats,
+    slots,
+    streamEntries,
+    streamWaiting,
+    streamPending: Number((pending as unknown[])[0] ?? 0),
+    eventsKept,
+    recorderLagMs: Number.isNaN(firstMs) ? 0 : Math.max(0, Date.now() - firstMs),
+    senders,
+    ...(await timerKinds(client, key('tm'))),
+  };
+}
+
+function senderState(
+  id: string,
+  state: Readonly<Record<string, string>>,
+  tenants: Readonly<Record<string, string>>,
+  isAble: boolean,
+): SenderState {
+  const rate = Number(state['rate'] ?? 0);
+  return {
+    id,
+    isPaused: state['paused'] !== undefined && state['paused'] !== '',
+    inFlight: Number(state['inf'] ?? 0),
+    concurrency: Number(state['cap'] ?? 0),
+    ratePerSecond: state['slow'] === undefined ? rate : Math.min(rate, Number(state['slow'])),
+    isAble,
+    tenants: Object.entries(tenants).map(([tenant, packed]) => tenantState(tenant, packed)),
+  };
+}
+
+function tenantState(id: string, packed: string): TenantState {
+  const [inFlight = 0, , , ready = 0, , paused, concurrency = 0, weight = 1, backlog = 0, parked = 0] = packed
+    .split('|')
+    .map(Number);
+  return { id, inFlight, ready, isPaused: paused === 1, concurrency, weight, backlog, parked };
+}
+
+/** Pairs and retries among the timers; of a long set the first ones are counted and the rest is taken in proportion. */
+async function timerKinds(client: RedisClient, key: string) {
+  const [all, first] = await Promise.all([client.zcard(key), client.zrange(key, '0', String(TIMERS_MAX - 1))]);
+  const share = first.length === 0 ? 0 : Math.max(1, all / first.length);
+  const count = (letters: string) => Math.round(first.filter((member) => member.startsWith(letters)).length * share);
+  return { waitingPairs: count('p:'), waitingRetries: count('l:') };
+}
+
+/**
+ * What holds the messages of a shard. A conversation's head has one hold; those behind it wait for the conversation.
+ * `ready` is what workers could take now: conversations whose pair, tenant and sender all have room.
+ */
+export function blockedOf(state: QueueState): { holds: Record<string, number>; ready: number } {
+  let ready = 0;
+  const holds = { 'sender-paused': 0, tenant: 0, 'sender-rate': 0, ready: 0, pair: 0, retry: 0, conversation: 0 };
+  for (const sender of state.senders) {
+    let able = 0;
+    for (const tenant of sender.tenants) {
+      if (sender.isPaused || state.isPaused) holds['sender-paused'] += Math.max(0, tenant.backlog - tenant.inFlight);
+      else if (tenant.isPaused) holds.tenant += tenant.ready;
+      else {
+        const room = Math.min(tenant.ready, Math.max(0, tenant.concurrency - tenant.inFlight));
+        holds.tenant += tenant.ready - room;
+        able += room;
+      }
+    }
+    const now = sender.isAble ? Math.min(able, Math.max(0, sender.concurrency - sender.inFlight)) : 0;
+    holds['sender-rate'] += able - now;
+    ready += now;
+  }
+  holds.ready = ready;
+  const queued = Number(state.counters['queued'] ?? 0);
+  const named = () => Object.values(holds).reduce((total, count) => total + count, 0);
+  holds.pair = Math.min(state.waitingPairs, Math.max(0, queued - named()));
+  holds.retry = Math.min(state.waitingRetries, Math.max(0, queued - named()));
+  holds.conversation = Math.max(0, queued - named());
+  return {
+    holds: {
+      ...holds,
+      scheduled: Number(state.counters['scheduled'] ?? 0),
+      deferred: Number(state.counters['deferred'] ?? 0),
+    },
+    ready,
+  };
+}
