@@ -28,3 +28,8 @@ export function parseJson(text: string): unknown {
     return undefined;
   }
 }
+
+/** A copy without some fields. */
+export function without(object: Readonly<Record<string, unknown>>, ...names: string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)));
+}

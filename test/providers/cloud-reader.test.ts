@@ -306,7 +306,7 @@ describe('the Cloud API reader: everything else', () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 });

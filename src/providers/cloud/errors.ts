@@ -5,6 +5,7 @@ import { CLOUD_ERRORS, CLOUD_ERROR_RANGES, UNKNOWN_REFUSAL, UNKNOWN_TRANSIENT } 
 import { entryFor, type ProviderErrorEntry } from '../error-entry.ts';
 import { asArray, asObject, asText, asWholeNumber, parseJson } from '../json.ts';
 import { redact } from '../redact.ts';
+import { retryAfter, RETRY_AFTER_MS_MAX } from '../retry-after.ts';
 
 export type RejectedOutcome = Extract<ProviderOutcome, { kind: 'rejected' }>;
 
@@ -27,8 +28,6 @@ export interface ClassifyContext {
   readonly nowMs?: number;
 }
 
-/** Nobody may hold a message back for longer by one header. */
-const RETRY_AFTER_MS_MAX = 24 * 60 * 60 * 1000;
 const FINAL_CLASSES: ReadonlySet<ErrorClass> = new Set<ErrorClass>(['recipient', 'payload', 'template']);
 /** Codes whose wait Meta tells in its usage header. */
 const USAGE_CODES: ReadonlySet<number> = new Set([4, 613, 80007, 80008]);
@@ -141,14 +140,6 @@ function waitOf(
   ];
   const told = waits.filter((wait) => wait !== undefined);
   return told.length === 0 ? undefined : Math.max(...told);
-}
-
-/** `Retry-After`: seconds or an HTTP date; at most a day. */
-function retryAfter(headers: IncomingHttpHeaders, nowMs: number): number | undefined {
-  const value = headers['retry-after']?.trim() ?? '';
-  if (/^\d{1,9}$/.test(value)) return Math.min(Number(value) * 1000, RETRY_AFTER_MS_MAX);
-  const atMs = /[a-z]/i.test(value) ? Date.parse(value) : NaN;
-  return Number.isNaN(atMs) ? undefined : Math.min(Math.max(0, atMs - nowMs), RETRY_AFTER_MS_MAX);
 }
 
 /** The longest `estimated_time_to_regain_access` (minutes) of all accounts in `X-Business-Use-Case-Usage`. */
