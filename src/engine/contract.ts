@@ -186,6 +186,11 @@ export interface SendQueue {
   pauseReason(sender: string): Promise<string | null>;
   pauseTenant(sender: string, tenant: string): Promise<void>;
   resumeTenant(sender: string, tenant: string): Promise<void>;
+  /** Stops hand-overs on every shard; accepting goes on. */
+  pauseAll(): Promise<void>;
+  resumeAll(): Promise<void>;
+  /** Are hand-overs stopped on any shard. */
+  isPaused(): Promise<boolean>;
   /** Cancels what is not in flight. `seq` as in the accepted event. */
   cancel(target: { id: string; lane: Lane; seq: number }): Promise<CancelResult>;
   /** Where the message is, or null when the engine no longer holds it. */

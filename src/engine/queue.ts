@@ -143,6 +143,15 @@ export class RedisSendQueue implements SendQueue {
   async resumeAll(): Promise<void> {
     for (let shard = 0; shard < this.shards; shard += 1) await this.#control(shard, 'resume-shard', '', []);
   }
+  async isPaused(): Promise<boolean> {
+    for (let shard = 0; shard < this.shards; shard += 1) {
+      const paused = await this.#client.hget(`${shardPrefix(shard)}g`, 'paused').catch((error: unknown) => {
+        throw toQueueError(error);
+      });
+      if (paused === '1') return true;
+    }
+    return false;
+  }
 
   async cancel(target: { id: string; lane: Lane; seq: number }): Promise<CancelResult> {
     const args = [target.id, packLane(target.lane), target.seq];

@@ -3,6 +3,7 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } 
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { CloudWebhook } from '../inbound/cloud-webhook.ts';
 import { AppError } from '../errors/app-error.ts';
+import type { QueueAdministration } from '../jobs/index.ts';
 import type { Messages } from '../messages/index.ts';
 import { newId } from '../util/ids.ts';
 import type { AdminOptions } from './admin-options.ts';
@@ -16,6 +17,7 @@ import { auth } from './plugins/auth.ts';
 import { answerClientError, errors, sendProblem } from './plugins/errors.ts';
 import { DOCS_PREFIX, openapi } from './plugins/openapi.ts';
 import { validatorCompiler } from './plugins/validation.ts';
+import { queueRoutes } from './queues/routes.ts';
 import { reportRoutes, type ReportOptions } from './reports/routes.ts';
 import { sendRoutes } from './send/routes.ts';
 import { senderRoutes } from './senders/routes.ts';
@@ -31,6 +33,7 @@ export interface HttpOptions {
   readonly health: HealthOptions;
   readonly reports: ReportOptions;
   readonly metrics: MetricsRouteOptions;
+  readonly queues: QueueAdministration;
   /** Of the package; shown in the OpenAPI document. */
   readonly version: string;
   /** A pino logger; absent = no log. */
@@ -110,6 +113,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   senderRoutes(app, options.admin);
   keyRoutes(app, options.admin);
   reportRoutes(app, options.reports);
+  queueRoutes(app, options);
   options.extend?.(app);
   await app.ready();
   return app;

@@ -29,3 +29,9 @@ export {
   type JobProcessors,
   type JobWorkers,
 } from './workers.ts';
+export {
+  createQueueAdministration,
+  SEND_QUEUE_NAME,
+  type QueueAdministration,
+  type QueueFigures,
+} from './administration.ts';

@@ -67,7 +67,7 @@ export interface QueueService {
   cancelBookingReminder(bookingId: string, reminderType: string): Promise<boolean>;
   /** @param job.priority default 7 */
   addEmailJob(
-    job: Omit<EmailJobData, 'subject'> & { readonly subject?: string | null; readonly priority?: number },
+    job: Omit<EmailJobData, 'subject'> & { readonly subject?: string | null | undefined; readonly priority?: number },
     options?: AddOptions,
   ): Promise<AddedJob>;
   /** Any job of a queue, in one step for all: either every one is stored, or none. */

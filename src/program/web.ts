@@ -5,6 +5,7 @@ import type { RedisSendQueue } from '../engine/queue.ts';
 import { buildApp, createApiKeyCheck, type HttpServer, type JwtSettings, startServer } from '../http/index.ts';
 import { packageVersion } from '../util/version.ts';
 import { createCloudWebhook, createWebhookSecrets } from '../inbound/index.ts';
+import { createQueueAdministration, type QueueService } from '../jobs/index.ts';
 import {
   createMessages,
   createSenders,
@@ -25,6 +26,7 @@ interface WebParts {
   readonly queue: RedisSendQueue;
   readonly record: WaxwingRecord;
   readonly accepting: Accepting;
+  readonly queues: QueueService;
   readonly tagKey: Buffer;
   readonly log: Logger;
   readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
@@ -75,6 +77,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     jwt: jwtSettings(config, keys),
     reports: { queue, record },
     metrics: { metrics: parts.observing.metrics, isOpen: config.metricsOpen },
+    queues: createQueueAdministration({ queues: parts.queues, send: queue }),
     health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },
     version: packageVersion(),
     logger: log,

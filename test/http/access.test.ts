@@ -3,6 +3,8 @@ import { SignJWT, UnsecuredJWT } from 'jose';
 import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { auth } from '../../src/http/plugins/auth.ts';
+import { createQueueService } from '../../src/jobs/index.ts';
+import { testRedis } from '../support/services.ts';
 import { PLATFORM_KEY, startApi, text, type Api, type Call } from './support/api.ts';
 
 let api: Api;
@@ -10,7 +12,8 @@ const credentials: Record<string, string | null> = { none: null, nonsense: 'nons
 let keyId: string;
 
 beforeAll(async () => {
-  api = await startApi();
+  const { url } = await testRedis();
+  api = await startApi({ queues: createQueueService({ redis: { url }, attempts: 3, backoffMs: 2000 }) });
   for (const role of ['viewer', 'operator', 'admin'] as const) credentials[role] = await api.token(role);
   await api.record.tenants.create({ id: 'salon1' });
   await api.record.tenants.create({ id: 'salon2' });
@@ -45,6 +48,12 @@ const ROUTES: [Call, allowed: string[]][] = [
   [{ method: 'PATCH', url: '/admin/senders/default', body: {} }, ['admin']],
   [{ method: 'POST', url: '/admin/senders/default/pause' }, ['operator', 'admin']],
   [{ method: 'POST', url: '/admin/senders/default/resume' }, ['operator', 'admin']],
+  [{ url: '/admin/queue/stats/webhook' }, ALL_ROLES],
+  [{ url: '/admin/queue/health' }, ALL_ROLES],
+  [{ method: 'POST', url: '/admin/queue/pause/webhook' }, ['operator', 'admin']],
+  [{ method: 'POST', url: '/admin/queue/resume/webhook' }, ['operator', 'admin']],
+  [{ method: 'POST', url: '/admin/queue/clean/webhook' }, ['admin']],
+  [{ method: 'POST', url: '/admin/queue/test', body: { queueName: 'webhook' } }, ['operator', 'admin']],
   [{ url: '/admin/keys' }, ALL_ROLES],
   [{ method: 'POST', url: '/admin/keys', body: { tenant: null, name: 'x' } }, ['admin']],
   [{ method: 'DELETE', url: '/admin/keys/:key' }, ['admin']],
@@ -55,7 +64,10 @@ test('the matrix below names every route that is not open', () => {
   const listed = new Set(
     ROUTES.map(
       ([{ method = 'GET', url }]) =>
-        `${method} ${url.replace(/\/(salon1|default|:key)(?=\/|$)/, '/{id}').replace(':id', '{id}')}`,
+        `${method} ${url
+          .replace(/\/(salon1|default|:key)(?=\/|$)/, '/{id}')
+          .replace(/(\/queue\/\w+)\/webhook$/, '$1/{queue}')
+          .replace(':id', '{id}')}`,
     ),
   );
   const document = api.app.swagger() as { paths: Record<string, Record<string, { security?: unknown[] }>> };

@@ -59,6 +59,12 @@ const CONTRACT = [
   'get /admin/keys',
   'post /admin/keys',
   'delete /admin/keys/{id}',
+  'get /admin/queue/stats/{queue}',
+  'get /admin/queue/health',
+  'post /admin/queue/pause/{queue}',
+  'post /admin/queue/resume/{queue}',
+  'post /admin/queue/clean/{queue}',
+  'post /admin/queue/test',
   'get /health',
   'get /ready',
 ];

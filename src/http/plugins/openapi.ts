@@ -36,6 +36,7 @@ export const openapi = plugin(
           { name: 'messages', description: 'Send messages, follow them, cancel them.' },
           { name: 'webhooks', description: 'Where WhatsApp reports statuses.' },
           { name: 'administration', description: 'Tenants, senders and keys; needs a JWT.' },
+          { name: 'queues', description: 'Job queues and the send queue: figures, pause, clean; needs a JWT.' },
           { name: 'health', description: 'Is the process alive, can it work.' },
         ],
         components: {

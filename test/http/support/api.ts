@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { FastifyBaseLogger, FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { buildApp, createApiKeyCheck, signJwt, type Role } from '../../../src/http/index.ts';
 import { createCloudWebhook, createWebhookSecrets } from '../../../src/inbound/index.ts';
+import { createQueueAdministration, createQueueService, type QueueService } from '../../../src/jobs/index.ts';
 import { createMessages, createSenders, createTenants } from '../../../src/messages/index.ts';
 import { Metrics } from '../../../src/observe/index.ts';
 import type { NewSender, WaxwingRecord } from '../../../src/record/index.ts';
@@ -28,7 +29,12 @@ export const SENDER_DEFAULTS = {
   pairBucketRefillPerSecond: 0.1667,
 };
 
+/** Port 1 is nobody's: connecting is refused at once. */
+const NO_REDIS = 'redis://127.0.0.1:1';
+
 export interface ApiOptions {
+  /** Job queues on a real Redis; without them the queue routes answer 503. */
+  readonly queues?: QueueService;
   readonly autoCreate?: boolean;
   /** False: the settings name no sender. */
   readonly hasDefaultSender?: boolean;
@@ -96,11 +102,14 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   });
   const ready: Api['ready'] = { redis: async () => Promise.resolve(), database: () => record.ping() };
   const state = { isStopping: false };
+  // Connects when a test asks it something; the others need no Redis.
+  const queues = options.queues ?? createQueueService({ redis: { url: NO_REDIS }, attempts: 3, backoffMs: 2000 });
   const app = await buildApp({
     messages,
     webhook: createCloudWebhook({ queue, rawWebhooks: record.rawWebhooks, secrets, tagKey: TAG_KEY }),
     reports: { queue, record },
     metrics: { metrics: options.metrics ?? new Metrics({ ofProcess: false }), isOpen: false },
+    queues: createQueueAdministration({ queues, send: queue }),
     admin: { record, queue, tenants, senders, senderDefaults: SENDER_DEFAULTS },
     checkKey: createApiKeyCheck({ platformKey: PLATFORM_KEY, store: record.apiKeys }),
     jwt: JWT,
@@ -133,6 +142,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     token: (role) => signJwt({ role, name: `${role}@example.com` }, JWT),
     async close() {
       await app.close();
+      await queues.close();
       await recorder.stop();
       await record.close();
     },

@@ -39,6 +39,8 @@ export class MemoryQueue implements SendQueue {
   readonly pausedSenders = new Map<string, string>();
   readonly pausedTenants = new Set<string>();
   readonly evidence: StatusEvidence[] = [];
+  /** `pauseAll` was called last. */
+  isStopped = false;
   /** Calls reject as they do while Redis is away. */
   isAway = false;
   /** A worker is idle: what is accepted is handed over at once. */
@@ -164,6 +166,20 @@ export class MemoryQueue implements SendQueue {
     this.#sender(sender);
     this.pausedTenants.delete(`${sender}|${tenant}`);
     await Promise.resolve();
+  }
+  async pauseAll(): Promise<void> {
+    this.#reach();
+    this.isStopped = true;
+    await Promise.resolve();
+  }
+  async resumeAll(): Promise<void> {
+    this.#reach();
+    this.isStopped = false;
+    await Promise.resolve();
+  }
+  async isPaused(): Promise<boolean> {
+    this.#reach();
+    return Promise.resolve(this.isStopped);
   }
 
   async cancel({ id }: { id: string }): Promise<CancelResult> {
