@@ -160,10 +160,36 @@ export type Brake =
   | { readonly on: 'sender-rate'; readonly waitMs: number }
   | { readonly on: 'sender'; readonly reason: string };
 
+/** An outcome that spoke ill of the sender's health at its provider; see `worker/provider-health.ts`. */
+export interface BadHealth {
+  /** Enough of them came in a row: nothing of the sender goes for `openMs`, over all workers; then a single probe. */
+  readonly opens: boolean;
+  readonly openMs: number;
+}
+
 export interface SettleRequest {
   readonly grant: Grant;
   readonly settlement: Settlement;
   readonly report: AttemptReport | null;
+  /** Absent: the outcome spoke well of the sender's health, or not at all. */
+  readonly badHealth?: BadHealth | undefined;
+}
+
+/** A sender whose circuit is not closed. */
+export interface OpenCircuit {
+  readonly sender: string;
+  /** `half-open`: its time has come, or the probe is on its way. */
+  readonly state: 'open' | 'half-open';
+  /** When a probe may go, epoch ms. */
+  readonly untilMs: number;
+}
+
+/** Circuits of all senders, as all processes share them. */
+export interface Circuits {
+  readonly open: readonly OpenCircuit[];
+  /** How often circuits opened (a failed probe included) and closed since the queue exists. */
+  readonly opened: number;
+  readonly closed: number;
 }
 
 /** The accepting and asking side of the engine: what http/, messages/ and observe/ use. */
@@ -184,6 +210,8 @@ export interface SendQueue {
   resumeSender(sender: string): Promise<void>;
   /** Why the engine holds a sender: a person's pause, or a credential or policy error of the provider; null = it goes. */
   pauseReason(sender: string): Promise<string | null>;
+  /** Senders that a circuit breaker holds, and how often that happened. */
+  circuits(): Promise<Circuits>;
   pauseTenant(sender: string, tenant: string): Promise<void>;
   resumeTenant(sender: string, tenant: string): Promise<void>;
   /** Stops hand-overs on every shard; accepting goes on. */

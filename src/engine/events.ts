@@ -1,4 +1,4 @@
-import type { AttemptReport, LifecycleEvent } from '../model/events.ts';
+import type { AttemptReport, CircuitEvent, LifecycleEvent } from '../model/events.ts';
 import type { MessageError } from '../model/message.ts';
 import { openBody } from './body.ts';
 import { unpackLane } from './lane.ts';
@@ -11,6 +11,9 @@ export interface SettleDetail {
   readonly waitMs?: number | null;
   readonly error?: MessageError;
 }
+
+/** What a circuit breaker writes into its event, as JSON. */
+type CircuitDetail = Pick<CircuitEvent, 'state' | 'untilMs' | 'reason'>;
 
 /** What a provider status writes into its event, as JSON. */
 export interface StatusDetail {
@@ -52,6 +55,8 @@ function decodeEvent(kind: string, value: Buffer): LifecycleEvent {
       return { ...base, type: 'cancelled' };
     case 'X':
       return { ...base, type: 'expired' };
+    case 'B':
+      return { ...base, type: 'circuit', ...(JSON.parse(text.toString()) as CircuitDetail) };
     case 'T':
       return { ...base, type: 'status', ...(JSON.parse(text.toString()) as StatusDetail) };
     default:

@@ -41,6 +41,8 @@ export const KEY_LETTERS = {
   ui: 'unknown messages',
   /** hash: message in flight → detail of its sent event, when a status came before the attempt's end */
   pv: 'proofs',
+  /** hash: senders whose circuit is not closed → when a probe may go, and the lane of the probe in flight */
+  cb: 'circuits',
   /** sorted set: worker → free slots; hashes: worker → slots in use, worker → heartbeat */
   iw: 'idle workers',
   wf: 'slots in use',

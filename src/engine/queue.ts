@@ -6,6 +6,7 @@ import { commandClient, disconnect, type RedisClient, type RedisTarget, whenRead
 import {
   type AcceptResult,
   type CancelResult,
+  type Circuits,
   type Counters,
   type NewMessage,
   type Place,
@@ -16,6 +17,7 @@ import {
   UnknownSenderError,
   type UnrecordedMessage,
 } from './contract.ts';
+import { readCircuits } from './circuits.ts';
 import { DueTimer } from './due-timer.ts';
 import { LAYOUT_VERSION, shardPrefix } from './keys.ts';
 import { packLane } from './lane.ts';
@@ -129,6 +131,17 @@ export class RedisSendQueue implements SendQueue {
     return await this.#client.hget(key, 'paused').catch((error: unknown) => {
       throw toQueueError(error);
     });
+  }
+  async circuits(): Promise<Circuits> {
+    const shards = Array.from({ length: this.shards }, (_, shard) => readCircuits(this.#client, shardPrefix(shard)));
+    const found = await Promise.all(shards).catch((error: unknown) => {
+      throw toQueueError(error);
+    });
+    return {
+      open: found.flatMap(({ open }) => open),
+      opened: found.reduce((sum, { opened }) => sum + opened, 0),
+      closed: found.reduce((sum, { closed }) => sum + closed, 0),
+    };
   }
   async pauseTenant(sender: string, tenant: string): Promise<void> {
     await this.#controlSender(sender, 'pause-tenant', [tenant]);

@@ -129,6 +129,13 @@ export class WorkerLink {
     });
   }
 
+  /** Opens the circuit of a sender of this shard, unless it is open already; its credential failed with others. */
+  async openCircuit(sender: string, openMs: number): Promise<void> {
+    await this.runner.run('control', this.shard, ['open-circuit', sender, Math.round(openMs)]);
+    this.#byTimer = true; // hears of the timer that it set
+    this.#schedule();
+  }
+
   /** Asks the engine again: there is more room than it was told. */
   takeMore(): void {
     this.#take = true;
@@ -333,7 +340,9 @@ type ExchangeReply = [due: number, begun: number[], settled: number[], entry: st
 
 const KIND_LETTERS = { sent: 'S', failed: 'F', retry: 'R', deferred: 'D', unknown: 'U', unstarted: 'B' } as const;
 
-function encodeSettle({ grant, settlement, report }: SettleRequest, ambiguousWaitMs: number): ScriptArg[] {
+function encodeSettle(request: SettleRequest, ambiguousWaitMs: number): ScriptArg[] {
+  const { grant, settlement, report, badHealth } = request;
+  const verdict = badHealth === undefined ? '' : `${badHealth.opens ? '!' : '-'}${Math.round(badHealth.openMs)}`;
   const [number, flag] = numbersOf(settlement);
   const [brake, brakeValue] = encodeBrake(settlement.kind === 'retry' ? settlement.brake : undefined);
   const detail: SettleDetail = { ...detailOf(settlement, ambiguousWaitMs), report };
@@ -341,7 +350,7 @@ function encodeSettle({ grant, settlement, report }: SettleRequest, ambiguousWai
     packLane(grant.lane),
     grant.messageId,
     grant.entry,
-    KIND_LETTERS[settlement.kind],
+    `${KIND_LETTERS[settlement.kind]}${verdict}`,
     Math.round(number),
     flag ? '1' : '0',
     brake,

@@ -86,6 +86,19 @@ export interface StatusEvent extends EventBase {
   readonly error: MessageError | null;
 }
 
+/** A circuit breaker stopped a sender, or let it go again. Belongs to no message: `messageId` is the sender's id. */
+export interface CircuitEvent extends EventBase {
+  readonly type: 'circuit';
+  readonly state: 'open' | 'closed';
+  /** When a probe may go, epoch ms; null when it closed. */
+  readonly untilMs: number | null;
+  /** Why: `failures` in a row, a failed or successful `probe`, or the `credential` failed on other senders. */
+  readonly reason: 'failures' | 'probe' | 'credential';
+}
+
+/** The events that belong to a message and that the engine writes about it. */
+export type MessageEvent = Exclude<LifecycleEvent, StatusEvent | CircuitEvent>;
+
 export type LifecycleEvent =
   | AcceptedEvent
   | QueuedEvent
@@ -96,7 +109,8 @@ export type LifecycleEvent =
   | FailedEvent
   | CancelledEvent
   | ExpiredEvent
-  | StatusEvent;
+  | StatusEvent
+  | CircuitEvent;
 
 /** One stored entry: all events of one engine call. */
 export interface EventEntry {

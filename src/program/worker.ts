@@ -60,6 +60,10 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
       if (result === 'settled') parts.onSettled(request);
       logSettled(log, request, result);
     },
+    breaker: { threshold: config.circuitBreakerThreshold, openMs: config.circuitBreakerTimeout },
+    onCircuit: (sender, openMs, reason) => {
+      log.warn({ sender, openMs, reason }, 'circuit opened: nothing is sent for this sender until a probe succeeds');
+    },
     onConnection: (connected) => {
       if (stopping !== undefined) return;
       if (connected) log.debug('queue connected');

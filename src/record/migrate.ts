@@ -19,7 +19,7 @@ const FOLDER = new URL('./migrations/', import.meta.url);
 const FILE_NAME = /^(\d{6})_([a-z0-9_]+)\.sql$/;
 
 export interface Migration {
-  /** Number in the file's name; grows by one. */
+  /** Number in the file's name; grows, with gaps where branches of work took numbers of their own. */
   readonly id: number;
   readonly name: string;
   readonly sql: string;
@@ -69,7 +69,8 @@ export async function migrate(databaseUrl: string): Promise<void> {
 export async function schemaState(databaseUrl: string): Promise<SchemaState> {
   return withMigrations(databaseUrl, async (client, migrations) => {
     const pending = await pendingOf(client, migrations);
-    return { applied: migrations.length - pending.length, pending };
+    const isPending = new Set(pending.map(({ id }) => id));
+    return { applied: migrations.findLast(({ id }) => !isPending.has(id))?.id ?? 0, pending };
   });
 }
 
@@ -99,17 +100,18 @@ async function withMigrations<T>(
 
 /**
  * Reads a folder of `NNNNNN_name.sql` files in order.
- * @throws MigrationError for a name of another form or a gap in the numbers
+ * @throws MigrationError for a name of another form, or two files with one number
  */
 export async function readMigrations(folder: URL): Promise<Migration[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
   const migrations: Migration[] = [];
-  for (const [index, fileName] of names.entries()) {
+  for (const fileName of names) {
     const match = FILE_NAME.exec(fileName);
     const id = Number(match?.[1]);
-    if (match?.[2] === undefined || id !== index + 1) {
+    const before = migrations.at(-1)?.id ?? 0;
+    if (match?.[2] === undefined || id <= before) {
       throw new MigrationError(
-        `The migration file ${fileName} is out of line: expected ${String(index + 1).padStart(6, '0')}_lower_case_name.sql.`,
+        `The migration file ${fileName} is out of line: expected NNNNNN_lower_case_name.sql with a number above ${before}.`,
       );
     }
     // Checkouts with CRLF line ends must give the same checksum.
@@ -147,11 +149,11 @@ async function pendingOf(client: pg.Client, migrations: readonly Migration[]): P
     'select id, name, checksum from schema_migrations order by id',
   );
   for (const row of ledger) {
-    const known = migrations[row.id - 1];
+    const known = migrations.find(({ id }) => id === row.id);
     if (known === undefined) {
       throw new MigrationError(
         `The database schema is newer than this version of Waxwing: it has migration ${row.id} (${row.name}), ` +
-          `this version ends at ${migrations.length}. Start the newer version, or point DATABASE_URL to another database.`,
+          `this version ends at ${migrations.at(-1)?.id ?? 0}. Start the newer version, or point DATABASE_URL to another database.`,
       );
     }
     if (known.checksum !== row.checksum) {

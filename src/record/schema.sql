@@ -166,6 +166,19 @@ create table recorder_quarantine (
   constraint recorder_quarantine_pkey PRIMARY KEY (shard, entry_ms, entry_seq, entry_index)
 );
 
+create table sender_events (
+  shard integer not null,
+  entry_ms bigint not null,
+  entry_seq bigint not null,
+  entry_index integer not null,
+  sender text not null,
+  at timestamp with time zone not null,
+  event text not null,
+  detail jsonb not null,
+  constraint sender_events_pkey PRIMARY KEY (shard, entry_ms, entry_seq, entry_index)
+);
+CREATE INDEX sender_events_sender ON sender_events USING btree (sender, at DESC);
+
 create table senders (
   id text not null,
   tenant text,
@@ -220,6 +233,7 @@ create table tenants (
   paused_reason text,
   created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
   updated_at timestamp with time zone not null default now(),
+  queue_switch boolean,
   constraint tenants_backlog_max_check CHECK ((backlog_max >= 1)),
   constraint tenants_concurrency_check CHECK ((concurrency >= 1)),
   constraint tenants_weight_check CHECK (((weight >= 1) AND (weight <= 100))),

@@ -12,7 +12,8 @@ export interface TenantFields {
   readonly concurrency?: number | null | undefined;
   readonly weight?: number | null | undefined;
   readonly backlogMax?: number | null | undefined;
-  readonly queueEnabled?: boolean | undefined;
+  /** Null: the tenant follows WHATSAPP_SEND_QUEUE_PERCENT. */
+  readonly queueEnabled?: boolean | null | undefined;
   readonly eventsUrl?: string | null | undefined;
   /** Why it is paused; null = it is not. */
   readonly pausedReason?: string | null | undefined;
@@ -39,7 +40,7 @@ interface TenantRow extends Row {
   readonly concurrency: number | null;
   readonly weight: number | null;
   readonly backlog_max: number | null;
-  readonly queue_enabled: boolean;
+  readonly queue_switch: boolean | null;
   readonly events_url: string | null;
   readonly paused_reason: string | null;
   readonly created_at: Date;
@@ -53,7 +54,7 @@ export function tenantsOf(database: Database, defaults: TenantDefaults): Tenants
     concurrency: row.concurrency ?? defaults.concurrency,
     weight: row.weight ?? defaults.weight,
     backlogMax: row.backlog_max ?? defaults.backlogMax,
-    queueEnabled: row.queue_enabled,
+    queueEnabled: row.queue_switch,
     eventsUrl: row.events_url,
     pausedReason: row.paused_reason,
     createdAtMs: row.created_at.getTime(),
@@ -80,7 +81,7 @@ export function tenantsOf(database: Database, defaults: TenantDefaults): Tenants
     async create(tenant) {
       try {
         const [row] = await database.query<TenantRow>(
-          `insert into tenants (id, name, concurrency, weight, backlog_max, queue_enabled, events_url, paused_reason)
+          `insert into tenants (id, name, concurrency, weight, backlog_max, queue_switch, events_url, paused_reason)
            values ($1, $2, $3, $4, $5, $6, $7, $8) returning *`,
           [
             tenant.id,
@@ -88,7 +89,7 @@ export function tenantsOf(database: Database, defaults: TenantDefaults): Tenants
             tenant.concurrency ?? null,
             tenant.weight ?? null,
             tenant.backlogMax ?? null,
-            tenant.queueEnabled ?? true,
+            tenant.queueEnabled ?? null,
             tenant.eventsUrl ?? null,
             tenant.pausedReason ?? null,
           ],
@@ -112,7 +113,7 @@ export function tenantsOf(database: Database, defaults: TenantDefaults): Tenants
           concurrency: fields.concurrency,
           weight: fields.weight,
           backlog_max: fields.backlogMax,
-          queue_enabled: fields.queueEnabled,
+          queue_switch: fields.queueEnabled,
           events_url: fields.eventsUrl,
           paused_reason: fields.pausedReason,
         },

@@ -71,7 +71,8 @@ export interface TenantRecord {
   readonly concurrency: number;
   readonly weight: number;
   readonly backlogMax: number;
-  readonly queueEnabled: boolean;
+  /** On the queue, off it, or (null) as WHATSAPP_SEND_QUEUE_PERCENT says. */
+  readonly queueEnabled: boolean | null;
   readonly eventsUrl: string | null;
   /** Why the tenant is paused; null = it is not. */
   readonly pausedReason: string | null;

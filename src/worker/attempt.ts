@@ -1,4 +1,4 @@
-import type { Grant, Settlement } from '../engine/contract.ts';
+import type { BadHealth, Grant, Settlement } from '../engine/contract.ts';
 import type { AttemptReport } from '../model/events.ts';
 import type { MessageBody, MessageError } from '../model/message.ts';
 import type { MessageProvider, ProviderOutcome, SenderAccount } from '../providers/contract.ts';
@@ -15,11 +15,14 @@ export interface AttemptContext {
   /** Monotonic time (ms) after which no first byte may leave: the rate token would be too old. */
   readonly startByAtMs: number;
   readonly signal: AbortSignal;
+  /** What the outcome says of the sender's health at its provider; undefined: nothing bad. */
+  readonly judge: (account: SenderAccount, outcome: ProviderOutcome) => BadHealth | undefined;
 }
 
 export interface AttemptResult {
   readonly settlement: Settlement;
   readonly report: AttemptReport | null;
+  readonly badHealth?: BadHealth | undefined;
 }
 
 const DAMAGED: MessageError = {
@@ -61,7 +64,7 @@ export async function attempt(grant: Grant, context: AttemptContext): Promise<At
     ...statusOf(outcome),
     ...(outcome.kind === 'sent' ? {} : { error: outcome.error }),
   };
-  return { settlement: decide(outcome, grant, context.policy), report };
+  return { settlement: decide(outcome, grant, context.policy), report, badHealth: context.judge(account, outcome) };
 }
 
 function statusOf(outcome: ProviderOutcome): { httpStatus?: number } {

@@ -1,12 +1,13 @@
-import type { Grant, SettleRequest } from '../engine/contract.ts';
+import type { BadHealth, Grant, SettleRequest } from '../engine/contract.ts';
 import type { RedisTarget } from '../engine/connection.ts';
 import { ENGINE_DEFAULTS, type EngineOptions } from '../engine/options.ts';
 import { type SettleResult, WorkerLink } from '../engine/worker-link.ts';
-import type { MessageProvider, SenderAccount } from '../providers/contract.ts';
+import type { MessageProvider, ProviderOutcome, SenderAccount } from '../providers/contract.ts';
 import { Accounts, type ReadAccount } from './accounts.ts';
 import { attempt, type AttemptContext } from './attempt.ts';
 import type { RetryPolicy } from './policy.ts';
 import { ProcessGate } from './process-gate.ts';
+import { ProviderHealth, type ProviderHealthOptions } from './provider-health.ts';
 
 /*
  * take → attempt → settle. A hand-over arrives from the engine, is marked as sending on disk, each of its messages is
@@ -35,22 +36,29 @@ export interface SendWorkerOptions extends Partial<EngineOptions> {
   /** Told of every settled attempt: logs and figures. Must not throw. */
   readonly onSettled?: (request: SettleRequest, result: SettleResult) => void;
   readonly onConnection?: (connected: boolean) => void;
+  /** When circuit breakers open; default 5 failures in a row, for 60 s. */
+  readonly breaker?: ProviderHealthOptions;
+  /** Told when this worker has counted enough failures to open a sender's circuit. Must not throw. */
+  readonly onCircuit?: (sender: string, openMs: number, reason: 'failures' | 'credential') => void;
 }
 
 /** How long a message waits when its account cannot be read because the record is away. */
 const ACCOUNT_RETRY_MS = 1000;
+const BREAKER_DEFAULTS: ProviderHealthOptions = { threshold: 5, openMs: 60_000 };
 
 export class SendWorker {
   readonly #options: SendWorkerOptions;
   readonly #links: readonly WorkerLink[];
   readonly #gate: ProcessGate;
   readonly #accounts: Accounts;
+  readonly #health: ProviderHealth;
   readonly #abort = new AbortController();
   #idle: (() => void) | undefined;
 
   constructor(options: SendWorkerOptions) {
     this.#options = options;
     this.#accounts = new Accounts(options.readAccount);
+    this.#health = new ProviderHealth(options.breaker ?? BREAKER_DEFAULTS);
     const slotsMax = options.globalConcurrency > 0 ? Math.min(options.slots, options.globalConcurrency) : options.slots;
     this.#gate = new ProcessGate({
       slotsMax,
@@ -118,7 +126,7 @@ export class SendWorker {
     await Promise.all(
       grants.map(async (grant) => {
         // Not begun in time, or nobody knows whether it was: nothing has been sent, so it can go back either way.
-        const request = begun ? await this.#attempt(grant, beganAtMs) : unstarted(grant);
+        const request = begun ? await this.#attempt(link, grant, beganAtMs) : unstarted(grant);
         const result = await link.settle(request);
         this.#options.onSettled?.(request, result);
         this.#count(link.shard, -1);
@@ -128,7 +136,8 @@ export class SendWorker {
     );
   }
 
-  async #attempt(grant: Grant, beganAtMs: number): Promise<SettleRequest> {
+  async #attempt(link: WorkerLink, grant: Grant, beganAtMs: number): Promise<SettleRequest> {
+    this.#linkOf.set(grant.lane.sender, link);
     const found = await this.#context(grant, beganAtMs);
     if (found.context === undefined) return { grant, settlement: found.settlement, report: null };
     return { grant, ...(await attempt(grant, found.context)) };
@@ -161,9 +170,28 @@ export class SendWorker {
         policy: policyFor(account),
         startByAtMs: beganAtMs + firstByteByMs,
         signal: this.#abort.signal,
+        judge: this.#judge,
       },
     };
   }
+
+  /** The shard's link of each sender that this worker has sent for. */
+  readonly #linkOf = new Map<string, WorkerLink>();
+
+  readonly #judge = (account: SenderAccount, outcome: ProviderOutcome): BadHealth | undefined => {
+    const { badHealth, alsoOpen } = this.#health.judge(account, outcome);
+    const { openMs } = this.#options.breaker ?? BREAKER_DEFAULTS;
+    if (badHealth?.opens === true) this.#options.onCircuit?.(account.id, openMs, 'failures');
+    for (const sender of alsoOpen) {
+      this.#options.onCircuit?.(sender, openMs, 'credential');
+      // While Redis is away nothing is handed out anyway, and the next failures ask for it again.
+      this.#linkOf
+        .get(sender)
+        ?.openCircuit(sender, openMs)
+        .catch(() => undefined);
+    }
+    return badHealth;
+  };
 }
 
 function unstarted(grant: Grant): SettleRequest {

@@ -75,6 +75,9 @@ const COUNTER_SITES: readonly Site[] = [
     code: "bury(t, id, from, 'cancelled', 'C')",
     means: ['queued → cancelled', 'deferred → cancelled'],
   },
+  // How often a sender's circuit opened and closed: no message moves by it.
+  { file: 'includes/circuit.lua', code: "count('circuitOpened', 1)", means: [] },
+  { file: 'includes/circuit.lua', code: "count('circuitClosed', 1)", means: [] },
   // As above: a message that was deferred at its place goes from there.
   {
     file: 'includes/dispatch.lua',

@@ -41,7 +41,7 @@ describe('tenants', () => {
       id: 'new',
       name: 'new',
       ...TENANT_DEFAULTS,
-      queueEnabled: true,
+      queueEnabled: null,
       pausedReason: null,
     });
   });

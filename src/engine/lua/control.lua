@@ -3,7 +3,7 @@
   ARGV   1 wallMs or ''   2 verb   3 sender ('' for the shard)   4… values
          configure-sender: rate, burst, concurrency, gapMs, pairCapacity, pairMsPerToken
          configure-tenant: tenant, concurrency, weight   pause-sender: reason   resume-sender
-         pause-tenant: tenant   resume-tenant: tenant   pause-shard   resume-shard
+         open-circuit: ms   pause-tenant: tenant   resume-tenant: tenant   pause-shard   resume-shard
   RETURN {dueMs or -1, 1 | 0 unknown sender}
   FLAGS  allow-oom
   COST   O(1) ]]
@@ -11,6 +11,7 @@
 -- @include "state"
 -- @include "pair"
 -- @include "place"
+-- @include "circuit"
 -- @include "flight"
 -- @include "dispatch"
 -- @include "finish"
@@ -56,7 +57,16 @@ local function control()
   elseif verb == 'resume-sender' then
     s.paused = false
     call('HDEL', key, 'paused')
+    if s.circuit and s.circuit > now then
+      -- A person says that it may go on: the probe goes now.
+      s.circuit = now
+      circuit_store(s)
+    end
     wake_sender(s)
+  elseif verb == 'open-circuit' then
+    if not s.circuit then
+      circuit_open(s, tonumber(ARGV[4]), 'credential')
+    end
   else
     local t = load_tenant(s, ARGV[4])
     if verb == 'configure-tenant' then

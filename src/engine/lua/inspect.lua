@@ -9,6 +9,7 @@
 -- @include "state"
 -- @include "pair"
 -- @include "place"
+-- @include "circuit"
 -- @include "flight"
 -- @include "find"
 local id, lane, message_seq = ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -20,11 +21,15 @@ end
 
 local function hold_of_head(s, t, h)
   local waits = until_timer('l:' .. lane)
-  if waits >= 0 then
-    return 'retry', waits
-  end
   if s.paused or shard_paused or t.paused then
-    return 'sender-paused', -1
+    return waits >= 0 and 'retry' or 'sender-paused', waits
+  end
+  if s.circuit and s.circuit - now > waits then
+    return 'circuit', max(0, s.circuit - now)
+  elseif waits >= 0 then
+    return 'retry', waits
+  elseif s.circuit then
+    return 'circuit', -1 -- a probe is on its way, or about to go
   end
   if s.pairs_on then
     local p = pair_load(s, h.contact)

@@ -9,6 +9,7 @@
 -- @include "state"
 -- @include "pair"
 -- @include "place"
+-- @include "circuit"
 -- @include "flight"
 -- @include "dispatch"
 -- @include "finish"
@@ -22,8 +23,9 @@ call('ZREM', P .. 'iw', dead)
 
 -- The attempt had begun: nobody knows whether it was taken. Its caps and its pair stay closed for as long as the
 -- dead worker could still be sending.
-local function lose(_, _, lane, f)
+local function lose(s, _, lane, f)
   free_lease(f.entry)
+  circuit_unprobe(s, lane)
   f.ambiguous = f.ambiguous + 1
   f.state = (f.ambiguous >= 2 or after_wait == 'hold') and 'J' or 'K'
   store_flight(lane, f)

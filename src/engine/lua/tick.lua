@@ -8,6 +8,7 @@
 -- @include "state"
 -- @include "pair"
 -- @include "place"
+-- @include "circuit"
 -- @include "flight"
 -- @include "dispatch"
 -- @include "timers"

@@ -15,7 +15,11 @@ const fields = {
     .nullable()
     .optional()
     .describe('Messages that may wait on one sender; null = TENANT_BACKLOG_MAX.'),
-  queueEnabled: z.boolean().optional(),
+  queueEnabled: z
+    .boolean()
+    .nullable()
+    .optional()
+    .describe('Send through the queue (true) or directly (false); null = as WHATSAPP_SEND_QUEUE_PERCENT says.'),
   eventsUrl: z
     .url({ protocol: /^https?$/ })
     .max(2000)
@@ -37,6 +41,7 @@ export const tenantSchema = z
     weight: z.int(),
     backlogMax: z.int(),
     queueEnabled: z.boolean(),
+    queueFollowsPercent: z.boolean().describe('Nothing was said for this tenant: WHATSAPP_SEND_QUEUE_PERCENT decides.'),
     eventsUrl: z.string().nullable(),
     paused: z.boolean(),
     pausedReason: z.string().nullable(),
@@ -52,6 +57,8 @@ export const createdTenantSchema = tenantSchema.extend({
 export function tenantView({ createdAtMs, updatedAtMs, ...tenant }: TenantRecord): z.infer<typeof tenantSchema> {
   return {
     ...tenant,
+    queueEnabled: tenant.queueEnabled ?? true,
+    queueFollowsPercent: tenant.queueEnabled === null,
     paused: tenant.pausedReason !== null,
     createdAt: new Date(createdAtMs).toISOString(),
     updatedAt: new Date(updatedAtMs).toISOString(),

@@ -1,5 +1,5 @@
 import { isId, timeOfId } from '../../util/ids.ts';
-import type { AcceptedEvent, AttemptReport, EventEntry, LifecycleEvent, StatusEvent } from '../../model/events.ts';
+import type { AcceptedEvent, AttemptReport, CircuitEvent, EventEntry, LifecycleEvent, MessageEvent, StatusEvent } from '../../model/events.ts';
 import type { MessageBody } from '../../model/message.ts';
 
 import type { AliasKind, EngineStatus } from '../types.ts';
@@ -85,7 +85,17 @@ export interface StatusStep {
   readonly error: string | null;
 }
 
-export type Step = EngineStep | StatusStep;
+/** What happened to a sender as a whole; belongs to no message. */
+export interface SenderStep {
+  readonly kind: 'sender';
+  readonly logged: LoggedEvent;
+  readonly sender: string;
+  readonly at: string;
+  readonly event: string;
+  readonly detail: string;
+}
+
+export type Step = EngineStep | StatusStep | SenderStep;
 
 /** All events of some entries, each with its place, in the order of the log. */
 export function flatten(shard: number, entries: readonly EventEntry[]): LoggedEvent[] {
@@ -107,6 +117,7 @@ export function positionOf(shard: number, entryId: string, entryIndex: number): 
 export function prepare(logged: LoggedEvent): Step {
   const { event } = logged;
   if (event.type === 'status') return prepareStatus(logged, event);
+  if (event.type === 'circuit') return prepareCircuit(logged, event);
   if (!isId(event.messageId)) throw new TypeError('messageId is not an id');
   const report = 'report' in event ? event.report : null;
   const accepted = event.type === 'accepted' ? acceptedColumns(event) : null;
@@ -135,6 +146,19 @@ function prepareStatus(logged: LoggedEvent, event: StatusEvent): StatusStep {
     status: text(event.status, 'status').toLowerCase(),
     providerAt: instant(event.providerAtMs),
     error: event.error === null ? null : storableJson(event.error),
+  };
+}
+
+function prepareCircuit(logged: LoggedEvent, event: CircuitEvent): SenderStep {
+  const { state, untilMs, reason } = event;
+  const detail = { until: untilMs === null ? null : instant(untilMs), reason };
+  return {
+    kind: 'sender',
+    logged,
+    sender: text(event.messageId, 'sender'),
+    at: instant(event.atMs),
+    event: `circuit-${state}`,
+    detail: storableJson(detail),
   };
 }
 
@@ -168,7 +192,7 @@ function aliasKind(contact: string, body: Partial<MessageBody>): AliasKind {
   return contact === body.recipient || body.to === undefined ? 'user_id' : 'wa_id';
 }
 
-function changeOf(event: Exclude<LifecycleEvent, StatusEvent>): Change {
+function changeOf(event: MessageEvent): Change {
   const counted = 'report' in event && event.report !== null ? { attempts: whole(event.report.attempt) } : {};
   const reported =
     'report' in event && event.report?.error !== undefined ? { error: storableJson(event.report.error) } : {};
@@ -206,7 +230,7 @@ function changeOf(event: Exclude<LifecycleEvent, StatusEvent>): Change {
 }
 
 /** What the timeline shows beside the event's name. Never the message's text or its recipient. */
-function detailOf(event: Exclude<LifecycleEvent, StatusEvent>): Record<string, unknown> {
+function detailOf(event: MessageEvent): Record<string, unknown> {
   const attempt =
     'report' in event && event.report !== null
       ? {

@@ -22,6 +22,16 @@ export const insertEvents: Statement = {
     returning entry_ms, entry_seq, entry_index`,
 };
 
+export const senderEventRows = rowSet({ ...position, sender: 'text', at: 'timestamptz', event: 'text', detail: 'jsonb' });
+
+export const insertSenderEvents: Statement = {
+  name: 'insert_sender_events',
+  text: `
+    insert into sender_events (shard, entry_ms, entry_seq, entry_index, sender, at, event, detail)
+    select * from ${senderEventRows.from('row')}
+    on conflict do nothing`,
+};
+
 /** A tenant may have been made while PostgreSQL was away; its limits are the defaults until somebody sets them. */
 export const insertTenants: Statement = {
   name: 'insert_tenants',

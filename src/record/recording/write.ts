@@ -1,6 +1,6 @@
 import { newId } from '../../util/ids.ts';
 import { fold, type Folded, type NewRow } from './fold.ts';
-import type { EngineStep, Position, Step, StatusStep } from './prepare.ts';
+import type { EngineStep, Position, SenderStep, Step, StatusStep } from './prepare.ts';
 import * as sql from './statements.ts';
 
 /** Runs a prepared statement on the recorder's connection. */
@@ -31,7 +31,21 @@ export async function writeSteps(execute: Execute, steps: readonly Step[]): Prom
   if (folded.attempts.length > 0) {
     await execute(sql.insertAttempts, sql.attemptRows.parameters(folded.attempts));
   }
+  await writeSenderEvents(
+    execute,
+    steps.filter((step) => step.kind === 'sender'),
+  );
   return await writeStatuses(execute, engineSteps, statusSteps);
+}
+
+async function writeSenderEvents(execute: Execute, steps: readonly SenderStep[]): Promise<void> {
+  if (steps.length === 0) return;
+  await execute(
+    sql.insertSenderEvents,
+    sql.senderEventRows.parameters(
+      steps.map(({ logged, sender, at, event, detail }) => ({ ...columns(logged.position), sender, at, event, detail })),
+    ),
+  );
 }
 
 /** Appends to the timeline and returns the steps that were not there yet. */

@@ -2,6 +2,7 @@ import {
   UnknownSenderError,
   type AcceptResult,
   type CancelResult,
+  type Circuits,
   type Counters,
   type NewMessage,
   type Place,
@@ -51,6 +52,10 @@ export class MemoryQueue implements SendQueue {
   readonly #entries: EventEntry[] = [];
   readonly #waiters = new Set<() => void>();
   #entrySeq = 0;
+
+  circuits(): Promise<Circuits> {
+    return Promise.resolve({ open: [], opened: 0, closed: 0 });
+  }
 
   async accept(message: NewMessage): Promise<AcceptResult> {
     this.#reach();

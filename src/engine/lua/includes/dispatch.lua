@@ -93,9 +93,10 @@ end
 local work_left = false
 
 local function visit(s, want, grants, budget)
-  local quantum = min(QUANTUM, want)
+  -- After its time an open circuit lets one lane through, over all workers.
+  local quantum = s.circuit and 1 or min(QUANTUM, want)
   while quantum > 0 and budget.steps > 0 do
-    if s.paused or s.inf >= s.cap then
+    if s.paused or s.inf >= s.cap or s.probe then
       call('ZREM', P .. 'rs', s.id)
       s.listed = false
       return
@@ -144,6 +145,9 @@ local function visit(s, want, grants, budget)
       s.dirty = true
       quantum = quantum - 1
       grants[#grants + 1] = { lane = lane, head = h }
+      if s.circuit then
+        circuit_probe(s, lane)
+      end
     end
     if not served then
       budget.steps = budget.steps - 1

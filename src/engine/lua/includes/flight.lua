@@ -22,6 +22,7 @@ end
 local function give_back(s, t, lane, f)
   free_caps(s, t)
   free_lease(f.entry)
+  circuit_unprobe(s, lane)
   f.attempts = f.attempts - 1
   f.state = 'R'
   f.entry = ''

@@ -22,6 +22,9 @@ local function forget_expiry(h, lane)
 end
 
 local function able(s)
+  if s.circuit and (s.probe or s.circuit > now) then
+    return -- open, or its probe is on its way
+  end
   if not s.listed and not s.paused and s.inf < s.cap and s.wait_until <= now then
     s.listed = true
     call('ZADD', P .. 'rs', 'NX', turn, s.id)

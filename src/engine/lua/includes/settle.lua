@@ -27,7 +27,8 @@ local function head_expired(lane)
   return expires and wall >= tonumber(expires)
 end
 
-local function settle(lane, id, entry, kind, number, flag, brake, brake_value, detail, ambiguous_ms, after_wait)
+local function settle(lane, id, entry, kind_and_verdict, number, flag, brake, brake_value, detail, ambiguous_ms, after_wait)
+  local kind, verdict = sub(kind_and_verdict, 1, 1), sub(kind_and_verdict, 2)
   local f = load_flight(lane)
   if not f or f.id ~= id or f.entry ~= entry or f.state ~= 'G' then
     if kind == 'S' and prove_sent(id, lane, nil, detail) then
@@ -42,6 +43,14 @@ local function settle(lane, id, entry, kind, number, flag, brake, brake_value, d
   end
   free_caps(s, t)
   free_lease(entry)
+  local was_probe = s.probe == lane
+  if s.circuit or verdict ~= '' then
+    if circuit_judge(s, lane, verdict) and kind ~= 'U' and kind ~= 'S' and f.attempts < UNCOUNTED_MAX then
+      -- The outage is not the message's fault: no attempt is burnt, it waits at its head for the circuit.
+      kind, number, flag = 'R', 0, false
+      detail = string.gsub(detail, '^{"delayMs":[%d.]+', '{"delayMs":0', 1)
+    end
+  end
   if brake ~= '' and brake ~= 'P' then
     brake_on(s, brake, brake_value)
   end
@@ -108,7 +117,8 @@ local function settle(lane, id, entry, kind, number, flag, brake, brake_value, d
   if number > 0 and not head_expired(lane) then
     arm('l:' .. lane, now + number)
   else
-    place(s, t, lane, true)
+    -- A probe that failed goes behind the others: a message that fails by itself must not be every probe.
+    place(s, t, lane, not was_probe)
   end
   return 1
 end

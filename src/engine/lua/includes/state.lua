@@ -7,7 +7,7 @@ local function load_sender(id)
     return s
   end
   local v = call('HMGET', P .. 's:' .. id, 'rate', 'burst', 'cap', 'gap', 'pairCap', 'pairMs', 'paused',
-    'tat', 'inf', 'until', 'slow', 'slowAt', 'alt', 'pairs')
+    'tat', 'inf', 'until', 'slow', 'slowAt', 'alt', 'pairs', 'circuit')
   if not v[1] then
     senders[id] = false
     return false
@@ -22,6 +22,11 @@ local function load_sender(id)
   -- Pairs are looked at for ever once they had a limit: their waiting lanes and busy marks must find their end.
   s.paced = s.gap > 0 or s.pair_cap > 0
   s.pairs_on = s.paced or v[14] == '1'
+  if v[15] then
+    local circuit, probe = match(v[15], '^(%d+)|(.*)$')
+    s.circuit = circuit + 0
+    s.probe = probe ~= '' and probe or nil
+  end
   senders[id] = s
   sender_list[#sender_list + 1] = s
   return s
