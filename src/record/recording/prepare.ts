@@ -1,5 +1,13 @@
 import { isId, timeOfId } from '../../util/ids.ts';
-import type { AcceptedEvent, AttemptReport, CircuitEvent, EventEntry, LifecycleEvent, MessageEvent, StatusEvent } from '../../model/events.ts';
+import type {
+  AcceptedEvent,
+  AttemptReport,
+  CircuitEvent,
+  EventEntry,
+  LifecycleEvent,
+  MessageEvent,
+  StatusEvent,
+} from '../../model/events.ts';
 import type { MessageBody } from '../../model/message.ts';
 
 import type { AliasKind, EngineStatus } from '../types.ts';

@@ -22,7 +22,13 @@ export const insertEvents: Statement = {
     returning entry_ms, entry_seq, entry_index`,
 };
 
-export const senderEventRows = rowSet({ ...position, sender: 'text', at: 'timestamptz', event: 'text', detail: 'jsonb' });
+export const senderEventRows = rowSet({
+  ...position,
+  sender: 'text',
+  at: 'timestamptz',
+  event: 'text',
+  detail: 'jsonb',
+});
 
 export const insertSenderEvents: Statement = {
   name: 'insert_sender_events',

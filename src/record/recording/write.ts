@@ -43,7 +43,13 @@ async function writeSenderEvents(execute: Execute, steps: readonly SenderStep[])
   await execute(
     sql.insertSenderEvents,
     sql.senderEventRows.parameters(
-      steps.map(({ logged, sender, at, event, detail }) => ({ ...columns(logged.position), sender, at, event, detail })),
+      steps.map(({ logged, sender, at, event, detail }) => ({
+        ...columns(logged.position),
+        sender,
+        at,
+        event,
+        detail,
+      })),
     ),
   );
 }
