@@ -2,7 +2,9 @@ import tseslint from 'typescript-eslint';
 import prettier from 'eslint-config-prettier';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'coverage/', '.waxwing/', 'src/engine/generated/'] },
+  { ignores: ['dist/', 'node_modules/', 'coverage/', '.waxwing/'] },
+  // Named on a command line, an ignored file would be a warning; its own first line turns the rules off.
+  { files: ['src/engine/generated/**'], linterOptions: { reportUnusedDisableDirectives: 'off' } },
   ...tseslint.configs.strictTypeChecked.map((entry) => ({
     ...entry,
     files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
