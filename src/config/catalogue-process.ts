@@ -14,6 +14,19 @@ export const PROCESS_SETTINGS = {
     default: '127.0.0.1',
     doc: 'Address to listen on. `0.0.0.0` or `::` opens it to the network: put TLS in front.',
   }),
+  PUBLIC_URL: optionalUrl({
+    area: 'process',
+    protocols: ['http:', 'https:'],
+    doc: 'Where browsers reach this server when a proxy stands in front, e.g. `https://waxwing.example.com`. With https, session cookies are secure and browsers are told to stay with https.',
+  }),
+  TRUST_PROXY: optionalText({
+    area: 'process',
+    pattern: {
+      test: /^(\d{1,2}|[0-9a-fA-F.:/]+|loopback|linklocal|uniquelocal)( *, *([0-9a-fA-F.:/]+|loopback|linklocal|uniquelocal))*$/,
+      words: 'the number of proxies in front, or their addresses with commas between them',
+    },
+    doc: "Whose `X-Forwarded-For`, `-Proto` and `-Host` are believed: a number of proxies, or addresses (`10.0.0.0/8, loopback`). Unset: nobody's, so that nobody can choose the address by which tries are counted.",
+  }),
   LOG_LEVEL: choice({
     area: 'process',
     default: 'info',
@@ -112,6 +125,11 @@ export const PROCESS_SETTINGS = {
     doc: 'Signs and checks the JWTs of `/admin` (HS256). Made and stored when unset. At least 32 random characters are wise: a token lets anyone guess at it offline.',
   }),
   JWT_AUDIENCE: optionalText({ area: 'keys', doc: 'When set, a JWT must carry it as `aud`.' }),
+  JWT_JWKS_URL: optionalUrl({
+    area: 'keys',
+    protocols: ['https:', 'http:'],
+    doc: 'Public keys (JWKS) of your identity provider: its JWTs with RS256 or ES256 and a claim `role` are taken, too. Set JWT_AUDIENCE and JWT_ISSUER with it.',
+  }),
   JWT_ISSUER: optionalText({ area: 'keys', doc: 'When set, a JWT must carry it as `iss`.' }),
   WAXWING_SECRET_KEY: optionalText({
     area: 'keys',

@@ -18,7 +18,6 @@ export const LATER_SETTINGS: Readonly<Record<string, LaterSetting>> = {
   REDIS_CLUSTER_NODES: cluster,
   REDIS_SENTINELS: cluster,
   REDIS_SENTINEL_NAME: cluster,
-  JWT_JWKS_URL: { refusedBecause: 'this version checks JWTs with JWT_SECRET only' },
   WHATSAPP_SEND_QUEUE_ENABLED: {
     agrees: ['true', '1', 'yes', 'on'],
     refusedBecause: 'this version always sends through the queue',

@@ -38,7 +38,7 @@ export function checkRelations(values: ConfigValues, isSet: (name: string) => bo
   }
   checkRedis(values, isSet, problem, warn);
   checkCloud(values, problem, warn);
-  checkKeys(values, warn);
+  checkKeys(values, problem, warn);
   return { problems, warnings };
 }
 
@@ -93,7 +93,8 @@ function checkCloud(values: ConfigValues, problem: Problem, warn: Warn): void {
   }
 }
 
-function checkKeys(values: ConfigValues, warn: Warn): void {
+function checkKeys(values: ConfigValues, problem: Problem, warn: Warn): void {
+  checkIdentityProvider(values, problem, warn);
   const short = [
     ['WAXWING_API_KEY', values.waxwingApiKey, 16],
     ['JWT_SECRET', values.jwtSecret, 32],
@@ -106,5 +107,24 @@ function checkKeys(values: ConfigValues, warn: Warn): void {
         `${name} has fewer than ${least} characters and can be guessed; make one with: openssl rand -base64 32`,
       );
     }
+  }
+}
+
+function checkIdentityProvider(values: ConfigValues, problem: Problem, warn: Warn): void {
+  if (values.jwtJwksUrl === undefined) return;
+  const { protocol, hostname } = new URL(values.jwtJwksUrl);
+  if (protocol === 'http:' && !['127.0.0.1', 'localhost', '[::1]'].includes(hostname)) {
+    problem(
+      'JWT_JWKS_URL',
+      'https: whoever can change these keys on their way can sign in as anybody',
+      values.jwtJwksUrl,
+    );
+  }
+  for (const [name, value] of [
+    ['JWT_AUDIENCE', values.jwtAudience],
+    ['JWT_ISSUER', values.jwtIssuer],
+  ] as const) {
+    if (value !== undefined) continue;
+    warn(name, `${name} is not set: a token that the identity provider made for another program is taken, too.`);
   }
 }

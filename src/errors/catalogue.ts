@@ -67,6 +67,13 @@ export const ERRORS = {
     detail:
       'Set WHATSAPP_PHONE_NUMBER_ID and WHATSAPP_ACCESS_TOKEN, or create a sender for the tenant through POST /admin/senders.',
   },
+  TOO_MANY_ATTEMPTS: {
+    status: 429,
+    retryable: true,
+    title: 'Too many tries',
+    detail: 'Wait for the given time and try again.',
+    retryAfterSeconds: 60,
+  },
   BACKLOG_FULL: {
     status: 429,
     retryable: true,
@@ -93,6 +100,13 @@ export const ERRORS = {
     retryable: true,
     title: 'The record cannot be reached',
     detail: 'Messages are still accepted and sent; reading needs PostgreSQL. Try again after the given time.',
+    retryAfterSeconds: 5,
+  },
+  SIGN_IN_UNAVAILABLE: {
+    status: 503,
+    retryable: true,
+    title: 'The identity provider cannot be reached',
+    detail: 'Its keys at JWT_JWKS_URL cannot be fetched. Try again, or use a token that `waxwing token` made.',
     retryAfterSeconds: 5,
   },
   SHUTTING_DOWN: {

@@ -6,7 +6,10 @@ import { personOf } from './plugins/auth.ts';
 
 /** What the administration routes work with. */
 export interface AdminOptions {
-  readonly record: Pick<WaxwingRecord, 'tenants' | 'senders' | 'apiKeys' | 'audit'>;
+  readonly record: Pick<
+    WaxwingRecord,
+    'tenants' | 'senders' | 'apiKeys' | 'audit' | 'people' | 'sessions' | 'signInAttempts'
+  >;
   readonly queue: SendQueue;
   /** The accept path's memory: changes of this process count there at once. */
   readonly tenants: Tenants;

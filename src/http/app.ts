@@ -1,3 +1,4 @@
+import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
@@ -8,7 +9,7 @@ import type { Messages } from '../messages/index.ts';
 import { newId } from '../util/ids.ts';
 import type { AdminOptions } from './admin-options.ts';
 import type { ApiKeyCheck } from './auth/api-keys.ts';
-import type { JwtSettings } from './auth/jwt.ts';
+import { createJwtCheck, type JwtSettings } from './auth/jwt.ts';
 import { healthRoutes, type HealthOptions } from './health/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
 import { measureRequests, metricsRoutes, type MetricsRouteOptions } from './metrics/routes.ts';
@@ -21,6 +22,9 @@ import { queueRoutes } from './queues/routes.ts';
 import { reportRoutes, type ReportOptions } from './reports/routes.ts';
 import { sendRoutes } from './send/routes.ts';
 import { senderRoutes } from './senders/routes.ts';
+import { signInRoutes } from './sign-in/routes.ts';
+import { isHttps, type PublicAddress } from './sign-in/same-origin.ts';
+import { createPageSessions } from './sign-in/sessions.ts';
 import { tenantRoutes } from './tenants/routes.ts';
 import { webhookRoutes } from './webhooks/routes.ts';
 
@@ -30,6 +34,10 @@ export interface HttpOptions {
   readonly admin: AdminOptions;
   readonly checkKey: ApiKeyCheck;
   readonly jwt: JwtSettings;
+  /** PUBLIC_URL: where browsers reach this server, when a proxy stands in front. */
+  readonly publicUrl?: string | undefined;
+  /** TRUST_PROXY: whose X-Forwarded headers are believed; absent = nobody's. */
+  readonly trustProxy?: string | ((address: string, hop: number) => boolean) | undefined;
   readonly health: HealthOptions;
   readonly reports: ReportOptions;
   readonly metrics: MetricsRouteOptions;
@@ -64,6 +72,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    ...(options.trustProxy === undefined ? {} : { trustProxy: options.trustProxy }),
     routerOptions: { maxParamLength: 512 },
     forceCloseConnections: 'idle',
     // The hook below refuses in the shape of all errors.
@@ -86,8 +95,25 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
       useDefaults: false,
       directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
     },
+    // Below, where it is known whether the browser came by https.
+    strictTransportSecurity: false,
   });
-  await app.register(auth, { checkKey: options.checkKey, jwt: options.jwt, openPrefixes: [DOCS_PREFIX] });
+  const address: PublicAddress = {
+    origin: options.publicUrl === undefined ? undefined : new URL(options.publicUrl).origin,
+  };
+  app.addHook('onRequest', (request, reply, done) => {
+    if (isHttps(request, address)) reply.header('strict-transport-security', 'max-age=31536000');
+    done();
+  });
+  const checkJwt = createJwtCheck(options.jwt);
+  const sessions = createPageSessions({ store: options.admin.record.sessions, secret: options.jwt.secret });
+  await app.register(cookie);
+  await app.register(auth, {
+    checkKey: options.checkKey,
+    checkJwt,
+    pages: { sessions, address },
+    openPrefixes: [DOCS_PREFIX],
+  });
   await app.register(openapi, { version: options.version });
 
   app.addHook('onRequest', (request, _reply, done) => {
@@ -112,6 +138,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   tenantRoutes(app, options.admin);
   senderRoutes(app, options.admin);
   keyRoutes(app, options.admin);
+  signInRoutes(app, { record: options.admin.record, sessions, checkJwt, address });
   reportRoutes(app, options.reports);
   queueRoutes(app, options);
   options.extend?.(app);

@@ -2,7 +2,14 @@ import type { Logger } from 'pino';
 import type { Config, Keys } from '../config/index.ts';
 import { ScriptRunner } from '../engine/script-runner.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
-import { buildApp, createApiKeyCheck, type HttpServer, type JwtSettings, startServer } from '../http/index.ts';
+import {
+  buildApp,
+  createApiKeyCheck,
+  type HttpOptions,
+  type HttpServer,
+  type JwtSettings,
+  startServer,
+} from '../http/index.ts';
 import { packageVersion } from '../util/version.ts';
 import { createCloudWebhook, createWebhookSecrets } from '../inbound/index.ts';
 import { createQueueAdministration, type QueueService } from '../jobs/index.ts';
@@ -35,7 +42,19 @@ interface WebParts {
 }
 
 export function jwtSettings(config: Config, keys: Keys): JwtSettings {
-  return { secret: keys.jwtSecret, audience: config.jwtAudience, issuer: config.jwtIssuer };
+  return {
+    secret: keys.jwtSecret,
+    audience: config.jwtAudience,
+    issuer: config.jwtIssuer,
+    jwksUrl: config.jwtJwksUrl,
+  };
+}
+
+/** TRUST_PROXY as Fastify takes it: a number of proxies becomes "the nearest so many", addresses stay text. */
+function trustProxyOf({ trustProxy }: Config): HttpOptions['trustProxy'] {
+  if (trustProxy === undefined || !/^\d+$/.test(trustProxy)) return trustProxy;
+  const count = Number(trustProxy);
+  return (_address, hop) => hop < count;
 }
 
 /** What accepts: the same for the API and for a program that embeds this one. */
@@ -75,6 +94,8 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     admin: { record, queue, tenants, senders, senderDefaults: senderDefaults(config) },
     checkKey: createApiKeyCheck({ platformKey: keys.apiKey, store: record.apiKeys }),
     jwt: jwtSettings(config, keys),
+    publicUrl: config.publicUrl,
+    trustProxy: trustProxyOf(config),
     reports: { queue, record },
     metrics: { metrics: parts.observing.metrics, isOpen: config.metricsOpen },
     queues: createQueueAdministration({ queues: parts.queues, send: queue }),

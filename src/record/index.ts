@@ -5,8 +5,11 @@ import { contactsOf, type Contacts } from './contacts.ts';
 import { conversationsOf, type Conversations } from './conversations.ts';
 import { openDatabase, type PoolState } from './database.ts';
 import { messagesOf, type Messages } from './messages.ts';
+import { peopleOf, type People } from './people.ts';
 import { rawWebhooksOf, type RawWebhooks } from './raw-webhooks.ts';
 import { sendersOf, type Senders } from './senders.ts';
+import { sessionsOf, type Sessions } from './sessions.ts';
+import { signInAttemptsOf, type SignInAttempts, type SignInAttemptsOptions } from './sign-in-attempts.ts';
 import { tenantsOf, type Tenants } from './tenants.ts';
 import { timingsOf, type Timings } from './timings.ts';
 import { totalsOf, type Totals } from './totals.ts';
@@ -18,9 +21,12 @@ export type { Contacts } from './contacts.ts';
 export type { Conversations } from './conversations.ts';
 export type { MessageFilter, Messages } from './messages.ts';
 export { migrate, MigrationError, schemaState } from './migrate.ts';
+export type { People } from './people.ts';
 export type { RawWebhooks } from './raw-webhooks.ts';
 export { createRecorder, type Recorder, type RecorderOptions } from './recorder.ts';
 export type { NewSender, Senders } from './senders.ts';
+export type { Sessions } from './sessions.ts';
+export type { BackOff, SignInAttempts } from './sign-in-attempts.ts';
 export type { Tenants } from './tenants.ts';
 export type { AttemptTimings, Timings } from './timings.ts';
 export type { Totals } from './totals.ts';
@@ -32,6 +38,8 @@ export interface RecordOptions {
   readonly tenantDefaults: TenantDefaults;
   /** Seals and opens the senders' credentials. */
   readonly secretBox: SecretBox;
+  /** Brakes on guessing passwords. Default: the waits of docs/security.md. */
+  readonly signInAttempts?: SignInAttemptsOptions;
   /** Hears of connections that break while nobody uses them. The pool replaces them by itself. */
   readonly onConnectionError?: (error: Error) => void;
 }
@@ -49,6 +57,9 @@ export interface WaxwingRecord {
   readonly contacts: Contacts;
   readonly conversations: Conversations;
   readonly audit: Audit;
+  readonly people: People;
+  readonly sessions: Sessions;
+  readonly signInAttempts: SignInAttempts;
   readonly totals: Totals;
   readonly timings: Timings;
   /** The connections of this process. */
@@ -70,6 +81,9 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     contacts: contactsOf(database),
     conversations: conversationsOf(database),
     audit: auditOf(database),
+    people: peopleOf(database),
+    sessions: sessionsOf(database),
+    signInAttempts: signInAttemptsOf(database, options.signInAttempts),
     totals: totalsOf(database),
     timings: timingsOf(database),
     connections: () => database.connections(),

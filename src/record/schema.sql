@@ -9,6 +9,7 @@ create table api_keys (
   created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
   last_used_at timestamp with time zone,
   revoked_at timestamp with time zone,
+  expires_at timestamp with time zone,
   constraint api_keys_hash_check CHECK ((octet_length(hash) = 32)),
   constraint api_keys_tenant_fkey FOREIGN KEY (tenant) REFERENCES tenants(id),
   constraint api_keys_pkey PRIMARY KEY (id),
@@ -138,6 +139,21 @@ CREATE INDEX messages_created ON messages USING btree (created_at, id);
 CREATE INDEX messages_status ON messages USING btree (tenant, status, created_at, id);
 CREATE INDEX messages_tenant ON messages USING btree (tenant, created_at, id);
 
+create table people (
+  id uuid not null,
+  name text not null,
+  role text not null,
+  password_hash text not null,
+  created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
+  password_changed_at timestamp with time zone not null default now(),
+  last_signed_in_at timestamp with time zone,
+  disabled_at timestamp with time zone,
+  constraint people_name_check CHECK ((name = lower(name))),
+  constraint people_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text]))),
+  constraint people_pkey PRIMARY KEY (id),
+  constraint people_name_key UNIQUE (name)
+);
+
 create table provider_messages (
   provider_message_id text not null,
   message_id uuid,
@@ -210,6 +226,31 @@ create table senders (
   constraint senders_provider_external_id_key UNIQUE (provider, external_id)
 );
 CREATE INDEX senders_tenant ON senders USING btree (tenant);
+
+create table sessions (
+  id uuid not null,
+  person_id uuid,
+  name text not null,
+  role text not null,
+  network text not null,
+  opened_at timestamp with time zone not null default now(),
+  expires_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  constraint sessions_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text]))),
+  constraint sessions_person_id_fkey FOREIGN KEY (person_id) REFERENCES people(id),
+  constraint sessions_pkey PRIMARY KEY (id)
+);
+CREATE INDEX sessions_expires ON sessions USING btree (expires_at);
+CREATE INDEX sessions_person ON sessions USING btree (person_id, network, opened_at);
+
+create table sign_in_attempts (
+  key text not null,
+  failures integer not null,
+  last_at timestamp with time zone not null default now(),
+  free_at timestamp with time zone not null,
+  constraint sign_in_attempts_pkey PRIMARY KEY (key)
+);
+CREATE INDEX sign_in_attempts_last ON sign_in_attempts USING btree (last_at);
 
 create table status_events (
   provider_message_id text not null,

@@ -164,3 +164,25 @@ export interface RecordTotal {
   readonly status: MessageStatus;
   readonly count: number;
 }
+
+/** What a person may do: viewers read, operators also pause, resume and redrive, admins do everything. */
+export type PersonRole = 'viewer' | 'operator' | 'admin';
+
+export interface PersonRecord {
+  readonly id: string;
+  /** Lower case. */
+  readonly name: string;
+  readonly role: PersonRole;
+  readonly createdAtMs: number;
+  readonly lastSignedInAtMs: number | null;
+  /** Null = may sign in. */
+  readonly disabledAtMs: number | null;
+}
+
+/** An open session of the pages. */
+export interface SessionRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly role: PersonRole;
+  readonly expiresAtMs: number;
+}

@@ -127,7 +127,7 @@ test('a route whose policy was lost after the boot is closed', async () => {
   const app = Fastify({ exposeHeadRoutes: false });
   await app.register(auth, {
     checkKey: () => Promise.resolve(null),
-    jwt: { secret: 'x'.repeat(32), audience: undefined, issuer: undefined },
+    checkJwt: () => Promise.resolve({ kind: 'invalid' as const }),
     openPrefixes: [],
   });
   app.setErrorHandler((error: { status?: number }, _request, reply) => reply.code(error.status ?? 500).send({}));

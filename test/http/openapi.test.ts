@@ -110,8 +110,8 @@ describe('/openapi.json', () => {
       const security = document.paths[url]?.[method]?.security ?? [];
       const names = security.flatMap((one) => Object.keys(one));
       for (const name of names) expect(securitySchemes).toHaveProperty(name);
-      if (url.startsWith('/admin')) expect(names).toEqual(['adminToken']);
-      else if (REPORTS.has(url)) expect(names).toEqual(['apiKey', 'adminToken']);
+      if (url.startsWith('/admin')) expect(names).toEqual(['adminToken', 'session']);
+      else if (REPORTS.has(url)) expect(names).toEqual(['apiKey', 'adminToken', 'session']);
       else if (url.startsWith('/v1') || url.startsWith('/api')) expect(names).toEqual(['apiKey']);
       else expect(names).toEqual([]);
     }

@@ -6,6 +6,7 @@ const LOADERS = {
   demo: async () => (await import('./demo.ts')).demo,
   emulate: async () => (await import('./emulate.ts')).emulate,
   send: async () => (await import('./send.ts')).send,
+  user: async () => (await import('./user.ts')).user,
   token: async () => (await import('./token.ts')).token,
   migrate: async () => (await import('./migrate.ts')).migrate,
   config: async () => (await import('./config.ts')).config,

@@ -1,18 +1,22 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import plugin from 'fastify-plugin';
 import { AppError } from '../../errors/app-error.ts';
 import type { Principal } from '../../messages/index.ts';
 import type { ApiKeyCheck } from '../auth/api-keys.ts';
 import { bearerOf } from '../auth/bearer.ts';
-import { hasRole, verifyJwt, type JwtSettings, type Person, type Role } from '../auth/jwt.ts';
+import { hasRole, type JwtCheck, type Person, type Role } from '../auth/jwt.ts';
+import { sessionCookieOf, setSessionCookie } from '../sign-in/cookie.ts';
+import { onwardPage, SIGN_IN_POLICY } from '../sign-in/page.ts';
+import { isSameOrigin, wantsPage, type PublicAddress } from '../sign-in/same-origin.ts';
+import type { PageSessions } from '../sign-in/sessions.ts';
 
 /**
  * Who may call a route:
  * - `open`: anybody
  * - `signed`: anybody whose body carries a valid signature; the route checks it
  * - `key`: a platform key or a tenant key
- * - `report`: a platform key, or a JWT with any role: figures of all tenants
- * - `viewer`, `operator`, `admin`: a JWT with at least this role
+ * - `report`: a platform key, or a person with any role: figures of all tenants
+ * - `viewer`, `operator`, `admin`: a person with at least this role, by a JWT or by the session cookie of the pages
  */
 export type Access = 'open' | 'signed' | 'key' | 'report' | Role;
 
@@ -23,14 +27,16 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set on routes with access `key`. */
     principal: Principal | null;
-    /** Set on routes that need a JWT. */
+    /** Set on routes that need a person. */
     person: Person | null;
   }
 }
 
 export interface AuthOptions {
   readonly checkKey: ApiKeyCheck;
-  readonly jwt: JwtSettings;
+  readonly checkJwt: JwtCheck;
+  /** Absent = nobody signs in with a cookie. */
+  readonly pages?: { readonly sessions: PageSessions; readonly address: PublicAddress };
   /** Routes of foreign plugins below these paths are open without a policy of their own. */
   readonly openPrefixes: readonly string[];
 }
@@ -39,11 +45,14 @@ const SECURITY: Readonly<Record<Access, readonly Record<string, string[]>[]>> = 
   open: [],
   signed: [],
   key: [{ apiKey: [] }],
-  report: [{ apiKey: [] }, { adminToken: [] }],
-  viewer: [{ adminToken: [] }],
-  operator: [{ adminToken: [] }],
-  admin: [{ adminToken: [] }],
+  report: [{ apiKey: [] }, { adminToken: [] }, { session: [] }],
+  viewer: [{ adminToken: [] }, { session: [] }],
+  operator: [{ adminToken: [] }, { session: [] }],
+  admin: [{ adminToken: [] }, { session: [] }],
 };
+
+/** Methods that change nothing, so that a request which another site made a browser send does no harm. */
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Deny by default: a route that does not say who may call it stops the boot. */
 export const auth = plugin(
@@ -70,33 +79,67 @@ export const auth = plugin(
       if (access === 'open' || access === 'signed') return;
       // What an authenticated caller reads stays out of shared caches.
       reply.header('cache-control', 'no-store');
-      const credential = bearerOf(request.headers.authorization);
-      if (credential === null) throw unauthorized(reply);
       if (access === 'key') {
-        request.principal = await options.checkKey(credential);
+        const credential = bearerOf(request.headers.authorization);
+        request.principal = credential === null ? null : await options.checkKey(credential);
         if (request.principal === null) throw unauthorized(reply);
-      } else if (access === 'report') {
-        if (!(await mayReadReports(credential))) throw unauthorized(reply);
-      } else {
-        request.person = await personOf(credential, access);
-        if (request.person === null) throw unauthorized(reply);
+        return;
       }
+      const least = access === 'report' ? 'viewer' : access;
+      const found = await callerOf(request, reply, access === 'report');
+      if (found === 'platform') return;
+      if (found === null) return await refuse(request, reply);
+      if (!hasRole(found, least)) {
+        throw new AppError('FORBIDDEN', { detail: `This needs the role ${least}; you have ${found.role}.` });
+      }
+      request.person = found;
     });
 
-    async function mayReadReports(credential: string): Promise<boolean> {
+    /** The header counts when there is one; the cookie only without it. */
+    async function callerOf(
+      request: FastifyRequest,
+      reply: FastifyReply,
+      isKeyGood: boolean,
+    ): Promise<Person | 'platform' | null> {
+      if (request.headers.authorization === undefined) return await personOfCookie(request, reply);
+      const credential = bearerOf(request.headers.authorization);
+      if (credential === null) return null;
       // A JWT has two dots and no key has one, so neither is looked up as the other.
-      if (credential.includes('.')) return (await personOf(credential, 'viewer')) !== null;
-      return (await options.checkKey(credential))?.kind === 'platform';
+      if (isKeyGood && !credential.includes('.')) {
+        return (await options.checkKey(credential))?.kind === 'platform' ? 'platform' : null;
+      }
+      const result = await options.checkJwt(credential);
+      if (result.kind === 'invalid') return null;
+      if (result.kind === 'person') return result.person;
+      throw new AppError('FORBIDDEN', { detail: 'The JWT needs a claim role: admin, operator or viewer.' });
     }
 
-    async function personOf(credential: string, least: Role): Promise<Person | null> {
-      const result = await verifyJwt(credential, options.jwt);
-      if (result.kind === 'invalid') return null;
-      if (result.kind === 'no-role') {
-        throw new AppError('FORBIDDEN', { detail: 'The JWT needs a claim role: admin, operator or viewer.' });
+    async function personOfCookie(request: FastifyRequest, reply: FastifyReply): Promise<Person | null> {
+      if (options.pages === undefined) return null;
+      const { sessions, address } = options.pages;
+      const cookie = sessionCookieOf(request, address);
+      const signedIn = cookie === null ? null : await sessions.read(cookie);
+      if (signedIn === null) return null;
+      if (!SAFE_METHODS.has(request.method) && !isSameOrigin(request, address)) {
+        throw new AppError('FORBIDDEN', {
+          detail:
+            'With a session this must be sent by a page of this server: open it at the address where you signed in.',
+        });
       }
-      if (hasRole(result.person, least)) return result.person;
-      throw new AppError('FORBIDDEN', { detail: `This needs the role ${least}; the JWT has ${result.person.role}.` });
+      if (signedIn.renewed !== null) setSessionCookie(request, reply, address, signedIn.renewed);
+      return signedIn.person;
+    }
+
+    /** Programs hear 401; a browser that goes to a page is led to the sign-in, and back after it. */
+    async function refuse(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+      if (options.pages === undefined || !wantsPage(request)) throw unauthorized(reply);
+      if (request.headers['sec-fetch-site'] === 'cross-site') {
+        return await reply
+          .header('content-security-policy', SIGN_IN_POLICY)
+          .type('text/html; charset=utf-8')
+          .send(onwardPage(request.url));
+      }
+      return await reply.redirect(`/login?next=${encodeURIComponent(request.url)}`, 302);
     }
 
     return Promise.resolve();
@@ -115,7 +158,7 @@ export function principalOf(request: FastifyRequest): Principal {
   return request.principal;
 }
 
-/** The caller of a route that needs a JWT. */
+/** The caller of a route that needs a person. */
 export function personOf(request: FastifyRequest): Person {
   if (request.person === null) throw new Error(`${request.routeOptions.url ?? '?'} has no access policy for people.`);
   return request.person;

@@ -48,6 +48,12 @@ export const openapi = plugin(
               bearerFormat: 'JWT',
               description: '`waxwing token` makes one.',
             },
+            session: {
+              type: 'apiKey',
+              in: 'cookie',
+              name: 'waxwing',
+              description: 'What the page /login sets; `__Host-waxwing` over https.',
+            },
           },
         },
       },
