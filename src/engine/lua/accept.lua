@@ -106,8 +106,10 @@ for i = 3, #ARGV, STRIDE do
       send_at = ''
       count('queued', 1)
     end
-    event('A', id, format('%d|', seq) .. priority .. '|' .. send_at .. '|' .. expires .. '|' .. contact ..
-      format('|%d|', #lane) .. lane .. ARGV[i + 9])
+    -- As event() writes it, in one concatenation: Redis's Lua hashes every byte of each text that comes about.
+    events[#events + 1] = 'A'
+    events[#events + 1] = wall_text .. id .. format('|%d|', seq) .. priority .. '|' .. send_at .. '|' .. expires ..
+      '|' .. contact .. format('|%d|', #lane) .. lane .. ARGV[i + 9]
     if expires ~= '' then
       timers_changed = true
       call('ZADD', P .. 'at', expires, 'x:' .. seq .. ':' .. id .. ':' .. lane)
