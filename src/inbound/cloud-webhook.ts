@@ -84,6 +84,8 @@ export function createCloudWebhook({ queue, rawWebhooks, secrets, tagKey }: Clou
           sender: request.sender ?? null,
           headers: request.userAgent === undefined ? {} : { 'user-agent': request.userAgent },
           body: request.body,
+          receivedAtMs: Date.now(),
+          covers: authority.externalId,
         });
       }
     },

@@ -7,7 +7,8 @@ import type { AliasKind, ContactRecord, Page } from './types.ts';
 
 /** People a tenant writes to. A contact is never shared between tenants, whatever their phone numbers. */
 export interface Contacts {
-  get(tenant: string, id: string): Promise<ContactRecord | null>;
+  /** The id of a contact that was merged into another one gives that one. `tenant` null = of any tenant. */
+  get(tenant: string | null, id: string): Promise<ContactRecord | null>;
   /** The person behind a phone number, `wa_id` or user id. */
   findByAlias(tenant: string, kind: AliasKind, value: string): Promise<ContactRecord | null>;
   /** Newest first. */
@@ -22,11 +23,12 @@ interface ContactRow extends Row {
   readonly tenant: string;
   readonly name: string | null;
   readonly aliases: ContactRecord['aliases'];
+  readonly marketing_opt_out_at: Date | null;
   readonly created_at: Date;
 }
 
 const SELECT = `
-  select contacts.id, contacts.tenant, contacts.name, contacts.created_at,
+  select contacts.id, contacts.tenant, contacts.name, contacts.marketing_opt_out_at, contacts.created_at,
     (select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'value', value) order by kind, value), '[]')
      from contact_aliases where contact_id = contacts.id) as aliases
   from contacts`;
@@ -35,10 +37,12 @@ export function contactsOf(database: Database): Contacts {
   return {
     async get(tenant, id) {
       if (!isId(id)) return null;
-      const [row] = await database.query<ContactRow>(`${SELECT} where contacts.tenant = $1 and contacts.id = $2`, [
-        tenant,
-        id,
-      ]);
+      const [row] = await database.query<ContactRow>(
+        `${SELECT} where ($1::text is null or contacts.tenant = $1) and contacts.id = (
+           select coalesce(merged_into, id) from contacts where id = $2
+         )`,
+        [tenant, id],
+      );
       return row === undefined ? null : fromRow(row);
     },
 
@@ -75,6 +79,7 @@ function fromRow(row: ContactRow): ContactRecord {
     tenant: row.tenant,
     name: row.name,
     aliases: row.aliases,
+    marketingOptOutAtMs: row.marketing_opt_out_at === null ? null : row.marketing_opt_out_at.getTime(),
     createdAtMs: row.created_at.getTime(),
   };
 }

@@ -9,9 +9,16 @@ export interface Conversations {
     readonly sender: string;
     readonly id: string;
   }): Promise<ConversationRecord | null>;
-  /** The one that was last active first. A page is a snapshot: a conversation that becomes active moves to the front. */
+  /** The one under this id that was active last; a conversation id is unique per tenant and sender only. */
+  find(filter: {
+    /** Null = of any tenant. */
+    readonly tenant: string | null;
+    readonly sender?: string | undefined;
+    readonly id: string;
+  }): Promise<ConversationRecord | null>;
+  /** The one that was last active first. `tenant` null = of every tenant. A page is a snapshot: a conversation that becomes active moves to the front. */
   list(
-    tenant: string,
+    tenant: string | null,
     options?: {
       readonly sender?: string | undefined;
       readonly cursor?: string | undefined;
@@ -29,33 +36,63 @@ interface ConversationRow extends Row {
   readonly messages_in: number;
   readonly created_at: Date;
   readonly last_message_at: Date;
+  readonly last_inbound_at: Date | null;
+  readonly window_expires_at: Date | null;
+  readonly unread: number;
+  readonly updated_at: Date;
+  readonly contact_name: string | null;
+  readonly aliases: ConversationRecord['aliases'];
 }
+
+const SELECT = `
+  select thread.*, contact.name as contact_name,
+    (select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'value', value) order by kind, value), '[]')
+     from contact_aliases where contact_id = contact.id) as aliases
+  from conversations thread left join contacts contact on contact.id = thread.contact_id`;
 
 export function conversationsOf(database: Database): Conversations {
   return {
     async get({ tenant, sender, id }) {
       const [row] = await database.query<ConversationRow>(
-        'select * from conversations where tenant = $1 and sender = $2 and id = $3',
+        `${SELECT} where thread.tenant = $1 and thread.sender = $2 and thread.id = $3`,
         [tenant, sender, id],
       );
       return row === undefined ? null : fromRow(row);
     },
 
+    async find({ tenant, sender, id }) {
+      const conditions = new Conditions()
+        .when(tenant ?? undefined, 'thread.tenant = ?')
+        .when(sender, 'thread.sender = ?')
+        .when(id, 'thread.id = ?');
+      const [row] = await database.query<ConversationRow>(
+        `${SELECT} ${conditions.where} order by thread.last_message_at desc, thread.sender desc limit 1`,
+        conditions.values,
+      );
+      return row === undefined ? null : fromRow(row);
+    },
+
     async list(tenant, { sender, cursor: text, limit: wanted } = {}) {
-      const cursor = openCursor(text, 2);
-      const conditions = new Conditions().when(tenant, 'tenant = ?').when(sender, 'sender = ?');
+      const cursor = openCursor(text, 3);
+      const conditions = new Conditions()
+        .when(tenant ?? undefined, 'thread.tenant = ?')
+        .when(sender, 'thread.sender = ?');
       if (cursor !== null) {
         const at = conditions.value(new Date(cursor.atMs));
         const keys = cursor.keys.map((key) => conditions.value(key)).join(', ');
-        conditions.add(`(last_message_at, sender, id) < (${at}, ${keys})`);
+        conditions.add(`(thread.last_message_at, thread.sender, thread.id, thread.tenant) < (${at}, ${keys})`);
       }
       const limit = pageLimit(wanted);
       const rows = await database.query<ConversationRow>(
-        `select * from conversations ${conditions.where}
-         order by last_message_at desc, sender desc, id desc limit ${limit + 1}`,
+        `${SELECT} ${conditions.where}
+         order by thread.last_message_at desc, thread.sender desc, thread.id desc, thread.tenant desc
+         limit ${limit + 1}`,
         conditions.values,
       );
-      return page(rows.map(fromRow), limit, (last) => ({ atMs: last.lastMessageAtMs, keys: [last.sender, last.id] }));
+      return page(rows.map(fromRow), limit, (last) => ({
+        atMs: last.lastMessageAtMs,
+        keys: [last.sender, last.id, last.tenant],
+      }));
     },
   };
 }
@@ -70,5 +107,11 @@ function fromRow(row: ConversationRow): ConversationRecord {
     messagesIn: row.messages_in,
     createdAtMs: row.created_at.getTime(),
     lastMessageAtMs: row.last_message_at.getTime(),
+    lastInboundAtMs: row.last_inbound_at === null ? null : row.last_inbound_at.getTime(),
+    windowExpiresAtMs: row.window_expires_at === null ? null : row.window_expires_at.getTime(),
+    unread: row.unread,
+    updatedAtMs: row.updated_at.getTime(),
+    contactName: row.contact_name,
+    aliases: row.aliases,
   };
 }

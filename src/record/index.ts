@@ -1,5 +1,8 @@
 import type { SecretBox } from '../util/secret-box.ts';
 import { apiKeysOf, type ApiKeys } from './api-keys.ts';
+import { chatOf, type Chat } from './inbound/chat.ts';
+import { providerChangesOf, type ProviderChanges } from './inbound/changes.ts';
+import { inboundRecordOf, type InboundRecord } from './inbound/index.ts';
 import { auditOf, type Audit } from './audit.ts';
 import { contactsOf, type Contacts } from './contacts.ts';
 import { conversationsOf, type Conversations } from './conversations.ts';
@@ -19,6 +22,10 @@ export { hashApiKey, type ApiKeys } from './api-keys.ts';
 export type { Audit } from './audit.ts';
 export type { Contacts } from './contacts.ts';
 export type { Conversations } from './conversations.ts';
+export type * from './inbound/index.ts';
+export type { Chat, ChatItem, ConversationKey, InboundMessageRecord } from './inbound/chat.ts';
+export type { ProviderChanges } from './inbound/changes.ts';
+export type { WebhookPlace, WebhookRange } from './raw-webhooks.ts';
 export type { MessageFilter, Messages } from './messages.ts';
 export { migrate, MigrationError, schemaState } from './migrate.ts';
 export type { People } from './people.ts';
@@ -56,6 +63,11 @@ export interface WaxwingRecord {
   readonly rawWebhooks: RawWebhooks;
   readonly contacts: Contacts;
   readonly conversations: Conversations;
+  /** Writes what came in. */
+  readonly inbound: InboundRecord;
+  readonly providerChanges: ProviderChanges;
+  /** Conversations with their messages of both directions. */
+  readonly chat: Chat;
   readonly audit: Audit;
   readonly people: People;
   readonly sessions: Sessions;
@@ -72,14 +84,18 @@ export interface WaxwingRecord {
 
 export function openRecord(options: RecordOptions): WaxwingRecord {
   const database = openDatabase(options);
+  const messages = messagesOf(database);
   return {
-    messages: messagesOf(database),
+    messages,
     tenants: tenantsOf(database, options.tenantDefaults),
     senders: sendersOf(database, options.secretBox),
     apiKeys: apiKeysOf(database),
     rawWebhooks: rawWebhooksOf(database),
     contacts: contactsOf(database),
     conversations: conversationsOf(database),
+    inbound: inboundRecordOf(database),
+    providerChanges: providerChangesOf(database),
+    chat: chatOf(database, messages),
     audit: auditOf(database),
     people: peopleOf(database),
     sessions: sessionsOf(database),

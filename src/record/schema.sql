@@ -53,6 +53,7 @@ create table contact_aliases (
   constraint contact_aliases_pkey PRIMARY KEY (tenant, kind, value)
 );
 CREATE INDEX contact_aliases_contact ON contact_aliases USING btree (contact_id);
+CREATE INDEX contact_aliases_value ON contact_aliases USING btree (kind, value);
 
 create table contacts (
   id uuid not null,
@@ -61,10 +62,24 @@ create table contacts (
   merged_into uuid,
   created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
   updated_at timestamp with time zone not null default now(),
+  marketing_opt_out_at timestamp with time zone,
   constraint contacts_merged_into_fkey FOREIGN KEY (merged_into) REFERENCES contacts(id),
   constraint contacts_pkey PRIMARY KEY (id)
 );
 CREATE INDEX contacts_tenant ON contacts USING btree (tenant, created_at, id);
+
+create table conversation_events (
+  tenant text not null,
+  sender text not null,
+  conversation text not null,
+  seq bigint not null,
+  kind text not null,
+  message_id uuid not null,
+  webhook_id uuid not null,
+  at timestamp with time zone not null,
+  constraint conversation_events_pkey PRIMARY KEY (tenant, sender, conversation, seq)
+);
+CREATE INDEX conversation_events_webhook ON conversation_events USING btree (webhook_id);
 
 create table conversations (
   tenant text not null,
@@ -75,9 +90,37 @@ create table conversations (
   messages_in bigint not null default 0,
   created_at timestamp with time zone not null,
   last_message_at timestamp with time zone not null,
+  last_inbound_at timestamp with time zone,
+  window_expires_at timestamp with time zone,
+  unread integer not null default 0,
+  event_seq bigint not null default 0,
+  updated_at timestamp with time zone not null default now(),
   constraint conversations_pkey PRIMARY KEY (tenant, sender, id)
 );
+CREATE INDEX conversations_contact ON conversations USING btree (contact_id, sender, last_message_at);
 CREATE INDEX conversations_recent ON conversations USING btree (tenant, last_message_at, sender, id);
+
+create table inbound_messages (
+  id uuid not null,
+  tenant text not null,
+  sender text not null,
+  conversation text not null,
+  contact_id uuid,
+  provider_message_id text not null,
+  is_echo boolean not null default false,
+  type text not null,
+  content jsonb not null,
+  reply_to text,
+  referral jsonb,
+  provider_at timestamp with time zone not null,
+  received_at timestamp with time zone not null,
+  created_at timestamp with time zone not null,
+  read_at timestamp with time zone,
+  webhook_id uuid not null,
+  constraint inbound_messages_pkey PRIMARY KEY (id),
+  constraint inbound_messages_sender_provider_message_id_key UNIQUE (sender, provider_message_id)
+);
+CREATE INDEX inbound_messages_conversation ON inbound_messages USING btree (tenant, conversation, created_at, id);
 
 create table message_events (
   shard integer not null,
@@ -154,6 +197,20 @@ create table people (
   constraint people_name_key UNIQUE (name)
 );
 
+create table provider_events (
+  webhook_id uuid not null,
+  item integer not null,
+  provider text not null,
+  sender text,
+  account_id text,
+  kind text not null,
+  event text not null,
+  detail jsonb not null,
+  recorded_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
+  constraint provider_events_pkey PRIMARY KEY (webhook_id, item)
+);
+CREATE INDEX provider_events_kind ON provider_events USING btree (kind, recorded_at);
+
 create table provider_messages (
   provider_message_id text not null,
   message_id uuid,
@@ -164,12 +221,15 @@ create table raw_webhooks (
   id uuid not null,
   provider text not null,
   sender text,
-  received_at timestamp with time zone not null default now(),
+  received_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
   headers jsonb not null,
   body bytea not null,
+  processed_at timestamp with time zone,
+  covers text,
   constraint raw_webhooks_pkey PRIMARY KEY (id)
 );
-CREATE INDEX raw_webhooks_received ON raw_webhooks USING btree (received_at);
+CREATE INDEX raw_webhooks_received ON raw_webhooks USING btree (received_at, id);
+CREATE INDEX raw_webhooks_unprocessed ON raw_webhooks USING btree (received_at) WHERE (processed_at IS NULL);
 
 create table recorder_quarantine (
   shard integer not null,

@@ -133,6 +133,8 @@ export interface ContactRecord {
   readonly tenant: string;
   readonly name: string | null;
   readonly aliases: readonly { readonly kind: AliasKind; readonly value: string }[];
+  /** Since when the person wants no marketing; null = nothing said against it. */
+  readonly marketingOptOutAtMs: number | null;
   readonly createdAtMs: number;
 }
 
@@ -145,6 +147,15 @@ export interface ConversationRecord {
   readonly messagesIn: number;
   readonly createdAtMs: number;
   readonly lastMessageAtMs: number;
+  readonly lastInboundAtMs: number | null;
+  /** Until when free-form messages may go; null = the person never wrote. */
+  readonly windowExpiresAtMs: number | null;
+  /** Messages from the person since it was last marked as read. */
+  readonly unread: number;
+  /** The last thing that happened in it, statuses included. */
+  readonly updatedAtMs: number;
+  readonly contactName: string | null;
+  readonly aliases: ContactRecord['aliases'];
 }
 
 export interface AuditRecord {

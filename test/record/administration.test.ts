@@ -199,7 +199,14 @@ describe('API keys', () => {
 describe('raw webhooks and audit', () => {
   it('keep a webhook byte by byte', async () => {
     const body = Buffer.from([0, 255, 10, 123, 0xc3, 0x28]);
-    const id = await record.rawWebhooks.add({ provider: 'cloud', sender: null, headers: { 'x-a': 'b\0' }, body });
+    const id = await record.rawWebhooks.add({
+      provider: 'cloud',
+      sender: null,
+      receivedAtMs: 1_000,
+      headers: { 'x-a': 'b\0' },
+      body,
+      covers: null,
+    });
     const [row] = await sql<{ body: Buffer; headers: unknown }>(url, 'select * from raw_webhooks where id = $1', [id]);
     expect(row?.body.equals(body)).toBe(true);
     expect(row?.headers).toEqual({ 'x-a': 'b\uFFFD' });

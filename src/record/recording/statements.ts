@@ -148,6 +148,7 @@ export const insertMessages: Statement = {
     on conflict (tenant, sender, id) do update set
       messages_out = known.messages_out + excluded.messages_out,
       last_message_at = greatest(known.last_message_at, excluded.last_message_at),
+      updated_at = now(),
       contact_id = coalesce(known.contact_id, excluded.contact_id)`,
 };
 
@@ -245,11 +246,13 @@ export const matchStatuses: Statement = {
 /**
  * Derives the delivery from all statuses of a message, so that their order of arrival cannot matter: read (or a voice
  * message played) over delivered over failed over sent. A read also proves the delivery. A failure counts only for
- * the provider id that the message has now: an earlier id failed before the message was sent again.
+ * the provider id that the message has now: an earlier id failed before the message was sent again. The conversation's
+ * time moves with it.
  */
 export const deriveDeliveries: Statement = {
   name: 'derive_deliveries',
   text: `
+    with changed as (
     update messages set
       delivery_status = delivery.status,
       delivered_at = delivery.delivered_at,
@@ -298,7 +301,24 @@ export const deriveDeliveries: Statement = {
         messages.delivery_error)
         is distinct from
         (delivery.status, delivery.delivered_at, delivery.read_at, delivery.failed_at, delivery.error)
-    returning messages.sender, messages.tenant, messages.delivery_status as status, delivery.was`,
+    returning messages.sender, messages.tenant, messages.conversation, messages.delivery_status as status, delivery.was
+    ),
+    touched as (
+      select conversations.tenant, conversations.sender, conversations.id
+      from conversations
+      join (select distinct tenant, sender, conversation from changed) thread
+        on conversations.tenant = thread.tenant and conversations.sender = thread.sender
+        and conversations.id = thread.conversation
+      order by conversations.tenant, conversations.sender, conversations.id
+      for no key update of conversations
+    ),
+    moved as (
+      update conversations set updated_at = now()
+      from touched
+      where conversations.tenant = touched.tenant and conversations.sender = touched.sender
+        and conversations.id = touched.id
+    )
+    select sender, tenant, status, was from changed`,
 };
 
 export const quarantineRows = rowSet({ ...position, raw: 'text', error: 'text' });

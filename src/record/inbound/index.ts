@@ -1,0 +1,2 @@
+export { inboundRecordOf, type InboundRecord, type Writer } from './record.ts';
+export type * from './types.ts';
