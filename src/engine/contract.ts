@@ -1,4 +1,5 @@
 import type { AttemptReport } from '../model/events.ts';
+import type { LaterRetry } from '../model/later-retry.ts';
 import type { Hold, Lane, MessageError } from '../model/message.ts';
 
 /** Limits of one sender. All of them live in its shard, so they hold over all processes. */
@@ -248,4 +249,6 @@ export interface StatusEvidence {
   readonly status: string;
   readonly providerAtMs: number;
   readonly error: MessageError | null;
+  /** What the error table says to do by itself about a `failed`; absent = nothing. */
+  readonly laterRetry?: LaterRetry;
 }

@@ -1,4 +1,5 @@
-import type { AttemptReport, CircuitEvent, LifecycleEvent } from '../model/events.ts';
+import type { AttemptReport, CircuitEvent, LifecycleEvent, RedrivenEvent } from '../model/events.ts';
+import type { LaterRetry } from '../model/later-retry.ts';
 import type { MessageError } from '../model/message.ts';
 import { openBody } from './body.ts';
 import { unpackLane } from './lane.ts';
@@ -10,6 +11,15 @@ export interface SettleDetail {
   readonly delayMs?: number;
   readonly waitMs?: number | null;
   readonly error?: MessageError;
+  readonly slowRetries?: number;
+  readonly closedBy?: string;
+}
+
+/** What a message that comes back writes into its event, as JSON. */
+export interface RedriveDetail {
+  readonly cause: RedrivenEvent['cause'];
+  readonly by: string;
+  readonly delayMs: number;
 }
 
 /** What a circuit breaker writes into its event, as JSON. */
@@ -21,6 +31,7 @@ export interface StatusDetail {
   readonly status: string;
   readonly providerAtMs: number;
   readonly error: MessageError | null;
+  readonly laterRetry?: LaterRetry;
 }
 
 /**
@@ -59,6 +70,8 @@ function decodeEvent(kind: string, value: Buffer): LifecycleEvent {
       return { ...base, type: 'circuit', ...(JSON.parse(text.toString()) as CircuitDetail) };
     case 'T':
       return { ...base, type: 'status', ...(JSON.parse(text.toString()) as StatusDetail) };
+    case 'V':
+      return { ...base, type: 'redriven', ...(JSON.parse(text.toString()) as RedriveDetail) };
     default:
       return decodeSettled(kind, base, JSON.parse(text.toString()) as SettleDetail);
   }
@@ -66,18 +79,33 @@ function decodeEvent(kind: string, value: Buffer): LifecycleEvent {
 
 function decodeSettled(kind: string, base: { atMs: number; messageId: string }, detail: SettleDetail): LifecycleEvent {
   const { report } = detail;
+  const retries = detail.slowRetries === undefined ? {} : { slowRetries: detail.slowRetries };
   switch (kind) {
     case 'S':
-      return { ...base, type: 'sent', providerMessageId: detail.providerMessageId ?? '', report };
+      return { ...base, type: 'sent', providerMessageId: detail.providerMessageId ?? '', ...retries, report };
     case 'R':
       return { ...base, type: 'retry', delayMs: detail.delayMs ?? 0, report };
     case 'D':
-      return { ...base, type: 'deferred', delayMs: detail.delayMs ?? 0, report };
+      return {
+        ...base,
+        type: 'deferred',
+        delayMs: detail.delayMs ?? 0,
+        ...retries,
+        ...(detail.error === undefined ? {} : { error: detail.error }),
+        report,
+      };
     case 'U':
       return { ...base, type: 'unknown', waitMs: detail.waitMs ?? null, report };
     case 'F':
       if (detail.error === undefined) throw new Error('failed event without its error');
-      return { ...base, type: 'failed', error: detail.error, report };
+      return {
+        ...base,
+        type: 'failed',
+        error: detail.error,
+        ...retries,
+        ...(detail.closedBy === undefined ? {} : { closedBy: detail.closedBy }),
+        report,
+      };
     default:
       throw new Error(`unknown event kind ${kind}`);
   }

@@ -53,6 +53,8 @@ export const KEY_LETTERS = {
   ev: 'events',
   /** `u:<id prefix>` hash: message id → event entry, until recorded */
   u: 'unrecorded',
+  /** `v:<day>` hash: message that came back → attempts it had then */
+  v: 'revived',
   /** `i:<day>:<bucket>` hash: idempotency digest → first id and body digest */
   i: 'idempotency',
 } as const;

@@ -24,6 +24,7 @@ import { packLane } from './lane.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
 import { type Outcome, OutcomeWatch } from './outcome-watch.ts';
+import { RetryDesk } from './retry-desk.ts';
 import { type ScriptArg, ScriptRunner, toQueueError, type WallClock } from './script-runner.ts';
 import type { SettleDetail, StatusDetail } from './events.ts';
 import { readUnrecorded } from './unrecorded.ts';
@@ -53,6 +54,8 @@ const STATUS_BATCH = 32;
 export class RedisSendQueue implements SendQueue {
   readonly shards: number;
   readonly runner: ScriptRunner;
+  /** Slow retries, redrives and what waits for a person. */
+  readonly retries: RetryDesk;
   readonly #options: EngineOptions & Pick<SendQueueOptions, 'onAccept'>;
   readonly #client: RedisClient;
   readonly #memory: MemoryWatch;
@@ -66,6 +69,10 @@ export class RedisSendQueue implements SendQueue {
     this.#memory = new MemoryWatch(this.#client);
     const runner = new ScriptRunner(this.#client, options.clock);
     this.runner = runner;
+    this.retries = new RetryDesk(this.#client, this.shards, async (shard, args) => {
+      const [, result] = await this.#run('revive', shard, args);
+      return Number(result);
+    });
     this.#shards = Array.from({ length: options.shards }, (_, shard) => {
       const timer = new DueTimer(() => void this.#tick(shard));
       const batcher = new AcceptBatcher({
@@ -148,6 +155,10 @@ export class RedisSendQueue implements SendQueue {
   }
   async resumeTenant(sender: string, tenant: string): Promise<void> {
     await this.#controlSender(sender, 'resume-tenant', [tenant]);
+  }
+  /** Forgets the limit of one pair: gap, bucket and what a provider asked to wait. `contact` as in `NewMessage`. */
+  async clearPairLimit(sender: string, contact: string): Promise<void> {
+    await this.#controlSender(sender, 'clear-pair', [contact]);
   }
   /** Stops hand-overs on every shard; accepting goes on. */
   async pauseAll(): Promise<void> {
@@ -301,7 +312,9 @@ export class RedisSendQueue implements SendQueue {
 
 function encodeStatus(status: StatusEvidence, keep: boolean): ScriptArg[] {
   const { providerMessageId, error, providerAtMs } = status;
-  const detail: StatusDetail = { providerMessageId, status: status.status, providerAtMs, error };
+  const { laterRetry } = status;
+  const policy = laterRetry === undefined ? {} : { laterRetry };
+  const detail: StatusDetail = { providerMessageId, status: status.status, providerAtMs, error, ...policy };
   const sent: SettleDetail = { providerMessageId, report: null };
   return [status.messageId, keep ? JSON.stringify(detail) : '', JSON.stringify(sent), status.entry ?? ''];
 }

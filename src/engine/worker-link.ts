@@ -345,7 +345,10 @@ function encodeSettle(request: SettleRequest, ambiguousWaitMs: number): ScriptAr
   const verdict = badHealth === undefined ? '' : `${badHealth.opens ? '!' : '-'}${Math.round(badHealth.openMs)}`;
   const [number, flag] = numbersOf(settlement);
   const [brake, brakeValue] = encodeBrake(settlement.kind === 'retry' ? settlement.brake : undefined);
-  const detail: SettleDetail = { ...detailOf(settlement, ambiguousWaitMs), report };
+  // Only a message that is or was deferred has a failure record to keep; the others' events stay as small as they were.
+  const isSlow = settlement.kind === 'deferred' || grant.deferrals > 0;
+  const retries = isSlow ? { slowRetries: grant.deferrals } : {};
+  const detail: SettleDetail = { ...detailOf(settlement, ambiguousWaitMs), ...retries, report };
   return [
     packLane(grant.lane),
     grant.messageId,

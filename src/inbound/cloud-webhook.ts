@@ -104,6 +104,7 @@ function evidenceOf(status: ProviderStatus, tagKey: Buffer): StatusEvidence {
     status: status.status,
     providerAtMs: status.atMs,
     error: status.error,
+    ...(status.laterRetry === undefined ? {} : { laterRetry: status.laterRetry }),
   };
 }
 

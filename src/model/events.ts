@@ -1,3 +1,4 @@
+import type { LaterRetry } from './later-retry.ts';
 import type { Lane, MessageError } from './message.ts';
 
 /**
@@ -42,6 +43,8 @@ export interface QueuedEvent extends EventBase {
 export interface SentEvent extends EventBase {
   readonly type: 'sent';
   readonly providerMessageId: string;
+  /** Slow retries begun, this one included; absent where nobody knows. */
+  readonly slowRetries?: number;
   /** Absent when a status webhook settled an ambiguous attempt. */
   readonly report: AttemptReport | null;
 }
@@ -54,6 +57,10 @@ export interface RetryEvent extends EventBase {
 export interface DeferredEvent extends EventBase {
   readonly type: 'deferred';
   readonly delayMs: number;
+  /** Slow retries made before this wait. */
+  readonly slowRetries?: number;
+  /** Why, where there is no report to tell it. */
+  readonly error?: MessageError;
   readonly report: AttemptReport | null;
 }
 /** The attempt's outcome was lost; waits for evidence, then the policy decides. */
@@ -66,7 +73,19 @@ export interface UnknownEvent extends EventBase {
 export interface FailedEvent extends EventBase {
   readonly type: 'failed';
   readonly error: MessageError;
+  readonly slowRetries?: number;
+  /** The person who closed a message whose outcome nobody knows. */
+  readonly closedBy?: string;
   readonly report: AttemptReport | null;
+}
+/** A message came back into the queue: a new attempt of one that had ended, or that waited for a person. */
+export interface RedrivenEvent extends EventBase {
+  readonly type: 'redriven';
+  /** `person`: somebody redrove it · `report`: a status had reported a failure that the error table retries. */
+  readonly cause: 'person' | 'report';
+  /** Who asked for it; the program's own name for a report. */
+  readonly by: string;
+  readonly delayMs: number;
 }
 export interface CancelledEvent extends EventBase {
   readonly type: 'cancelled';
@@ -84,6 +103,8 @@ export interface StatusEvent extends EventBase {
   /** The provider's own time of the status, epoch ms. */
   readonly providerAtMs: number;
   readonly error: MessageError | null;
+  /** What the error table says to do by itself about a `failed`; absent = nothing. */
+  readonly laterRetry?: LaterRetry;
 }
 
 /** A circuit breaker stopped a sender, or let it go again. Belongs to no message: `messageId` is the sender's id. */
@@ -107,6 +128,7 @@ export type LifecycleEvent =
   | DeferredEvent
   | UnknownEvent
   | FailedEvent
+  | RedrivenEvent
   | CancelledEvent
   | ExpiredEvent
   | StatusEvent

@@ -100,6 +100,18 @@ create table conversations (
 CREATE INDEX conversations_contact ON conversations USING btree (contact_id, sender, last_message_at);
 CREATE INDEX conversations_recent ON conversations USING btree (tenant, last_message_at, sender, id);
 
+create table dead_letters (
+  message_id uuid not null,
+  tenant text not null,
+  sender text not null,
+  code text not null,
+  held boolean not null,
+  dead_at timestamp with time zone not null,
+  constraint dead_letters_pkey PRIMARY KEY (message_id)
+);
+CREATE INDEX dead_letters_newest ON dead_letters USING btree (dead_at, message_id);
+CREATE INDEX dead_letters_tenant ON dead_letters USING btree (tenant, dead_at, message_id);
+
 create table inbound_messages (
   id uuid not null,
   tenant text not null,
@@ -173,12 +185,14 @@ END) stored,
   failed_at timestamp with time zone,
   delivery_failed_at timestamp with time zone,
   updated_at timestamp with time zone not null default now(),
+  held boolean not null default false,
   constraint messages_delivery_status_check CHECK ((delivery_status = ANY (ARRAY['sent'::text, 'delivered'::text, 'read'::text, 'failed'::text]))),
   constraint messages_engine_status_check CHECK ((engine_status = ANY (ARRAY['queued'::text, 'scheduled'::text, 'deferred'::text, 'unknown'::text, 'sent'::text, 'failed'::text, 'cancelled'::text, 'expired'::text]))),
   constraint messages_pkey PRIMARY KEY (id)
 );
 CREATE INDEX messages_conversation ON messages USING btree (tenant, conversation, created_at, id);
 CREATE INDEX messages_created ON messages USING btree (created_at, id);
+CREATE INDEX messages_silent ON messages USING btree (sent_at, id) WHERE ((engine_status = 'sent'::text) AND (delivery_status IS NULL));
 CREATE INDEX messages_status ON messages USING btree (tenant, status, created_at, id);
 CREATE INDEX messages_tenant ON messages USING btree (tenant, created_at, id);
 
@@ -319,6 +333,7 @@ create table status_events (
   message_id uuid,
   error jsonb,
   recorded_at timestamp with time zone not null default now(),
+  later_retry jsonb,
   constraint status_events_pkey PRIMARY KEY (provider_message_id, status, provider_at)
 );
 CREATE INDEX status_events_message ON status_events USING btree (message_id) WHERE (message_id IS NOT NULL);
@@ -340,3 +355,30 @@ create table tenants (
   constraint tenants_weight_check CHECK (((weight >= 1) AND (weight <= 100))),
   constraint tenants_pkey PRIMARY KEY (id)
 );
+
+create table whatsapp_delivery_failures (
+  id uuid not null default gen_random_uuid(),
+  phone_number text not null,
+  message text not null,
+  idempotency_key text,
+  error_message text,
+  error_code text,
+  attempt_count integer not null default 1,
+  status text not null default 'PENDING'::text,
+  metadata jsonb not null default '{}'::jsonb,
+  next_retry_at timestamp with time zone,
+  last_attempt_at timestamp with time zone,
+  resolved_at timestamp with time zone,
+  created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
+  updated_at timestamp with time zone not null default now(),
+  constraint whatsapp_delivery_failures_attempt_count_check CHECK ((attempt_count >= 1)),
+  constraint whatsapp_delivery_failures_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'RESOLVED'::text, 'FAILED'::text]))),
+  constraint whatsapp_delivery_failures_pkey PRIMARY KEY (id)
+);
+CREATE INDEX idx_whatsapp_failures_idempotency ON whatsapp_delivery_failures USING btree (idempotency_key);
+CREATE INDEX idx_whatsapp_failures_newest ON whatsapp_delivery_failures USING btree (created_at, id);
+CREATE INDEX idx_whatsapp_failures_newest_of ON whatsapp_delivery_failures USING btree (status, created_at, id);
+CREATE INDEX idx_whatsapp_failures_phone ON whatsapp_delivery_failures USING btree (phone_number);
+CREATE INDEX idx_whatsapp_failures_reported ON whatsapp_delivery_failures USING btree (next_retry_at) WHERE ((status = 'PENDING'::text) AND (metadata @> '{"source": "report"}'::jsonb));
+CREATE INDEX idx_whatsapp_failures_retry ON whatsapp_delivery_failures USING btree (status, next_retry_at, attempt_count);
+CREATE INDEX idx_whatsapp_failures_status ON whatsapp_delivery_failures USING btree (status, next_retry_at);

@@ -122,6 +122,14 @@ const COUNTER_SITES: readonly Site[] = [
     means: ['queued → expired', 'deferred → expired'],
   },
   { file: 'reclaim.lua', code: "move('inFlight', 'unknown')", means: ['inFlight → unknown'] },
+  // A failure that was logged from outside: the message is new, and its fast attempts were made elsewhere.
+  { file: 'revive.lua', code: "count('accepted', 1)", means: [] },
+  { file: 'revive.lua', code: "count('deferred', 1)", means: ['[*] → deferred'] },
+  { file: 'revive.lua', code: "count('failed', 1)", means: ['[*] → failed'] },
+  // `from` is failed, or sent when a status reported the failure later.
+  { file: 'revive.lua', code: "move(from, 'deferred')", means: ['failed → deferred', 'sent → deferred'] },
+  { file: 'revive.lua', code: "move('held', 'failed')", means: ['held → failed'] },
+  { file: 'revive.lua', code: "move('deferred', 'sent')", means: ['deferred → sent'] },
 ];
 
 const FLIGHT_SITES: readonly Site[] = [

@@ -53,7 +53,7 @@ export interface SettleArgs {
 
 /** What a call asked for and what it was answered: all that the reference needs to judge what the engine did. */
 export interface Call {
-  readonly script: 'accept' | 'exchange' | 'beat' | 'reclaim' | 'tick' | 'cancel' | 'control' | 'evidence';
+  readonly script: 'accept' | 'exchange' | 'beat' | 'reclaim' | 'tick' | 'cancel' | 'control' | 'evidence' | 'revive';
   readonly settles?: readonly SettleArgs[];
   readonly settled?: readonly number[];
   readonly begins?: readonly { readonly entry: string; readonly worker: string; readonly begun: number }[];

@@ -3,7 +3,8 @@
   ARGV   1 wallMs or ''   2 verb   3 sender ('' for the shard)   4… values
          configure-sender: rate, burst, concurrency, gapMs, pairCapacity, pairMsPerToken
          configure-tenant: tenant, concurrency, weight   pause-sender: reason   resume-sender
-         open-circuit: ms   pause-tenant: tenant   resume-tenant: tenant   pause-shard   resume-shard
+         open-circuit: ms   pause-tenant: tenant   resume-tenant: tenant   clear-pair: contact   pause-shard
+         resume-shard
   RETURN {dueMs or -1, 1 | 0 unknown sender}
   FLAGS  allow-oom
   COST   O(1) ]]
@@ -54,6 +55,14 @@ local function control()
     s.paused = ARGV[4]
     call('HSET', key, 'paused', ARGV[4])
     call('ZREM', P .. 'rs', s.id)
+  elseif verb == 'clear-pair' then
+    -- A limit that somebody knows to be over. An attempt under way keeps the pair until it ends.
+    local p = pair_load(s, ARGV[4])
+    p.next, p.tat = 0, 0
+    pair_store(p)
+    if p.waiting and not p.busy then
+      arm('p:' .. p.name, now)
+    end
   elseif verb == 'resume-sender' then
     s.paused = false
     call('HDEL', key, 'paused')

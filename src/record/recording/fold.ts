@@ -42,5 +42,6 @@ export function fold(steps: readonly EngineStep[]): Folded {
 
 function join(earlier: Change, later: Change): Change {
   const attempts = Math.max(earlier.attempts ?? 0, later.attempts ?? 0);
-  return { ...earlier, ...later, ...(attempts > 0 ? { attempts } : {}) };
+  // Only the last step tells whether a person must decide.
+  return { ...earlier, ...later, held: later.held ?? false, ...(attempts > 0 ? { attempts } : {}) };
 }

@@ -8,9 +8,11 @@ import type {
   MessageEvent,
   StatusEvent,
 } from '../../model/events.ts';
+import { instant } from './instant.ts';
 import type { MessageBody } from '../../model/message.ts';
 
 import type { AliasKind, EngineStatus } from '../types.ts';
+import { failureStepOf, type FailureStep } from './failure-step.ts';
 import { storableJson, storableText } from './storable.ts';
 
 /** Where an event stands in its shard's log: the key that makes recording it twice harmless. */
@@ -57,6 +59,8 @@ export interface Change {
   readonly failedAt: string | null;
   /** JSON; null takes an earlier error away. */
   readonly error?: string | null;
+  /** A person must decide: nobody knows whether it was sent. */
+  readonly held?: boolean;
 }
 
 export interface AttemptColumns {
@@ -81,6 +85,7 @@ export interface EngineStep {
   readonly change: Change;
   readonly attempt: AttemptColumns | null;
   readonly providerMessageId: string | null;
+  readonly failure: FailureStep | null;
 }
 
 export interface StatusStep {
@@ -91,6 +96,7 @@ export interface StatusStep {
   readonly status: string;
   readonly providerAt: string;
   readonly error: string | null;
+  readonly laterRetry: string | null;
 }
 
 /** What happened to a sender as a whole; belongs to no message. */
@@ -141,6 +147,7 @@ export function prepare(logged: LoggedEvent): Step {
     change: changeOf(event),
     attempt: report === null ? null : attemptColumns(event.messageId, report),
     providerMessageId,
+    failure: failureStepOf(event),
   };
 }
 
@@ -154,6 +161,7 @@ function prepareStatus(logged: LoggedEvent, event: StatusEvent): StatusStep {
     status: text(event.status, 'status').toLowerCase(),
     providerAt: instant(event.providerAtMs),
     error: event.error === null ? null : storableJson(event.error),
+    laterRetry: event.laterRetry === undefined ? null : storableJson(event.laterRetry),
   };
 }
 
@@ -202,8 +210,8 @@ function aliasKind(contact: string, body: Partial<MessageBody>): AliasKind {
 
 function changeOf(event: MessageEvent): Change {
   const counted = 'report' in event && event.report !== null ? { attempts: whole(event.report.attempt) } : {};
-  const reported =
-    'report' in event && event.report?.error !== undefined ? { error: storableJson(event.report.error) } : {};
+  const error = ('report' in event ? event.report?.error : undefined) ?? ('error' in event ? event.error : undefined);
+  const reported = error === undefined ? {} : { error: storableJson(error) };
   switch (event.type) {
     case 'accepted': {
       const later = event.sendAtMs !== null && event.sendAtMs > event.atMs;
@@ -225,9 +233,11 @@ function changeOf(event: MessageEvent): Change {
     case 'deferred':
       return { engineStatus: 'deferred', ...counted, ...reported, failedAt: null };
     case 'unknown':
-      return { engineStatus: 'unknown', ...counted, ...reported, failedAt: null };
+      return { engineStatus: 'unknown', ...counted, ...reported, failedAt: null, held: event.waitMs === null };
     case 'failed':
       return { engineStatus: 'failed', ...counted, failedAt: instant(event.atMs), error: storableJson(event.error) };
+    case 'redriven':
+      return { engineStatus: 'deferred', failedAt: null };
     case 'cancelled':
       return { engineStatus: 'cancelled', failedAt: null };
     case 'expired':
@@ -261,7 +271,13 @@ function detailOf(event: MessageEvent): Record<string, unknown> {
     case 'unknown':
       return { ...attempt, waitMs: event.waitMs };
     case 'failed':
-      return { ...attempt, error: event.error };
+      return {
+        ...attempt,
+        error: event.error,
+        ...(event.closedBy === undefined ? {} : { closedBy: event.closedBy }),
+      };
+    case 'redriven':
+      return { cause: event.cause, by: event.by, delayMs: event.delayMs };
     case 'queued':
     case 'cancelled':
     case 'expired':
@@ -280,11 +296,6 @@ function attemptColumns(messageId: string, report: AttemptReport): AttemptColumn
     http_status: report.httpStatus ?? null,
     error: report.error === undefined ? null : storableJson(report.error),
   };
-}
-
-function instant(ms: number): string {
-  if (typeof ms !== 'number') throw new TypeError('a time is not a number');
-  return new Date(ms).toISOString();
 }
 
 function whole(value: number): number {

@@ -115,6 +115,7 @@ export const messageRows = rowSet({
   created_at: 'timestamptz',
   sent_at: 'timestamptz',
   failed_at: 'timestamptz',
+  held: 'boolean',
 });
 
 /** Conversations count the rows that were really inserted, so a repeated message is not counted twice. */
@@ -125,13 +126,13 @@ export const insertMessages: Statement = {
       insert into messages (
         id, tenant, sender, conversation, contact_id, alias, to_address, recipient, type, content, context, metadata,
         priority, engine_status, shard, seq, attempts, provider_message_id, error, idempotency_key,
-        send_at, expires_at, created_at, sent_at, failed_at
+        send_at, expires_at, created_at, sent_at, failed_at, held
       )
       select
         row.id, row.tenant, row.sender, row.conversation, contact.contact_id, row.alias, row.to_address, row.recipient,
         row.type, row.content, row.context, row.metadata,
         row.priority, row.engine_status, row.shard, row.seq, row.attempts, row.provider_message_id, row.error,
-        row.idempotency_key, row.send_at, row.expires_at, row.created_at, row.sent_at, row.failed_at
+        row.idempotency_key, row.send_at, row.expires_at, row.created_at, row.sent_at, row.failed_at, row.held
       from ${messageRows.from('row')}
       left join contact_aliases contact
         on contact.tenant = row.tenant and contact.kind = row.alias_kind and contact.value = row.alias
@@ -162,6 +163,7 @@ export const changeRows = rowSet({
   failed_at: 'timestamptz',
   error_set: 'boolean',
   error: 'jsonb',
+  held: 'boolean',
 });
 
 export const updateMessages: Statement = {
@@ -175,6 +177,7 @@ export const updateMessages: Statement = {
       sent_at = coalesce(row.sent_at, messages.sent_at),
       failed_at = row.failed_at,
       error = case when row.error_set then row.error else messages.error end,
+      held = row.held,
       updated_at = now()
     from ${changeRows.from('row')}
     where messages.id = row.id`,
@@ -219,13 +222,14 @@ export const statusRows = rowSet({
   status: 'text',
   provider_at: 'timestamptz',
   error: 'jsonb',
+  later_retry: 'jsonb',
 });
 
 export const insertStatuses: Statement = {
   name: 'insert_statuses',
   text: `
-    insert into status_events (provider_message_id, status, provider_at, message_id, error)
-    select row.provider_message_id, row.status, row.provider_at, known.message_id, row.error
+    insert into status_events (provider_message_id, status, provider_at, message_id, error, later_retry)
+    select row.provider_message_id, row.status, row.provider_at, known.message_id, row.error, row.later_retry
     from ${statusRows.from('row')}
     left join provider_messages known on known.provider_message_id = row.provider_message_id
     order by row.provider_message_id, row.status, row.provider_at
@@ -301,7 +305,8 @@ export const deriveDeliveries: Statement = {
         messages.delivery_error)
         is distinct from
         (delivery.status, delivery.delivered_at, delivery.read_at, delivery.failed_at, delivery.error)
-    returning messages.sender, messages.tenant, messages.conversation, messages.delivery_status as status, delivery.was
+    returning messages.id, messages.sender, messages.tenant, messages.conversation, messages.status as shown,
+        messages.delivery_status as status, delivery.was
     ),
     touched as (
       select conversations.tenant, conversations.sender, conversations.id
@@ -318,7 +323,10 @@ export const deriveDeliveries: Statement = {
       where conversations.tenant = touched.tenant and conversations.sender = touched.sender
         and conversations.id = touched.id
     )
-    select sender, tenant, status, was from changed`,
+    select id, sender, tenant, status, was, shown, exists (
+      select from whatsapp_delivery_failures failure where failure.id = changed.id and failure.status <> 'RESOLVED'
+    ) as has_failure
+    from changed`,
 };
 
 export const quarantineRows = rowSet({ ...position, raw: 'text', error: 'text' });

@@ -1,19 +1,11 @@
 import { newId } from '../../util/ids.ts';
+import type { DeliveryChange, Execute } from './execute.ts';
 import { fold, type Folded, type NewRow } from './fold.ts';
 import type { EngineStep, Position, SenderStep, Step, StatusStep } from './prepare.ts';
 import * as sql from './statements.ts';
+import { writeFailures, type DerivedDelivery } from './write-failures.ts';
 
-/** Runs a prepared statement on the recorder's connection. */
-export type Execute = <R extends object>(statement: sql.Statement, values: readonly unknown[]) => Promise<R[]>;
-
-/** A message whose delivery became another one than it was. */
-export interface DeliveryChange {
-  readonly sender: string;
-  readonly tenant: string;
-  readonly status: string;
-  /** Null = no status was known before. */
-  readonly was: string | null;
-}
+export type { DeliveryChange, Execute } from './execute.ts';
 
 /**
  * Writes the steps, in the order of the log, with a statement per table. Must run inside a transaction.
@@ -35,7 +27,9 @@ export async function writeSteps(execute: Execute, steps: readonly Step[]): Prom
     execute,
     steps.filter((step) => step.kind === 'sender'),
   );
-  return await writeStatuses(execute, engineSteps, statusSteps);
+  const deliveries = await writeStatuses(execute, engineSteps, statusSteps);
+  await writeFailures(execute, fresh, deliveries);
+  return deliveries.filter(({ status, was }) => status !== was);
 }
 
 async function writeSenderEvents(execute: Execute, steps: readonly SenderStep[]): Promise<void> {
@@ -94,6 +88,7 @@ async function writeMessages(execute: Execute, inserts: readonly NewRow[]): Prom
         error: change.error ?? null,
         sent_at: change.sentAt ?? null,
         failed_at: change.failedAt,
+        held: change.held ?? false,
       })),
     ),
   );
@@ -140,6 +135,7 @@ async function updateMessages(execute: Execute, updates: Folded['updates']): Pro
         failed_at: change.failedAt,
         error_set: change.error !== undefined,
         error: change.error ?? null,
+        held: change.held ?? false,
       })),
     ),
   );
@@ -153,7 +149,7 @@ async function writeStatuses(
   execute: Execute,
   engineSteps: readonly EngineStep[],
   statusSteps: readonly StatusStep[],
-): Promise<readonly DeliveryChange[]> {
+): Promise<readonly DerivedDelivery[]> {
   const messageIds = new Map<string, string | null>();
   for (const { providerMessageId, messageId } of [...statusSteps, ...engineSteps]) {
     if (providerMessageId === null) continue;
@@ -171,13 +167,13 @@ async function writeStatuses(
           status: step.status,
           provider_at: step.providerAt,
           error: step.error,
+          later_retry: step.laterRetry,
         })),
       ),
     );
   }
   await execute(sql.matchStatuses, [providerIds]);
-  const derived = await execute<DeliveryChange>(sql.deriveDeliveries, [providerIds]);
-  return derived.filter(({ status, was }) => status !== was);
+  return await execute<DerivedDelivery>(sql.deriveDeliveries, [providerIds]);
 }
 
 export function columns(position: Position): Record<'shard' | 'entry_ms' | 'entry_seq' | 'entry_index', number> {
