@@ -59,6 +59,9 @@ export const KEY_LETTERS = {
   i: 'idempotency',
 } as const;
 
+/** Beside these, of shard 0 only, `observe` keeps what processes share about alerts: lease, figures, alerts. */
+export const ALERT_KEY_LETTERS = { lease: 'ol', figures: 'of', alerts: 'oa' } as const;
+
 /** Layout version of keys and packed records; a shard of another version is refused. */
 export const LAYOUT_VERSION = 1;
 

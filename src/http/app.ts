@@ -8,6 +8,7 @@ import type { QueueAdministration } from '../jobs/index.ts';
 import type { Messages } from '../messages/index.ts';
 import { newId } from '../util/ids.ts';
 import type { AdminOptions } from './admin-options.ts';
+import { alertRoutes, type AlertRouteOptions } from './alerts/routes.ts';
 import type { ApiKeyCheck } from './auth/api-keys.ts';
 import { createJwtCheck, type JwtSettings } from './auth/jwt.ts';
 import { healthRoutes, type HealthOptions } from './health/routes.ts';
@@ -42,6 +43,7 @@ export interface HttpOptions {
   readonly reports: ReportOptions;
   readonly metrics: MetricsRouteOptions;
   readonly queues: QueueAdministration;
+  readonly alerts: AlertRouteOptions;
   /** Of the package; shown in the OpenAPI document. */
   readonly version: string;
   /** A pino logger; absent = no log. */
@@ -131,6 +133,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
 
   measureRequests(app, options.metrics.metrics);
   metricsRoutes(app, options.metrics);
+  alertRoutes(app, options.alerts);
   messageRoutes(app, options);
   sendRoutes(app, options);
   healthRoutes(app, options.health);

@@ -1,6 +1,13 @@
-export { Metrics, type MetricsOptions, type Snapshot } from './metrics/metrics.ts';
+export { ALERT_METRICS, AlertEngine } from './alerts/engine.ts';
+export type { Deliver } from './alerts/notices.ts';
+export type { AlertRule, Condition } from './alerts/rule.ts';
+export { ALERT_RULES } from './alerts/rules.ts';
+export type { Alert } from './alerts/state.ts';
+export { type AlertStore, redisAlertStore } from './alerts/store.ts';
+export { alertWebhook } from './alerts/webhook.ts';
+export { Metrics, SOURCE_UP, type MetricsOptions, type Snapshot } from './metrics/metrics.ts';
 export { SendMetrics } from './metrics/send-metrics.ts';
-export { queueSource } from './sources/queue.ts';
-export { recordSource } from './sources/record.ts';
-export { type NamedRedis, redisSource } from './sources/redis.ts';
+export { QUEUE_METRICS, queueSource } from './sources/queue.ts';
+export { RECORD_METRICS, recordSource } from './sources/record.ts';
+export { type NamedRedis, REDIS_METRICS, redisSource } from './sources/redis.ts';
 export { senderDirectory } from './sources/sender-directory.ts';

@@ -1,7 +1,21 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Logger } from 'pino';
 import type { Config } from '../config/index.ts';
 import type { SettleRequest } from '../engine/contract.ts';
 import type { RedisSendQueue, SendQueueOptions } from '../engine/queue.ts';
-import { Metrics, queueSource, recordSource, redisSource, senderDirectory, SendMetrics } from '../observe/index.ts';
+import {
+  ALERT_RULES,
+  AlertEngine,
+  alertWebhook,
+  Metrics,
+  queueSource,
+  redisAlertStore,
+  recordSource,
+  redisSource,
+  senderDirectory,
+  SendMetrics,
+} from '../observe/index.ts';
 import type { NamedRedis } from '../observe/index.ts';
 import type { RecorderOptions, WaxwingRecord } from '../record/index.ts';
 import type { Recorders } from './recorders.ts';
@@ -17,6 +31,8 @@ export interface Observing {
   readonly onSettled: (request: SettleRequest) => void;
   /** Adds what queue and record know, once they are open. */
   watch(parts: { readonly queue: RedisSendQueue; readonly record: WaxwingRecord; readonly recorders: Recorders }): void;
+  /** Begins to look at the alert rules, once all sources are registered. */
+  startAlerts(queue: RedisSendQueue, log: Logger): AlertEngine;
 }
 
 export function createObserving(config: Config): Observing {
@@ -49,5 +65,33 @@ export function createObserving(config: Config): Observing {
       );
       metrics.register(recordSource({ record, recorders: () => recorders.list }));
     },
+    startAlerts(queue, log) {
+      const engine = alertEngine(config, metrics, queue, log);
+      metrics.register(engine.source());
+      engine.start();
+      return engine;
+    },
   };
+}
+
+function alertEngine(config: Config, metrics: Metrics, queue: RedisSendQueue, log: Logger): AlertEngine {
+  const { alertWebhookUrl: url, alertWebhookSecret: secret } = config;
+  return new AlertEngine({
+    rules: ALERT_RULES,
+    metrics,
+    store: redisAlertStore(queue.runner.client),
+    process: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
+    deliver: url === undefined || secret === undefined ? null : alertWebhook({ url, secret }),
+    onChange: (rule, { kind, alert }) => {
+      const line = { alert: rule.id, severity: rule.severity, instance: alert.instance, value: alert.value };
+      if (kind === 'resolved') log.info(line, `alert is over: ${rule.sentence}`);
+      else if (rule.severity === 'critical') log.error({ ...line, advice: rule.advice }, `alert: ${rule.sentence}`);
+      else log.warn({ ...line, advice: rule.advice }, `alert: ${rule.sentence}`);
+    },
+    onUndelivered: (notice, error, isGivenUp) => {
+      const line = { notice: notice.id, attempts: notice.attempts + 1, err: error };
+      if (isGivenUp) log.error(line, 'the alert webhook did not take an alert for a day; it is given up');
+      else log.warn(line, 'the alert webhook did not take an alert; it is told again');
+    },
+  });
 }

@@ -90,13 +90,17 @@ export async function startProgram(
       // Both kinds of work end within one grace period, not one after the other.
       started.push(() => Promise.all([stopJobs(), worker.stop(config.shutdownGraceMs)]));
     }
+    const alerts = observing.startAlerts(queue, log);
+    started.push(() => alerts.stop());
     const readyChecks = {
       queue: queueCheck(queue),
       record: () => record.ping(),
       ...(worker === null ? {} : { worker: () => assertRegistered(queue, worker) }),
     };
     const listens = role !== 'worker' && options.listen !== false;
-    const server = !listens ? null : await startWeb({ ...parts, readyChecks, isStopping: () => isStopping, observing });
+    const server = !listens
+      ? null
+      : await startWeb({ ...parts, readyChecks, isStopping: () => isStopping, observing, alerts });
     if (server !== null) started.push(() => server.stop(config.shutdownGraceMs));
     const stop = async () => {
       isStopping = true;

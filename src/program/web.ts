@@ -24,6 +24,7 @@ import {
   settingsSender,
   type Tenants,
 } from '../messages/index.ts';
+import type { AlertEngine } from '../observe/index.ts';
 import type { Observing } from './observing.ts';
 import type { SenderRecord, WaxwingRecord } from '../record/index.ts';
 
@@ -39,6 +40,7 @@ interface WebParts {
   readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
   readonly isStopping: () => boolean;
   readonly observing: Observing;
+  readonly alerts: AlertEngine;
 }
 
 export function jwtSettings(config: Config, keys: Keys): JwtSettings {
@@ -97,6 +99,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     publicUrl: config.publicUrl,
     trustProxy: trustProxyOf(config),
     reports: { queue, record },
+    alerts: parts.alerts,
     metrics: { metrics: parts.observing.metrics, isOpen: config.metricsOpen },
     queues: createQueueAdministration({ queues: parts.queues, send: queue }),
     health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },

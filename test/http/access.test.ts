@@ -36,6 +36,7 @@ const ROUTES: [Call, allowed: string[]][] = [
   [{ method: 'POST', url: '/api/whatsapp/send', body: { phoneNumber: '+4915112345678', text: 'x' } }, KEYS],
   [{ url: '/api/v1/queues/stats' }, ['platform', ...ALL_ROLES]],
   [{ url: '/metrics' }, ['platform', ...ALL_ROLES]],
+  [{ url: '/admin/alerts' }, ALL_ROLES],
   [{ url: '/admin/tenants' }, ALL_ROLES],
   [{ url: '/admin/tenants/salon1' }, ALL_ROLES],
   [{ method: 'POST', url: '/admin/tenants', body: { id: 'new' } }, ['admin']],

@@ -35,6 +35,7 @@ const CONTRACT = [
   'post /v1/messages/batch',
   'get /api/v1/queues/stats',
   'get /metrics',
+  'get /admin/alerts',
   'get /v1/messages',
   'get /v1/messages/{id}',
   'get /v1/messages/{id}/timeline',

@@ -19,7 +19,7 @@ export interface MetricsOptions {
   readonly ofProcess?: boolean;
 }
 
-const SOURCE_UP: MetricDefinition = {
+export const SOURCE_UP: MetricDefinition = {
   name: 'waxwing_source_up',
   help: '1 when the figures of this part could be read, 0 when they are unknown now.',
   type: 'gauge',

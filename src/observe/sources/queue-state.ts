@@ -19,6 +19,8 @@ export interface TenantState {
 export interface SenderState {
   readonly id: string;
   readonly isPaused: boolean;
+  /** Its circuit is not closed: the provider failed too often. */
+  readonly isBroken: boolean;
   readonly inFlight: number;
   readonly concurrency: number;
   /** Now; 0 = no limit. */
@@ -43,6 +45,8 @@ export interface QueueState {
   /** Pairs and conversations that wait for a time of their own. */
   readonly waitingPairs: number;
   readonly waitingRetries: number;
+  /** By how much the earliest timer is overdue; some ms while all is well. */
+  readonly timerLagMs: number;
 }
 
 /** Timers of which the kinds are counted; bounds the work. */
@@ -59,19 +63,33 @@ export async function readQueueState(
 ): Promise<QueueState> {
   const prefix = shardPrefix(shard);
   const key = (letters: string) => `${prefix}${letters}`;
-  const [scalars, counters, beats, slots, streamEntries, streamWaiting, pending, eventsKept, firstEvent, able] =
-    await Promise.all([
-      client.hget(key('g'), 'paused'),
-      client.hgetall(key('n')),
-      client.hgetall(key('hb')),
-      client.hgetall(key('wf')),
-      client.xlen(key('out')),
-      client.zcard(key('lz')),
-      client.xpending(key('out'), 'wa_workers').catch(() => [0]),
-      client.xlen(key('ev')),
-      client.xrange(key('ev'), '-', '+', 'COUNT', 1),
-      client.zrange(key('rs'), '0', '-1'),
-    ]);
+  const [
+    scalars,
+    time,
+    timer,
+    counters,
+    beats,
+    slots,
+    streamEntries,
+    streamWaiting,
+    pending,
+    eventsKept,
+    firstEvent,
+    able,
+  ] = await Promise.all([
+    client.hmget(key('g'), 'paused', 'off'),
+    client.time(),
+    client.zrange(key('tm'), '0', '0', 'WITHSCORES'),
+    client.hgetall(key('n')),
+    client.hgetall(key('hb')),
+    client.hgetall(key('wf')),
+    client.xlen(key('out')),
+    client.zcard(key('lz')),
+    client.xpending(key('out'), 'wa_workers').catch(() => [0]),
+    client.xlen(key('ev')),
+    client.xrange(key('ev'), '-', '+', 'COUNT', 1),
+    client.zrange(key('rs'), '0', '-1'),
+  ]);
   const ableIds = new Set(able);
   const senders = await Promise.all(
     senderIds.map(async (id) => {
@@ -79,18 +97,22 @@ export async function readQueueState(
       return senderState(id, state, tenants, ableIds.has(id));
     }),
   );
+  // Timers stand on the shard's pacing clock, which is the server's with an offset.
+  const nowMs = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000);
+  const timerLagMs = timer[1] === undefined ? 0 : Math.max(0, nowMs + Number(scalars[1] ?? 0) - Number(timer[1]));
   const firstMs = Number(firstEvent[0]?.[0].split('-')[0] ?? NaN);
   return {
     shard,
     counters,
-    isPaused: scalars === '1',
+    isPaused: scalars[0] === '1',
     beats,
     slots,
     streamEntries,
     streamWaiting,
     streamPending: Number((pending as unknown[])[0] ?? 0),
     eventsKept,
-    recorderLagMs: Number.isNaN(firstMs) ? 0 : Math.max(0, Date.now() - firstMs),
+    recorderLagMs: Number.isNaN(firstMs) ? 0 : Math.max(0, nowMs - firstMs),
+    timerLagMs,
     senders,
     ...(await timerKinds(client, key('tm'))),
   };
@@ -106,6 +128,7 @@ function senderState(
   return {
     id,
     isPaused: state['paused'] !== undefined && state['paused'] !== '',
+    isBroken: state['circuit'] !== undefined,
     inFlight: Number(state['inf'] ?? 0),
     concurrency: Number(state['cap'] ?? 0),
     ratePerSecond: state['slow'] === undefined ? rate : Math.min(rate, Number(state['slow'])),
@@ -135,11 +158,22 @@ async function timerKinds(client: RedisClient, key: string) {
  */
 export function blockedOf(state: QueueState): { holds: Record<string, number>; ready: number } {
   let ready = 0;
-  const holds = { 'sender-paused': 0, tenant: 0, 'sender-rate': 0, ready: 0, pair: 0, retry: 0, conversation: 0 };
+  const holds = {
+    'sender-paused': 0,
+    circuit: 0,
+    tenant: 0,
+    'sender-rate': 0,
+    ready: 0,
+    pair: 0,
+    retry: 0,
+    conversation: 0,
+  };
   for (const sender of state.senders) {
     let able = 0;
     for (const tenant of sender.tenants) {
-      if (sender.isPaused || state.isPaused) holds['sender-paused'] += Math.max(0, tenant.backlog - tenant.inFlight);
+      const waiting = Math.max(0, tenant.backlog - tenant.inFlight);
+      if (sender.isPaused || state.isPaused) holds['sender-paused'] += waiting;
+      else if (sender.isBroken) holds.circuit += waiting;
       else if (tenant.isPaused) holds.tenant += tenant.ready;
       else {
         const room = Math.min(tenant.ready, Math.max(0, tenant.concurrency - tenant.inFlight));

@@ -7,7 +7,7 @@ import type { SenderDirectory } from './sender-directory.ts';
 
 const shared = { type: 'gauge', scope: 'shared' } as const;
 
-const METRICS: readonly MetricDefinition[] = [
+export const QUEUE_METRICS: readonly MetricDefinition[] = [
   {
     name: 'waxwing_messages_total',
     help: 'Messages since the queue exists: accepted, and how they ended (sent, failed, cancelled, expired).',
@@ -51,6 +51,12 @@ const METRICS: readonly MetricDefinition[] = [
     name: 'waxwing_worker_slots_used',
     help: 'Messages in work by worker.',
     labels: ['worker'],
+  },
+  {
+    ...shared,
+    name: 'waxwing_timer_lag_seconds',
+    help: 'By how much the earliest retry, pair or rate timer is overdue: more than a second means that nobody serves them.',
+    labels: ['shard'],
   },
   {
     ...shared,
@@ -102,7 +108,7 @@ export function queueSource(options: {
   const senderNames = new BoundedNames(SENDERS_MAX);
   return {
     name: 'queue',
-    metrics: METRICS,
+    metrics: QUEUE_METRICS,
     async read() {
       const directory = await options.senders();
       const states = await Promise.all(
@@ -156,6 +162,7 @@ function ofShard(state: QueueState, live: LiveWorkers): Figure[] {
     of('waxwing_stream_waiting', state.streamWaiting),
     of('waxwing_stream_pending', state.streamPending),
     of('waxwing_workers', workers.length),
+    of('waxwing_timer_lag_seconds', state.timerLagMs / 1000),
     of('waxwing_events_kept', state.eventsKept),
     of('waxwing_recorder_lag_seconds', state.recorderLagMs / 1000),
     ...workers.map((worker) => ({

@@ -4,7 +4,7 @@ import type { Recorder, WaxwingRecord } from '../../record/index.ts';
 const own = { type: 'gauge', scope: 'process' } as const;
 const shared = { type: 'gauge', scope: 'shared' } as const;
 
-const METRICS: readonly MetricDefinition[] = [
+export const RECORD_METRICS: readonly MetricDefinition[] = [
   { ...own, name: 'waxwing_postgres_up', help: '1 while this process reaches PostgreSQL.' },
   {
     ...own,
@@ -35,7 +35,7 @@ export function recordSource(options: {
   const oldest = remembered(() => options.record.totals.oldestWaitingAtMs());
   return {
     name: 'record',
-    metrics: METRICS,
+    metrics: RECORD_METRICS,
     async read() {
       const { open, idle, waiting, max } = options.record.connections();
       return [

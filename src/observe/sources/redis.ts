@@ -6,7 +6,7 @@ const shared = { scope: 'shared', labels: ['redis'] } as const;
 const gauge = { ...shared, type: 'gauge' } as const;
 const counter = { ...shared, type: 'counter' } as const;
 
-const METRICS: readonly MetricDefinition[] = [
+export const REDIS_METRICS: readonly MetricDefinition[] = [
   { ...gauge, scope: 'process', name: 'waxwing_redis_up', help: '1 while this process reaches the Redis.' },
   { ...gauge, name: 'waxwing_redis_memory_used_bytes', help: 'Memory in use.' },
   {
@@ -32,7 +32,7 @@ export interface NamedRedis {
 export function redisSource(list: () => readonly NamedRedis[]): MetricSource {
   return {
     name: 'redis',
-    metrics: METRICS,
+    metrics: REDIS_METRICS,
     async read() {
       return (await Promise.all(list().map(ofServer))).flat();
     },

@@ -4,6 +4,7 @@ import { buildApp, createApiKeyCheck, signJwt, type Role } from '../../../src/ht
 import { createCloudWebhook, createWebhookSecrets } from '../../../src/inbound/index.ts';
 import { createQueueAdministration, createQueueService, type QueueService } from '../../../src/jobs/index.ts';
 import { createMessages, createSenders, createTenants } from '../../../src/messages/index.ts';
+import type { AlertRouteOptions } from '../../../src/http/alerts/routes.ts';
 import { Metrics } from '../../../src/observe/index.ts';
 import type { NewSender, WaxwingRecord } from '../../../src/record/index.ts';
 import { createRecorder, openRecord } from '../../../src/record/index.ts';
@@ -42,6 +43,7 @@ export interface ApiOptions {
   readonly extend?: (app: FastifyInstance) => void;
   readonly logger?: FastifyBaseLogger;
   readonly metrics?: Metrics;
+  readonly alerts?: AlertRouteOptions;
   /** Stands before PostgreSQL for the API (not for the recorder), so that a test can cut it off. */
   readonly viaGate?: Gate;
   /** Instead of the queue in memory. */
@@ -108,6 +110,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     messages,
     webhook: createCloudWebhook({ queue, rawWebhooks: record.rawWebhooks, secrets, tagKey: TAG_KEY }),
     reports: { queue, record },
+    alerts: options.alerts ?? { state: { alerts: [], outbox: [], evaluatedAtMs: 0, by: '' } },
     metrics: { metrics: options.metrics ?? new Metrics({ ofProcess: false }), isOpen: false },
     queues: createQueueAdministration({ queues, send: queue }),
     admin: { record, queue, tenants, senders, senderDefaults: SENDER_DEFAULTS },
