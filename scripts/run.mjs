@@ -35,6 +35,7 @@ const COMMANDS = {
     env: { WAXWING_MODEL_RUNS: process.env.WAXWING_MODEL_RUNS ?? '2000' },
   }),
   'test:queue': (rest) => vitest(['test/engine', 'test/worker', 'test/messages', ...rest]),
+  'test:cache': (rest) => vitest(['test/cache', ...rest]),
   'test:queue:load': (rest) => vitest(['--config', 'vitest.load.config.ts', ...rest]),
   bench: (rest) => typescript('bench/main.ts', rest),
   check: (rest) => script('scripts/check.mjs', rest),

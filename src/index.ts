@@ -1,13 +1,16 @@
 import pino, { type Logger } from 'pino';
+import type { CacheReport, CacheService, HitDetail } from './cache/index.ts';
 import { formatProblems, loadConfig } from './config/index.ts';
 import type { QueueService } from './jobs/index.ts';
 import type { Messages, MessageView } from './messages/index.ts';
 import { messageRequestSchema, parseRequest } from './messages/request.ts';
+import type { ContentSidOptions, Creator } from './templates/index.ts';
 import { type Program, type Role, startProgram } from './program/start-program.ts';
 
 export { AppError } from './errors/app-error.ts';
 export type { ErrorCode } from './errors/catalogue.ts';
 export type { QueueService } from './jobs/index.ts';
+export type { CacheReport, CacheService } from './cache/index.ts';
 export type { Messages, MessageView } from './messages/index.ts';
 
 export interface WaxwingOptions {
@@ -47,6 +50,21 @@ export interface Waxwing {
    * @throws AppError `REQUEST_INVALID` (not retryable), `BACKLOG_FULL`, `QUEUE_UNAVAILABLE`, `QUEUE_FULL` (retryable)
    */
   enqueueWhatsAppSend(send: WhatsAppSend, priority?: number): Promise<MessageView>;
+  /** Any key, and the named caches. Usable after `start()`. `Cacheable` and `CacheEvict` of `waxwing/cache` use it. */
+  readonly cache: CacheService;
+  /**
+   * The content id of a template: from memory, else TEMPLATE_SID_<KEY>, else the record, else from `creator`, which
+   * runs once for all callers in all processes.
+   * @param options.data what the content is made of; another value is another content
+   * @throws what `creator` throws; AppError `RECORD_UNAVAILABLE` while the record is away and the id is not known
+   */
+  getCachedContentSid(key: string, creator: Creator, options?: ContentSidOptions): Promise<string>;
+  /** Counts a look for a content id that was known, for callers with a cache of their own. */
+  recordCacheHit(key: string, dataSignature?: string | null, sid?: string | null, detail?: HitDetail): void;
+  recordCacheMiss(key: string, dataSignature?: string | null): void;
+  recordCacheCreation(key: string, dataSignature?: string | null, sid?: string | null): void;
+  /** Figures of the caches of this process; from memory, at most a millisecond. */
+  getCacheReport(): CacheReport;
 }
 
 /** Makes an instance; nothing runs before `start()`. */
@@ -65,6 +83,14 @@ export function createWaxwing(options: WaxwingOptions = {}): Waxwing {
     get queues() {
       return current().queues;
     },
+    get cache() {
+      return current().caches.service;
+    },
+    getCachedContentSid: (key, creator, given) => current().contentSids.get(key, creator, given),
+    recordCacheHit: (...event) => current().caches.metrics.recordCacheHit(...event),
+    recordCacheMiss: (...event) => current().caches.metrics.recordCacheMiss(...event),
+    recordCacheCreation: (...event) => current().caches.metrics.recordCacheCreation(...event),
+    getCacheReport: () => current().caches.metrics.getCacheReport(),
     async start() {
       program ??= startFrom(options);
       running = await program;

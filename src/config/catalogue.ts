@@ -1,5 +1,6 @@
 import { CIRCUIT_SETTINGS } from './catalogue-circuit.ts';
 import { JOB_SETTINGS } from './catalogue-jobs.ts';
+import { CACHE_SETTINGS } from './catalogue-cache.ts';
 import { LIMIT_SETTINGS } from './catalogue-limits.ts';
 import { OBSERVE_SETTINGS } from './catalogue-observe.ts';
 import { PROCESS_SETTINGS } from './catalogue-process.ts';
@@ -10,6 +11,7 @@ export const SETTINGS = {
   ...PROCESS_SETTINGS,
   ...LIMIT_SETTINGS,
   ...CIRCUIT_SETTINGS,
+  ...CACHE_SETTINGS,
   ...JOB_SETTINGS,
   ...OBSERVE_SETTINGS,
 } as const satisfies Record<

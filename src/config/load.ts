@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util';
 import { camelCase, SETTINGS, type ConfigValues } from './catalogue.ts';
 import { LATER_SETTINGS } from './later.ts';
 import type { ConfigProblem, ConfigWarning } from './problem.ts';
-import { queueRedis } from './redis-url.ts';
+import { cacheRedis, queueRedis } from './redis-url.ts';
 import { checkRelations } from './rules.ts';
 import type { Setting } from './setting.ts';
 import { unknownNames } from './unknown-names.ts';
@@ -15,6 +15,10 @@ export interface Config extends ConfigValues {
   readonly waxwingDataDir: string;
   /** The queue Redis with its database in the address; undefined = the embedded one. Secret. */
   readonly queueRedisUrl: string | undefined;
+  /** The cache's Redis with its database in the address; undefined = the embedded one. Secret. */
+  readonly cacheRedisUrl: string | undefined;
+  /** TEMPLATE_SID_<KEY>: key in lower case → content id. */
+  readonly templateSids: Readonly<Record<string, string>>;
 }
 
 export type LoadResult =
@@ -56,8 +60,21 @@ export function loadConfig(env: Env, cwd: string): LoadResult {
     ...read,
     waxwingDataDir: resolve(cwd, read.waxwingDataDir),
     queueRedisUrl: queueRedis(read)?.url,
+    cacheRedisUrl: cacheRedis(read),
+    templateSids: templateSids(given),
   });
   return { ok: true, config, warnings };
+}
+
+const TEMPLATE_SID = /^TEMPLATE_SID_([A-Z0-9_]+)$/;
+
+function templateSids(given: Env): Readonly<Record<string, string>> {
+  const sids = Object.create(null) as Record<string, string>;
+  for (const [name, value] of Object.entries(given)) {
+    const key = TEMPLATE_SID.exec(name)?.[1];
+    if (key !== undefined && value !== undefined) sids[key.toLowerCase()] = value;
+  }
+  return Object.freeze(sids);
 }
 
 function readOne(

@@ -2,6 +2,8 @@ import type { ConfigValues } from './catalogue.ts';
 
 type RedisSettings = Pick<ConfigValues, 'redisUrl' | 'redisHost' | 'redisPort' | 'redisPassword' | 'redisQueueDb'>;
 
+type CacheSettings = Pick<ConfigValues, 'cacheRedisUrl' | 'redisDb'>;
+
 /**
  * The queue Redis as one address with its database in it, from REDIS_URL or from REDIS_HOST, REDIS_PORT and
  * REDIS_PASSWORD; undefined when neither is set and the embedded one serves.
@@ -14,6 +16,19 @@ export function queueRedis(values: RedisSettings): { readonly url: string; reado
   const db = given === undefined ? values.redisQueueDb : Number(given);
   url.pathname = `/${db}`;
   return { url: url.toString(), db };
+}
+
+/**
+ * The cache's Redis as one address with its database in it: CACHE_REDIS_URL, else the queues' server with REDIS_DB;
+ * undefined when the embedded one serves.
+ */
+export function cacheRedis(values: RedisSettings & CacheSettings): string | undefined {
+  const own = values.cacheRedisUrl;
+  const base = own ?? values.redisUrl ?? fromParts(values);
+  if (base === undefined) return undefined;
+  const url = new URL(base);
+  if (own === undefined) url.pathname = `/${values.redisDb}`;
+  return url.toString();
 }
 
 function fromParts({ redisHost, redisPort, redisPassword }: RedisSettings): string | undefined {

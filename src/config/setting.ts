@@ -7,6 +7,7 @@ export const AREAS = {
   retries: 'Retries',
   stream: 'Stream',
   circuit: 'Circuit breakers',
+  cache: 'Cache',
   cloud: 'Cloud API',
   jobs: 'Jobs',
   observe: 'Metrics, alerts, traces',

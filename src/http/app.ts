@@ -11,6 +11,7 @@ import type { AdminOptions } from './admin-options.ts';
 import { alertRoutes, type AlertRouteOptions } from './alerts/routes.ts';
 import type { ApiKeyCheck } from './auth/api-keys.ts';
 import { createJwtCheck, type JwtSettings } from './auth/jwt.ts';
+import { cacheRoutes, type CacheRouteOptions } from './cache/routes.ts';
 import { healthRoutes, type HealthOptions } from './health/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
 import { measureRequests, metricsRoutes, type MetricsRouteOptions } from './metrics/routes.ts';
@@ -44,6 +45,7 @@ export interface HttpOptions {
   readonly metrics: MetricsRouteOptions;
   readonly queues: QueueAdministration;
   readonly alerts: AlertRouteOptions;
+  readonly cache: CacheRouteOptions;
   /** Of the package; shown in the OpenAPI document. */
   readonly version: string;
   /** A pino logger; absent = no log. */
@@ -144,6 +146,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   signInRoutes(app, { record: options.admin.record, sessions, checkJwt, address });
   reportRoutes(app, options.reports);
   queueRoutes(app, options);
+  cacheRoutes(app, options.cache);
   options.extend?.(app);
   await app.ready();
   return app;

@@ -1,6 +1,6 @@
 import { timingSafeEqual, createHash } from 'node:crypto';
 import { AppError } from '../errors/app-error.ts';
-import { createMemory } from '../messages/index.ts';
+import { createMemory, EVICTED, type Evictions } from '../messages/index.ts';
 import type { Senders } from '../record/index.ts';
 
 export interface SenderSecrets {
@@ -28,6 +28,8 @@ export interface WebhookSecretsOptions {
   readonly appSecret: string | undefined;
   /** WHATSAPP_VERIFY_TOKEN. */
   readonly verifyToken: string | undefined;
+  /** New secrets count at once in every process; without, within seconds. */
+  readonly evictions?: Evictions | undefined;
 }
 
 export function createWebhookSecrets(options: WebhookSecretsOptions): WebhookSecrets {
@@ -35,6 +37,12 @@ export function createWebhookSecrets(options: WebhookSecretsOptions): WebhookSec
   // In memory, so that statuses come in while the record is away.
   const bySender = createMemory<SenderSecrets>();
   const byExternalId = createMemory<SenderSecrets>();
+  options.evictions?.((evicted) => {
+    const isSender = evicted.kind === 'keys' && evicted.names.some((name) => name.startsWith(EVICTED.sender));
+    if (!isSender && evicted.kind !== 'all') return;
+    // By number too: which one the sender had before is not told.
+    for (const memory of [bySender, byExternalId]) memory.expire();
+  });
 
   async function load(id: string): Promise<SenderSecrets | null> {
     const sender = await senders.getWithCredentials(id);

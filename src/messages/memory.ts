@@ -26,6 +26,11 @@ export interface Memory<V> {
   set(key: string, value: V | null): void;
   forget(key: string): void;
   clear(): void;
+  /**
+   * It changed elsewhere: the next `get` asks the record, and what was known serves only while the record is away.
+   * Without a key: everything may have changed.
+   */
+  expire(key?: string): void;
 }
 
 interface Entry<V> {
@@ -105,6 +110,14 @@ export function createMemory<V>(options: MemoryOptions = {}): Memory<V> {
     clear() {
       loading.clear();
       entries.clear();
+    },
+    expire(key) {
+      for (const one of key === undefined ? [...entries.keys()] : [key]) {
+        loading.delete(one);
+        const entry = entries.get(one);
+        if (entry !== undefined) entries.set(one, { value: entry.value, atMs: -Infinity });
+      }
+      if (key === undefined) loading.clear();
     },
   };
 }

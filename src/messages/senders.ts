@@ -1,6 +1,7 @@
 import { UnknownSenderError, type SenderLimits, type SendQueue } from '../engine/contract.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { SenderRecord, TenantRecord } from '../record/types.ts';
+import { EVICTED, type Evictions, followEvictions } from './evictions.ts';
 import { createMemory } from './memory.ts';
 import type { SenderStore, TenantStore } from './ports.ts';
 import { DEFAULT_SENDER } from './shard.ts';
@@ -12,6 +13,10 @@ export interface SendersOptions {
   readonly queue: Pick<SendQueue, 'configureSender' | 'pauseSender' | 'resumeSender' | 'pauseTenant' | 'resumeTenant'>;
   /** The sender `default` of the settings; null when they name none. Served without asking the record. */
   readonly fromSettings: SenderRecord | null;
+  /** Where senders are read from when nothing hangs on the very moment; default `store`. A cache fits. */
+  readonly cached?: Pick<SenderStore, 'get'> & { oldestOwned(tenant: string): Promise<SenderRecord | null> };
+  /** Changes of other processes count at once; without, within seconds. */
+  readonly evictions?: Evictions | undefined;
 }
 
 /** Senders as the accept path sees them: from memory, also while the record is away. */
@@ -37,9 +42,16 @@ export interface Senders {
   isFromSettings(id: string): boolean;
 }
 
-export function createSenders({ store, tenantStore, queue, fromSettings }: SendersOptions): Senders {
+export function createSenders(options: SendersOptions): Senders {
+  const { store, tenantStore, queue, fromSettings, evictions } = options;
+  const cached = options.cached ?? {
+    get: (id: string) => store.get(id),
+    oldestOwned: (tenant: string) => oldestOwned(store, tenant),
+  };
   const byId = createMemory<SenderRecord>();
   const ownSender = createMemory<{ readonly sender: SenderRecord | null }>();
+  followEvictions(byId, evictions, EVICTED.sender);
+  followEvictions(ownSender, evictions, EVICTED.ownedByTenant);
   /** Registrations with the engine, under way or done; one that failed is gone, so that it is tried again. */
   const registered = new Map<string, Promise<void>>();
   /** Pauses of a tenant on a sender that this process told the engine: sender → tenants. */
@@ -47,7 +59,7 @@ export function createSenders({ store, tenantStore, queue, fromSettings }: Sende
   const isFromSettings = (id: string) => id === DEFAULT_SENDER && fromSettings !== null;
 
   async function get(id: string): Promise<SenderRecord | null> {
-    return isFromSettings(id) ? fromSettings : byId.get(id, () => store.get(id));
+    return isFromSettings(id) ? fromSettings : byId.get(id, () => cached.get(id));
   }
 
   async function register(sender: SenderRecord): Promise<void> {
@@ -95,7 +107,7 @@ export function createSenders({ store, tenantStore, queue, fromSettings }: Sende
         throw new AppError('NOT_FOUND', { detail: 'There is no such sender for this tenant.', field: 'sender' });
       }
       // "It has none" is a value of its own here: it is remembered, and serves while the record is away.
-      const own = await ownSender.get(tenant, async () => ({ sender: await oldestOwned(store, tenant) }));
+      const own = await ownSender.get(tenant, async () => ({ sender: await cached.oldestOwned(tenant) }));
       const sender = own?.sender ?? (await get(DEFAULT_SENDER));
       if (sender?.tenant === null || sender?.tenant === tenant) return sender;
       throw new AppError('SENDER_MISSING');

@@ -1,6 +1,7 @@
 import type { TenantLimits } from '../engine/contract.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { TenantRecord } from '../record/types.ts';
+import { EVICTED, type Evictions, followEvictions } from './evictions.ts';
 import { createMemory } from './memory.ts';
 import type { TenantStore } from './ports.ts';
 
@@ -8,6 +9,8 @@ export interface TenantsOptions {
   readonly store: TenantStore;
   /** TENANT_AUTO_CREATE: create a tenant when it is named for the first time. */
   readonly autoCreate: boolean;
+  /** Changes of other processes count at once; without, within seconds. */
+  readonly evictions?: Evictions | undefined;
 }
 
 /** Tenants as the accept path sees them: from memory, also while the record is away. */
@@ -17,12 +20,13 @@ export interface Tenants {
    *   record is away and this process has never seen the tenant, because its limits are then unknown
    */
   resolve(id: string): Promise<TenantRecord>;
-  /** Makes a change of this process count at once; other processes see it within seconds. */
+  /** Makes a change of this process count at once. */
   changed(tenant: TenantRecord): void;
 }
 
-export function createTenants({ store, autoCreate }: TenantsOptions): Tenants {
+export function createTenants({ store, autoCreate, evictions }: TenantsOptions): Tenants {
   const memory = createMemory<TenantRecord>();
+  followEvictions(memory, evictions, EVICTED.tenant);
   return {
     async resolve(id) {
       const tenant = await memory.get(id, () => (autoCreate ? store.ensure(id) : store.get(id)));

@@ -8,6 +8,8 @@ export interface DataServices {
   readonly redis: RedisTarget;
   readonly redisUrl: string;
   readonly databaseUrl: string;
+  /** Where caches are: apart from the queues, by database or by server. */
+  readonly cacheRedisUrl: string;
   /** Ends what this process started; leaves given servers alone. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -25,7 +27,8 @@ export async function openDataServices(config: Config, log: Logger): Promise<Dat
   });
   const redisUrl = config.queueRedisUrl ?? withDatabase(embedded.redisUrl ?? '', config.redisQueueDb);
   const databaseUrl = config.databaseUrl ?? embedded.databaseUrl ?? '';
-  return { redis: { url: redisUrl }, redisUrl, databaseUrl, stop: () => embedded.stop() };
+  const cacheRedisUrl = config.cacheRedisUrl ?? withDatabase(redisUrl, config.redisDb);
+  return { redis: { url: redisUrl }, redisUrl, databaseUrl, cacheRedisUrl, stop: () => embedded.stop() };
 }
 
 /**
@@ -37,7 +40,8 @@ export async function joinDataServices(config: Config, log: Logger): Promise<Dat
   const redisUrl = config.queueRedisUrl ?? (running.redisUrl && withDatabase(running.redisUrl, config.redisQueueDb));
   const databaseUrl = config.databaseUrl ?? running.databaseUrl;
   if (redisUrl === undefined || databaseUrl === undefined) return await openDataServices(config, log);
-  return { redis: { url: redisUrl }, redisUrl, databaseUrl, stop: () => Promise.resolve() };
+  const cacheRedisUrl = config.cacheRedisUrl ?? withDatabase(redisUrl, config.redisDb);
+  return { redis: { url: redisUrl }, redisUrl, databaseUrl, cacheRedisUrl, stop: () => Promise.resolve() };
 }
 
 function withDatabase(address: string, db: number): string {

@@ -1,14 +1,21 @@
 import type { Logger } from 'pino';
 import type { Config, Keys } from '../config/index.ts';
-import { openRecord, type WaxwingRecord } from '../record/index.ts';
+import { openRecord, type RecordChanges, type WaxwingRecord } from '../record/index.ts';
 import { createSecretBox } from '../util/secret-box.ts';
 import type { DataServices } from './data-services.ts';
 
-export function openRecordOf(config: Config, keys: Keys, services: DataServices, log: Logger): WaxwingRecord {
+export function openRecordOf(
+  config: Config,
+  keys: Keys,
+  services: DataServices,
+  log: Logger,
+  changes?: RecordChanges,
+): WaxwingRecord {
   return openRecord({
     databaseUrl: services.databaseUrl,
     tenantDefaults: { concurrency: config.tenantConcurrency, weight: 1, backlogMax: config.tenantBacklogMax },
     secretBox: createSecretBox({ key: keys.secretKey }),
+    ...(changes === undefined ? {} : { changes }),
     onConnectionError: (error) => log.debug({ err: error }, 'a connection to PostgreSQL broke'),
   });
 }

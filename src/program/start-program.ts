@@ -8,6 +8,8 @@ import type { QueueService } from '../jobs/index.ts';
 import { type Messages, senderLimits, settingsSender } from '../messages/index.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { WaxwingRecord } from '../record/index.ts';
+import type { ContentSidCache } from '../templates/index.ts';
+import { openCaches, type ProgramCaches } from './caches.ts';
 import { type DataServices, openDataServices } from './data-services.ts';
 import { createJobProcessors } from './job-processors.ts';
 import { openJobs } from './jobs.ts';
@@ -28,6 +30,8 @@ export interface Program {
   readonly record: WaxwingRecord;
   readonly messages: Messages;
   readonly queues: QueueService;
+  readonly caches: ProgramCaches;
+  readonly contentSids: ContentSidCache;
   /** Null in the worker role, and when nothing should listen. */
   readonly server: HttpServer | null;
   readonly worker: RunningWorker | null;
@@ -59,20 +63,23 @@ export async function startProgram(
     const keys = await resolveKeys(config);
     const services = await openDataServices(config, log);
     started.push(() => services.stop());
-    const record = openRecordOf(config, keys, services, log);
+    const caches = await openCaches(config, services.cacheRedisUrl, log);
+    const record = openRecordOf(config, keys, services, log, caches.changes);
     started.push(() => record.close());
+    started.push(() => caches.stop());
     const isMigrated = await migrateWhenPossible(services.databaseUrl, log, abort.signal);
     const observing = createObserving(config);
+    const contentSids = await caches.follow(record);
     const queue = await openQueue(config, services.redis, log, observing.ofQueue);
     started.push(() => queue.close());
     await prepareSenders(config, queue, record, isMigrated, log);
     const recorders = startRecorders(queue, services.redis, services.databaseUrl, log, observing.ofRecorder);
     started.push(() => recorders.stop());
     observing.watch({ queue, record, recorders });
-    const accepting = createAccepting(config, queue, record);
+    const accepting = createAccepting(config, queue, record, caches);
     const jobs = openJobs(config, services.redis, log);
     started.push(() => jobs.close());
-    const parts = { config, keys, queue, record, log, accepting, queues: jobs.queues, tagKey: tagKeyOf(keys) };
+    const parts = { config, keys, queue, record, log, accepting, caches, queues: jobs.queues, tagKey: tagKeyOf(keys) };
     let isStopping = false;
     let stopping: Promise<void> | undefined;
     const worker =
@@ -116,6 +123,8 @@ export async function startProgram(
       record,
       messages,
       queues,
+      caches,
+      contentSids,
       server,
       worker,
       observing,

@@ -27,6 +27,8 @@ import {
 import type { AlertEngine } from '../observe/index.ts';
 import type { Observing } from './observing.ts';
 import type { SenderRecord, WaxwingRecord } from '../record/index.ts';
+import { cachedSenders, cachedTenants } from './cached-stores.ts';
+import type { ProgramCaches } from './caches.ts';
 
 interface WebParts {
   readonly config: Config;
@@ -35,6 +37,7 @@ interface WebParts {
   readonly record: WaxwingRecord;
   readonly accepting: Accepting;
   readonly queues: QueueService;
+  readonly caches: ProgramCaches;
   readonly tagKey: Buffer;
   readonly log: Logger;
   readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
@@ -66,10 +69,21 @@ export interface Accepting {
   readonly messages: Messages;
 }
 
-export function createAccepting(config: Config, queue: RedisSendQueue, record: WaxwingRecord): Accepting {
-  const tenants = createTenants({ store: record.tenants, autoCreate: config.tenantAutoCreate });
+export function createAccepting(
+  config: Config,
+  queue: RedisSendQueue,
+  record: WaxwingRecord,
+  { service, evictions }: ProgramCaches,
+): Accepting {
+  const tenants = createTenants({
+    store: cachedTenants(record.tenants, service),
+    autoCreate: config.tenantAutoCreate,
+    evictions,
+  });
   const senders = createSenders({
     store: record.senders,
+    cached: cachedSenders(record.senders, service),
+    evictions,
     tenantStore: record.tenants,
     queue,
     fromSettings: settingsSenderRecord(config),
@@ -79,7 +93,7 @@ export function createAccepting(config: Config, queue: RedisSendQueue, record: W
 
 /** Builds the API over queue and record and starts to listen. */
 export async function startWeb(parts: WebParts): Promise<HttpServer> {
-  const { config, keys, queue, record, tagKey, log } = parts;
+  const { config, keys, queue, record, tagKey, log, caches } = parts;
   const { tenants, senders, messages } = parts.accepting;
   const app = await buildApp({
     messages,
@@ -90,11 +104,12 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
         senders: record.senders,
         appSecret: config.whatsappAppSecret,
         verifyToken: config.whatsappVerifyToken,
+        evictions: caches.evictions,
       }),
       tagKey,
     }),
     admin: { record, queue, tenants, senders, senderDefaults: senderDefaults(config) },
-    checkKey: createApiKeyCheck({ platformKey: keys.apiKey, store: record.apiKeys }),
+    checkKey: createApiKeyCheck({ platformKey: keys.apiKey, store: record.apiKeys, evictions: caches.evictions }),
     jwt: jwtSettings(config, keys),
     publicUrl: config.publicUrl,
     trustProxy: trustProxyOf(config),
@@ -102,6 +117,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     alerts: parts.alerts,
     metrics: { metrics: parts.observing.metrics, isOpen: config.metricsOpen },
     queues: createQueueAdministration({ queues: parts.queues, send: queue }),
+    cache: { report: () => caches.metrics.getCacheReport(), history: record.cacheHistory },
     health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },
     version: packageVersion(),
     logger: log,

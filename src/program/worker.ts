@@ -6,11 +6,13 @@ import type { RedisTarget } from '../engine/connection.ts';
 import type { SettleRequest } from '../engine/contract.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
 import type { SettleResult } from '../engine/worker-link.ts';
+import { EVICTED } from '../messages/index.ts';
 import { createCloudProvider } from '../providers/cloud/provider.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { RetryPolicy } from '../worker/policy.ts';
 import { providerDeadlineMs, SendWorker } from '../worker/send-worker.ts';
+import type { ProgramCaches } from './caches.ts';
 import { engineOptions } from './queue.ts';
 import { WorkerSummary } from './worker-summary.ts';
 
@@ -31,6 +33,7 @@ interface WorkerParts {
   readonly queue: RedisSendQueue;
   /** Figures: told of every settlement that counted. Must not throw. */
   readonly onSettled: (request: SettleRequest) => void;
+  readonly caches: ProgramCaches;
 }
 
 export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
@@ -70,7 +73,9 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
       else log.warn('queue connection lost');
     },
   });
+  const unfollow = followAccounts(worker, parts.caches);
   const stop = async (graceMs: number) => {
+    unfollow();
     summary.stop();
     await worker.stop(graceMs);
     await cloud.close();
@@ -81,6 +86,18 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     name,
     stop: (graceMs) => (stopping ??= stop(graceMs)),
   };
+}
+
+/** New credentials count from the next attempt on, whoever changed them. */
+function followAccounts(worker: SendWorker, caches: ProgramCaches): () => void {
+  return caches.evictions((evicted) => {
+    if (evicted.kind === 'all') worker.expireAccount(null);
+    if (evicted.kind !== 'keys') return;
+    for (const name of evicted.names) {
+      const id = name.startsWith(EVICTED.sender) ? name.slice(EVICTED.sender.length) : undefined;
+      if (id !== undefined) worker.expireAccount(decodeURIComponent(id));
+    }
+  });
 }
 
 function policyOf(config: Config): RetryPolicy {

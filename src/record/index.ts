@@ -4,9 +4,12 @@ import { chatOf, type Chat } from './inbound/chat.ts';
 import { providerChangesOf, type ProviderChanges } from './inbound/changes.ts';
 import { inboundRecordOf, type InboundRecord } from './inbound/index.ts';
 import { auditOf, type Audit } from './audit.ts';
+import { cacheHistoryOf, type CacheHistory } from './cache-history.ts';
+import { contentSidsOf, type ContentSids } from './content-sids.ts';
 import { contactsOf, type Contacts } from './contacts.ts';
 import { conversationsOf, type Conversations } from './conversations.ts';
 import { openDatabase, type PoolState } from './database.ts';
+import { announced, type RecordChanges } from './changes.ts';
 import { messagesOf, type Messages } from './messages.ts';
 import { peopleOf, type People } from './people.ts';
 import { rawWebhooksOf, type RawWebhooks } from './raw-webhooks.ts';
@@ -20,6 +23,9 @@ import type { TenantDefaults } from './types.ts';
 
 export { hashApiKey, type ApiKeys } from './api-keys.ts';
 export type { Audit } from './audit.ts';
+export type { RecordChanges } from './changes.ts';
+export type { CacheCounts, CacheHistory, CacheHour } from './cache-history.ts';
+export type { ContentSid, ContentSids } from './content-sids.ts';
 export type { Contacts } from './contacts.ts';
 export type { Conversations } from './conversations.ts';
 export type * from './inbound/index.ts';
@@ -49,6 +55,8 @@ export interface RecordOptions {
   readonly signInAttempts?: SignInAttemptsOptions;
   /** Hears of connections that break while nobody uses them. The pool replaces them by itself. */
   readonly onConnectionError?: (error: Error) => void;
+  /** Hears of every change that caches must know of. */
+  readonly changes?: RecordChanges;
 }
 
 /**
@@ -76,6 +84,8 @@ export interface WaxwingRecord {
   readonly timings: Timings;
   /** The connections of this process. */
   connections(): PoolState;
+  readonly cacheHistory: CacheHistory;
+  readonly contentSids: ContentSids;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   /** Closes all connections. Safe to call twice. */
@@ -85,11 +95,14 @@ export interface WaxwingRecord {
 export function openRecord(options: RecordOptions): WaxwingRecord {
   const database = openDatabase(options);
   const messages = messagesOf(database);
-  return {
-    messages,
+  const stores = {
     tenants: tenantsOf(database, options.tenantDefaults),
     senders: sendersOf(database, options.secretBox),
     apiKeys: apiKeysOf(database),
+  };
+  return {
+    ...(options.changes === undefined ? stores : announced(stores, options.changes)),
+    messages,
     rawWebhooks: rawWebhooksOf(database),
     contacts: contactsOf(database),
     conversations: conversationsOf(database),
@@ -103,6 +116,8 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     totals: totalsOf(database),
     timings: timingsOf(database),
     connections: () => database.connections(),
+    cacheHistory: cacheHistoryOf(database),
+    contentSids: contentSidsOf(database),
     async ping() {
       await database.query('select 1');
     },

@@ -83,6 +83,11 @@ export class SendWorker {
     return this.#gate.inWork;
   }
 
+  /** A sender's account changed elsewhere; null = any may have. */
+  expireAccount(sender: string | null): void {
+    this.#accounts.expire(sender);
+  }
+
   /** Begins to take. @throws when Redis cannot be reached */
   async start(): Promise<void> {
     await Promise.all(this.#links.map((link) => link.start()));

@@ -1,4 +1,4 @@
-import { createMemory, type Principal } from '../../messages/index.ts';
+import { createMemory, EVICTED, type Evictions, type Principal } from '../../messages/index.ts';
 import { equalSecrets, sha256 } from './secrets.ts';
 
 /** Keys as the record knows them: by their SHA-256. */
@@ -22,6 +22,8 @@ const FRESH_MS = 5000;
 export function createApiKeyCheck(options: {
   readonly platformKey: string;
   readonly store: ApiKeyStore;
+  /** A key that is revoked elsewhere ends at once; without, within five seconds. */
+  readonly evictions?: Evictions | undefined;
   /** Monotonic clock, ms. */
   readonly now?: () => number;
 }): ApiKeyCheck {
@@ -30,6 +32,11 @@ export function createApiKeyCheck(options: {
     freshMs: FRESH_MS,
     usableMs: FRESH_MS,
     ...(options.now === undefined ? {} : { now: options.now }),
+  });
+  // Forgotten and not only asked again: a revoked key must not serve while the record is away.
+  options.evictions?.((evicted) => {
+    if (evicted.kind === 'all') memory.expire();
+    if (evicted.kind === 'keys' && evicted.names.includes(EVICTED.apiKeys)) memory.clear();
   });
   return async (key) => {
     if (equalSecrets(key, options.platformKey)) return { kind: 'platform' };

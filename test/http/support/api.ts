@@ -9,6 +9,7 @@ import { Metrics } from '../../../src/observe/index.ts';
 import type { NewSender, WaxwingRecord } from '../../../src/record/index.ts';
 import { createRecorder, openRecord } from '../../../src/record/index.ts';
 import { createSecretBox } from '../../../src/util/secret-box.ts';
+import { Caches, TemplateMetrics, TieredCache } from '../../../src/cache/index.ts';
 import { testDatabase } from '../../support/services.ts';
 import type { SendQueue } from '../../../src/engine/contract.ts';
 import type { EventLog } from '../../../src/model/events.ts';
@@ -55,6 +56,7 @@ export interface Api {
   readonly app: FastifyInstance;
   readonly queue: MemoryQueue;
   readonly record: WaxwingRecord;
+  readonly templateMetrics: TemplateMetrics;
   /** One request; `as` is the credential. */
   call(request: Call): Promise<LightMyRequestResponse>;
   /** Waits until everything that happened so far is in the record. */
@@ -103,6 +105,8 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     verifyToken: 'the-verify-token',
   });
   const ready: Api['ready'] = { redis: async () => Promise.resolve(), database: () => record.ping() };
+  const tiers = new TieredCache({ redisUrl: null, bytesMax: 1_048_576 });
+  const templateMetrics = new TemplateMetrics({ caches: new Caches({ tiers, spikeThreshold: 0.5 }) });
   const state = { isStopping: false };
   // Connects when a test asks it something; the others need no Redis.
   const queues = options.queues ?? createQueueService({ redis: { url: NO_REDIS }, attempts: 3, backoffMs: 2000 });
@@ -113,6 +117,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     alerts: options.alerts ?? { state: { alerts: [], outbox: [], evaluatedAtMs: 0, by: '' } },
     metrics: { metrics: options.metrics ?? new Metrics({ ofProcess: false }), isOpen: false },
     queues: createQueueAdministration({ queues, send: queue }),
+    cache: { report: () => templateMetrics.getCacheReport(), history: record.cacheHistory },
     admin: { record, queue, tenants, senders, senderDefaults: SENDER_DEFAULTS },
     checkKey: createApiKeyCheck({ platformKey: PLATFORM_KEY, store: record.apiKeys }),
     jwt: JWT,
@@ -126,6 +131,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     app,
     queue: memoryQueue,
     record,
+    templateMetrics,
     ready,
     get isStopping() {
       return state.isStopping;

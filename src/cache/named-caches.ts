@@ -1,0 +1,102 @@
+import { keyOf } from './keys.ts';
+import type { CachePolicy } from './policy.ts';
+
+/** A kind of values: its key, how long they are kept, and what evicts them besides their key. */
+export interface CacheDefinition<Args extends readonly unknown[], Value> extends CachePolicy {
+  /** In reports: `salon`. */
+  readonly name: string;
+  readonly key: (...args: Args) => string;
+  /** Groups that are evicted together; without blanks. */
+  readonly tags?: (...args: Args) => readonly string[];
+  /** Ties the key to its value's type; never there at run time. */
+  readonly value?: Value;
+}
+
+/** TTLs, s. */
+export interface CacheTtls {
+  /** CACHE_TTL_SECONDS: of `set` without a TTL. */
+  readonly defaultSeconds: number;
+  readonly dashboardSeconds: number;
+  readonly salonSeconds: number;
+  readonly templateSeconds: number;
+  readonly conversationSeconds: number;
+  readonly userMappingSeconds: number;
+  readonly configSeconds: number;
+  readonly projectsSeconds: number;
+  readonly conversationHistorySeconds: number;
+}
+
+/** A value past its TTL may serve this long while the record is away: it cannot have changed meanwhile. */
+const STALE_SECONDS = 3600;
+/** "There is none" is evicted like a value, by whoever makes one; this bounds it all the same. */
+const NULL_TTL_SECONDS = 30;
+
+const dashboardUser = (user: string): string => keyOf('dashboard', 'user', user);
+const dashboardSalon = (salon: string): string => keyOf('dashboard', 'salon', salon);
+
+/** Tags of the dashboards that show a user's figures, and of those that show a salon's. */
+export const dashboardTags = { ofUser: dashboardUser, ofSalon: dashboardSalon };
+
+/** The named caches with the keys of their values. */
+export function namedCaches(ttls: CacheTtls) {
+  const kept = { staleSeconds: STALE_SECONDS, nullTtlSeconds: NULL_TTL_SECONDS };
+  return {
+    dashboard: define<[user: string, salon?: string], unknown>({
+      ...kept,
+      name: 'dashboard',
+      ttlSeconds: ttls.dashboardSeconds,
+      key: (user, salon) => keyOf('dashboard', 'stats', user, ...(salon === undefined ? [] : [salon])),
+      tags: (user, salon) => [dashboardUser(user), ...(salon === undefined ? [] : [dashboardSalon(salon)])],
+    }),
+    salon: define<[id: string], unknown>({
+      ...kept,
+      name: 'salon',
+      ttlSeconds: ttls.salonSeconds,
+      key: (id) => keyOf('salon', id),
+    }),
+    template: define<[id: string], unknown>({
+      ...kept,
+      name: 'template',
+      ttlSeconds: ttls.templateSeconds,
+      key: (id) => keyOf('template', id),
+    }),
+    conversation: define<[id: string], unknown>({
+      ...kept,
+      name: 'conversation',
+      ttlSeconds: ttls.conversationSeconds,
+      key: (id) => keyOf('conversation', id),
+    }),
+    userMapping: define<[alias: string], unknown>({
+      ...kept,
+      name: 'user-mapping',
+      ttlSeconds: ttls.userMappingSeconds,
+      key: (alias) => keyOf('user', 'mapping', alias),
+    }),
+    whatsappConfig: define<[sender: string], unknown>({
+      ...kept,
+      name: 'whatsapp-config',
+      ttlSeconds: ttls.configSeconds,
+      key: (sender) => keyOf('whatsapp', 'config', sender),
+    }),
+    userProjects: define<[user: string], unknown>({
+      ...kept,
+      name: 'user-projects',
+      ttlSeconds: ttls.projectsSeconds,
+      key: (user) => keyOf('user', 'projects', user),
+    }),
+    conversationHistory: define<[conversation: string], unknown>({
+      ...kept,
+      name: 'conversation-history',
+      ttlSeconds: ttls.conversationHistorySeconds,
+      key: (conversation) => keyOf('conversation', 'history', conversation),
+    }),
+  };
+}
+export type NamedCaches = ReturnType<typeof namedCaches>;
+
+/** Checks nothing at run time: it ties the arguments of a key to the type of its value. */
+export function define<Args extends readonly unknown[], Value>(
+  definition: CacheDefinition<Args, Value>,
+): CacheDefinition<Args, Value> {
+  return definition;
+}

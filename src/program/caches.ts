@@ -1,0 +1,91 @@
+import type { Logger } from 'pino';
+import { Caches, CacheService, type Condition, TemplateMetrics, TieredCache, useCache } from '../cache/index.ts';
+import type { Config } from '../config/index.ts';
+import { EVICTED } from '../messages/index.ts';
+import type { RecordChanges, WaxwingRecord } from '../record/index.ts';
+import { ContentSidCache } from '../templates/index.ts';
+import { CacheReporter } from './cache-reporter.ts';
+
+/** The caches of this process, and what hangs on them. */
+export interface ProgramCaches {
+  readonly service: CacheService;
+  readonly metrics: TemplateMetrics;
+  /** For `openRecord`: every change of the record evicts what it makes old. */
+  readonly changes: RecordChanges;
+  readonly evictions: TieredCache['onEvicted'];
+  /** Once the record is open: template content ids, figures in the background, warm-up. */
+  follow(record: WaxwingRecord): Promise<ContentSidCache>;
+  stop(): Promise<void>;
+}
+
+/** Opens the caches. A cache Redis that is away holds nobody up. */
+export async function openCaches(config: Config, redisUrl: string, log: Logger): Promise<ProgramCaches> {
+  const tiers = new TieredCache({
+    redisUrl,
+    bytesMax: config.cacheMaxBytes,
+    onChange: (isUp, reason) => {
+      if (isUp) log.debug('the cache is connected');
+      else log.warn({ reason }, 'the cache Redis is away; reads go to the source until it is back');
+    },
+  });
+  const caches = new Caches({
+    tiers,
+    spikeThreshold: config.cacheSpikeThreshold,
+    onCondition: (condition, isOn) => logCondition(log, condition, isOn),
+  });
+  const service = new CacheService(caches, {
+    defaultSeconds: config.cacheTtlSeconds,
+    dashboardSeconds: config.dashboardCacheTtlSeconds,
+    salonSeconds: config.salonCacheTtlSeconds,
+    templateSeconds: config.templateCacheTtlSeconds,
+    conversationSeconds: config.conversationCacheTtlSeconds,
+    userMappingSeconds: config.cacheUserMappingTtl / 1000,
+    configSeconds: config.cacheConfigTtl / 1000,
+    projectsSeconds: config.cacheProjectsTtl / 1000,
+    conversationHistorySeconds: config.cacheConversationTtl / 1000,
+  });
+  const metrics = new TemplateMetrics({ caches });
+  await tiers.start();
+  useCache(service);
+  let reporter: CacheReporter | undefined;
+  return {
+    service,
+    metrics,
+    changes: changesOf(service),
+    evictions: (listener) => tiers.onEvicted(listener),
+    async follow(record) {
+      const contentSids = new ContentSidCache({
+        caches,
+        metrics,
+        store: record.contentSids,
+        overrides: config.templateSids,
+        ttlSeconds: config.templateCacheTtlSeconds,
+      });
+      reporter = new CacheReporter({ caches, metrics, record, contentSids, log });
+      await reporter.start();
+      return contentSids;
+    },
+    async stop() {
+      await reporter?.stop();
+      useCache(null);
+      tiers.stop();
+    },
+  };
+}
+
+/** Which keys a change makes old: the one list of it. */
+function changesOf({ caches: { tiers }, named }: CacheService): RecordChanges {
+  return {
+    tenant: (id) => tiers.evict([named.salon.key(id)]),
+    sender: ({ id, tenant }) =>
+      tiers.evict([named.whatsappConfig.key(id), ...(tenant === null ? [] : [named.userProjects.key(tenant)])]),
+    apiKey: () => tiers.evict([EVICTED.apiKeys]),
+  };
+}
+
+function logCondition(log: Logger, { kind, cache, key, threshold, figures }: Condition, isOn: boolean): void {
+  const line = { cache, ...(key === null ? {} : { key }), threshold, ...figures };
+  const what = kind === 'cache-miss-spike' ? 'miss rate above its threshold' : 'low cache hit rate';
+  if (isOn) log.warn(line, what);
+  else log.info(line, `no longer: ${what}`);
+}

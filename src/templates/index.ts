@@ -1,0 +1,1 @@
+export { ContentSidCache, type ContentSidOptions, type Creator } from './content-sid-cache.ts';

@@ -1,0 +1,218 @@
+import { describe, expect, it } from 'vitest';
+import { Caches } from '../../src/cache/cache.ts';
+import { CacheMetrics, type Condition } from '../../src/cache/metrics.ts';
+import { TemplateMetrics } from '../../src/cache/report.ts';
+import { TieredCache } from '../../src/cache/tiered-cache.ts';
+
+function harness(options: Partial<ConstructorParameters<typeof CacheMetrics>[0]> = {}) {
+  let nowMs = 1_800_000_000_000;
+  const told: [string, string | null, boolean][] = [];
+  const conditions: Condition[] = [];
+  const metrics = new CacheMetrics({
+    cache: 'c',
+    spikeThreshold: 0.5,
+    now: () => nowMs,
+    onCondition: (condition, isOn) => {
+      told.push([condition.kind, condition.key, isOn]);
+      conditions.push(condition);
+    },
+    ...options,
+  });
+  const many = (count: number, act: () => void) => {
+    for (let n = 0; n < count; n += 1) act();
+  };
+  return { metrics, many, told, conditions, pass: (ms: number) => (nowMs += ms) };
+}
+
+function templates(now?: () => number) {
+  const tiers = new TieredCache({ redisUrl: null, bytesMax: 1_048_576 });
+  return new TemplateMetrics({ caches: new Caches({ tiers, spikeThreshold: 0.5, ...(now && { now }) }) });
+}
+
+describe('T3 · figures', () => {
+  it('cumulative, by window of five minutes and by key', () => {
+    const { metrics, many, pass } = harness();
+    many(8, () => metrics.hit('a'));
+    many(2, () => metrics.miss('b'));
+    pass(299_000);
+    metrics.creation('b');
+    metrics.hit('a');
+    expect(metrics.cumulative()).toEqual({ hits: 9, misses: 2, creations: 1, hitRate: 9 / 11, missRate: 2 / 11 });
+    pass(11_000);
+    expect(metrics.window()).toEqual({ hits: 1, misses: 0, creations: 1, hitRate: 1, missRate: 0 });
+    expect(metrics.window('b')).toMatchObject({ hits: 0, misses: 0, creations: 1 });
+    expect(metrics.byKey()).toMatchObject({ a: { hits: 9, hitRate: 1 }, b: { misses: 2, creations: 1, missRate: 1 } });
+    pass(3_600_000);
+    expect(metrics.window()).toMatchObject({ hits: 0, misses: 0, creations: 0, hitRate: 0, missRate: 0 });
+    expect(metrics.cumulative().hits).toBe(9);
+  });
+
+  it('the window slides bucket by bucket and counts nothing twice, over hours and clock steps', () => {
+    const { metrics, pass } = harness();
+    for (let step = 0; step < 2000; step += 1) {
+      metrics.hit('a');
+      pass(10_000);
+    }
+    expect(metrics.window().hits).toBe(29);
+    pass(-3_600_000);
+    metrics.hit('a');
+    expect(metrics.window().hits).toBe(30);
+    expect(metrics.cumulative().hits).toBe(2001);
+  });
+});
+
+describe('T4 · spikes', () => {
+  it('a miss rate of the window above the threshold is told once, with its figures, and once when it ends', () => {
+    const { metrics, many, told, conditions, pass } = harness();
+    many(10, () => metrics.hit('a'));
+    many(10, () => metrics.miss('a'));
+    expect(told).toEqual([]);
+    metrics.miss('a');
+    expect(told).toEqual([
+      ['cache-miss-spike', null, true],
+      ['cache-miss-spike', 'a', true],
+    ]);
+    expect(conditions[0]).toMatchObject({ threshold: 0.5, figures: { hits: 10, misses: 11 } });
+    metrics.miss('a');
+    expect(told).toHaveLength(2);
+    expect(metrics.conditions().map(({ key }) => key)).toEqual([null, 'a']);
+    pass(310_000);
+    expect(metrics.conditions()).toEqual([]);
+    expect(told).toHaveLength(4);
+  });
+
+  it('little traffic is no spike', () => {
+    const { metrics, many, told } = harness();
+    many(19, () => metrics.miss('a'));
+    expect(told).toEqual([]);
+    expect(metrics.isMissRateAboveThreshold).toBe(false);
+    metrics.miss('a');
+    expect(metrics.isMissRateAboveThreshold).toBe(true);
+  });
+
+  it('a key may have a threshold of its own', () => {
+    const { metrics, many, told } = harness({ spikeThresholdOf: { quiet: 0.1, loud: 0.99 } });
+    many(170, () => metrics.hit('quiet'));
+    many(30, () => metrics.miss('quiet'));
+    many(5, () => metrics.hit('loud'));
+    many(50, () => metrics.miss('loud'));
+    expect(told).toEqual([['cache-miss-spike', 'quiet', true]]);
+  });
+
+  it('a cumulative hit rate below 0.8 is a condition, once enough was asked', () => {
+    const { metrics, many, told } = harness();
+    many(70, () => metrics.hit('a'));
+    many(29, () => metrics.miss('a'));
+    expect(metrics.conditions()).toEqual([]);
+    metrics.miss('a');
+    expect(metrics.conditions()).toMatchObject([{ kind: 'cache-low-hit-rate', threshold: 0.8, figures: { hits: 70 } }]);
+    many(51, () => metrics.hit('a'));
+    expect(metrics.conditions()).toEqual([]);
+    expect(told).toEqual([
+      ['cache-low-hit-rate', null, true],
+      ['cache-low-hit-rate', null, false],
+    ]);
+  });
+});
+
+describe('T8 · odd input', () => {
+  it('nothing recorded', () => {
+    const report = templates().getCacheReport();
+    const none = { hits: 0, misses: 0, creations: 0, hitRate: 0, missRate: 0 };
+    expect(report.runtime).toEqual({ cumulative: none, window: { metrics: none }, byKey: {} });
+    expect(report).toMatchObject({ database: null, health: { missRateAboveThreshold: false } });
+  });
+
+  it.each([
+    ['recordCacheHit', { hits: 3, hitRate: 1, missRate: 0 }],
+    ['recordCacheMiss', { misses: 3, hitRate: 0, missRate: 1 }],
+    ['recordCacheCreation', { creations: 3, hitRate: 0, missRate: 0 }],
+  ] as const)('only %s', (name, figures) => {
+    const metrics = templates();
+    for (let n = 0; n < 3; n += 1) metrics[name]('k', 's', 'HX1');
+    expect(metrics.getCacheReport().runtime.cumulative).toMatchObject(figures);
+  });
+
+  it.each(['', ' ', '__proto__', 'constructor', 'toString', 'other', 'a:b|c\n\u0000', '😀ü漢', '{"a":1}', "'; drop"])(
+    'the key %j is a key like any other',
+    (key) => {
+      const metrics = templates();
+      metrics.recordCacheHit(key, 'sig', 'HX1', { source: 'database', friendlyName: 'n' });
+      metrics.recordCacheHit('more');
+      expect(Object.entries(metrics.getCacheReport().runtime.byKey).find(([name]) => name === key)?.[1].hits).toBe(1);
+    },
+  );
+
+  it('very long keys are told apart and kept short', () => {
+    const metrics = templates();
+    const long = 'x'.repeat(1_000_000);
+    metrics.recordCacheHit(`${long}a`, long, long, { friendlyName: long });
+    metrics.recordCacheHit(`${long}b`);
+    metrics.recordCacheHit(`${long}b`);
+    const rows = Object.entries(metrics.getCacheReport().runtime.byKey);
+    expect(rows.map(([, { hits }]) => hits).sort()).toEqual([1, 2]);
+    for (const [name] of rows) expect(name.length).toBeLessThan(250);
+    expect(metrics.lastEvent(`${long}a`)?.sid?.length).toBeLessThanOrEqual(200);
+  });
+
+  it('20,000 rapid events of 5,000 keys: all counted, 1,000 rows and the rest together', () => {
+    const metrics = templates();
+    for (let n = 0; n < 20_000; n += 1) metrics.recordCacheHit(`k${n % 5000}`);
+    const { cumulative, byKey } = metrics.getCacheReport().runtime;
+    expect(cumulative.hits).toBe(20_000);
+    expect(Object.keys(byKey)).toHaveLength(1001);
+    expect(Object.values(byKey).reduce((sum, { hits }) => sum + hits, 0)).toBe(20_000);
+    expect(byKey['other']?.hits).toBe(16_000);
+  });
+
+  it('T2 · metadata is intact on each kind of event', () => {
+    let nowMs = 5_000_000;
+    const metrics = templates(() => nowMs);
+    metrics.recordCacheMiss('k', 'sig1');
+    expect(metrics.lastEvent('k')).toMatchObject({ kind: 1, dataSignature: 'sig1', sid: null, source: null });
+    nowMs += 1;
+    metrics.recordCacheCreation('k', 'sig1', 'HX1');
+    expect(metrics.lastEvent('k')).toMatchObject({ kind: 2, sid: 'HX1', source: 'provider', atMs: 5_000_001 });
+    for (const source of ['memory', 'environment', 'database'] as const) {
+      metrics.recordCacheHit('k', 'sig2', 'HX2', { source, friendlyName: 'Booking confirmed' });
+      expect(metrics.lastEvent('k')).toEqual({
+        kind: 0,
+        atMs: 5_000_001,
+        dataSignature: 'sig2',
+        sid: 'HX2',
+        source,
+        friendlyName: 'Booking confirmed',
+      });
+    }
+  });
+});
+
+describe('T7 · cost', () => {
+  it('memory does not grow with events', () => {
+    const metrics = templates();
+    const record = (count: number) => {
+      for (let n = 0; n < count; n += 1) metrics.recordCacheHit(`k${n % 1000}`, 'sig', 'HX1', { source: 'memory' });
+    };
+    record(200_000);
+    globalThis.gc?.();
+    const before = process.memoryUsage().arrayBuffers;
+    record(1_000_000);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(200_000);
+    expect(metrics.getCacheReport().runtime.cumulative.hits).toBe(1_200_000);
+  });
+});
+
+describe('T9 · trend', () => {
+  it('efficiency by key, calls saved, the most used keys', () => {
+    const metrics = templates();
+    for (let n = 0; n < 9; n += 1) metrics.recordCacheHit('a');
+    metrics.recordCacheMiss('a');
+    metrics.recordCacheCreation('a');
+    metrics.recordCacheCreation('b');
+    metrics.recordCacheHit('c');
+    const { efficiency, metadata } = metrics.getCacheReport();
+    expect(efficiency).toMatchObject({ a: 0.9, b: 0, c: 1 });
+    expect(metadata.callsSaved).toBe(10);
+    expect(metrics.topKeys(1)).toEqual([{ key: 'a', uses: 10, hitRate: 0.9 }]);
+  });
+});

@@ -1,0 +1,29 @@
+import { onTestFinished } from 'vitest';
+import { Caches } from '../../../src/cache/cache.ts';
+import { CacheService } from '../../../src/cache/cache-service.ts';
+import { TieredCache, type TieredCacheOptions } from '../../../src/cache/tiered-cache.ts';
+
+export const TTLS = {
+  defaultSeconds: 3600,
+  dashboardSeconds: 300,
+  salonSeconds: 1800,
+  templateSeconds: 3600,
+  conversationSeconds: 600,
+  userMappingSeconds: 300,
+  configSeconds: 600,
+  projectsSeconds: 180,
+  conversationHistorySeconds: 60,
+};
+
+export interface Opened {
+  readonly tiers: TieredCache;
+  readonly service: CacheService;
+}
+
+/** A cache as one process has it; two of them on one Redis are two processes. Ended with the test. */
+export async function openCache(redisUrl: string | null, more: Partial<TieredCacheOptions> = {}): Promise<Opened> {
+  const tiers = new TieredCache({ redisUrl, bytesMax: 8 * 1024 * 1024, ...more });
+  await tiers.start(3000);
+  onTestFinished(() => tiers.stop());
+  return { tiers, service: new CacheService(new Caches({ tiers, spikeThreshold: 0.5 }), TTLS) };
+}
