@@ -71,7 +71,13 @@ export class CacheService {
   ): Promise<T> {
     const ttlSeconds = options.ttlSeconds ?? this.#defaultTtlSeconds;
     assertTtl(ttlSeconds);
-    const definition = define<[], T>({ ...options, name: 'other', key: () => key, ttlSeconds, version: versionOf(key) });
+    const definition = define<[], T>({
+      ...options,
+      name: 'other',
+      key: () => key,
+      ttlSeconds,
+      version: versionOf(key),
+    });
     return (await this.caches.of(definition).getOrLoad([], load)) as T;
   }
 
@@ -79,7 +85,7 @@ export class CacheService {
     return this.named.dashboard.set(dashboardArgs(userId, salonId), stats);
   }
   async getDashboardStats<T>(userId: string, salonId?: string): Promise<T | undefined> {
-    return there<T>(await this.named.dashboard.get(...dashboardArgs(userId, salonId)));
+    return there(await this.named.dashboard.get(...dashboardArgs(userId, salonId))) as T | undefined;
   }
   /** Without a salon: all dashboards of the user. With one: that, and the user's over all salons. */
   async invalidateDashboardStats(userId: string, salonId?: string): Promise<void> {
@@ -91,7 +97,7 @@ export class CacheService {
     return this.named.salon.set([salonId], salon);
   }
   async getSalon<T>(salonId: string): Promise<T | undefined> {
-    return there<T>(await this.named.salon.get(salonId));
+    return there(await this.named.salon.get(salonId)) as T | undefined;
   }
   invalidateSalon(salonId: string): Promise<void> {
     return this.named.salon.evict(salonId);
@@ -101,7 +107,7 @@ export class CacheService {
     return this.named.template.set([templateId], template);
   }
   async getTemplate<T>(templateId: string): Promise<T | undefined> {
-    return there<T>(await this.named.template.get(templateId));
+    return there(await this.named.template.get(templateId)) as T | undefined;
   }
   invalidateTemplate(templateId: string): Promise<void> {
     return this.named.template.evict(templateId);
@@ -111,7 +117,7 @@ export class CacheService {
     return this.named.conversation.set([id], conversation);
   }
   async getConversation<T>(id: string): Promise<T | undefined> {
-    return there<T>(await this.named.conversation.get(id));
+    return there(await this.named.conversation.get(id)) as T | undefined;
   }
   invalidateConversation(id: string): Promise<void> {
     return this.named.conversation.evict(id);
@@ -144,6 +150,7 @@ function dashboardArgs(userId: string, salonId: string | undefined): [user: stri
   return salonId === undefined ? [userId] : [userId, salonId];
 }
 
-function there<T>(value: unknown): T | undefined {
-  return value === null ? undefined : (value as T | undefined);
+/** For callers of these getters "there is none" and "it is not kept" are one. */
+function there(value: unknown): unknown {
+  return value === null ? undefined : value;
 }

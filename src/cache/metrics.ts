@@ -65,7 +65,8 @@ export class CacheMetrics {
   readonly #names: string[] = ['', OTHER_KEY];
   readonly #seen: LastSeen;
   readonly #spikingSinceMs: Float64Array;
-  readonly #options: Required<Pick<MetricsOptions, 'trafficMin' | 'lifetimeTrafficMin' | 'hitRateMin'>> & MetricsOptions;
+  readonly #options: Required<Pick<MetricsOptions, 'trafficMin' | 'lifetimeTrafficMin' | 'hitRateMin'>> &
+    MetricsOptions;
   readonly #now: () => number;
   #lowSinceMs = 0;
 

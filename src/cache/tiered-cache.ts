@@ -394,7 +394,7 @@ export class TieredCache {
 
 function toJson(value: unknown): string | undefined {
   try {
-    return JSON.stringify(value) as string | undefined;
+    return JSON.stringify(value);
   } catch {
     return undefined; // A circle, a bigint: it is handed on and not kept.
   }

@@ -112,7 +112,12 @@ export class CacheReporter {
     for (const [cache, one] of this.#options.caches.metrics) {
       const { hits, misses, creations } = one.cumulative();
       const told = this.#told.get(cache) ?? { hits: 0, misses: 0, creations: 0 };
-      const now = { cache, hits: hits - told.hits, misses: misses - told.misses, creations: creations - told.creations };
+      const now = {
+        cache,
+        hits: hits - told.hits,
+        misses: misses - told.misses,
+        creations: creations - told.creations,
+      };
       if (now.hits + now.misses + now.creations > 0) counts.push(now);
     }
     return counts;

@@ -58,10 +58,9 @@ export function contentSidsOf(database: Database): ContentSids {
       );
     },
     async mostUsed(limit) {
-      const rows = await database.query<SidRow>(
-        `select ${COLUMNS} from content_sids order by uses desc limit $1`,
-        [limit],
-      );
+      const rows = await database.query<SidRow>(`select ${COLUMNS} from content_sids order by uses desc limit $1`, [
+        limit,
+      ]);
       return rows.map(fromRow);
     },
     async figures() {

@@ -42,6 +42,15 @@ create table audit (
 );
 CREATE INDEX audit_at ON audit USING btree (at, id);
 
+create table cache_history (
+  hour timestamp with time zone not null,
+  cache text not null,
+  hits bigint not null,
+  misses bigint not null,
+  creations bigint not null,
+  constraint cache_history_pkey PRIMARY KEY (hour, cache)
+);
+
 create table contact_aliases (
   tenant text not null,
   kind text not null,
@@ -67,6 +76,18 @@ create table contacts (
   constraint contacts_pkey PRIMARY KEY (id)
 );
 CREATE INDEX contacts_tenant ON contacts USING btree (tenant, created_at, id);
+
+create table content_sids (
+  key text not null,
+  signature text not null,
+  sid text not null,
+  friendly_name text,
+  uses bigint not null default 0,
+  created_at timestamp with time zone not null default now(),
+  used_at timestamp with time zone not null default now(),
+  constraint content_sids_pkey PRIMARY KEY (key, signature)
+);
+CREATE INDEX content_sids_uses ON content_sids USING btree (uses DESC);
 
 create table conversation_events (
   tenant text not null,

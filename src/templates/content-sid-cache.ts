@@ -107,7 +107,10 @@ export class ContentSidCache {
   }
 
   #hit({ key, signature, sid, friendlyName }: ContentSid, source: 'memory' | 'database' | 'created'): string {
-    const detail = { source: source === 'database' ? source : 'memory', ...(friendlyName && { friendlyName }) } as const;
+    const detail = {
+      source: source === 'database' ? source : 'memory',
+      ...(friendlyName && { friendlyName }),
+    } as const;
     this.#options.metrics.recordCacheHit(key, signature, sid, detail);
     const id = `${key} ${signature}`;
     const use = this.#uses.get(id);

@@ -86,7 +86,7 @@ describe('C2, P2 · named caches', () => {
     expect(await read()).toEqual([undefined, undefined, undefined, undefined]);
   });
 
-  it('C4 · a salon\'s change takes every dashboard that shows it, and no other', async () => {
+  it("C4 · a salon's change takes every dashboard that shows it, and no other", async () => {
     const { service } = await openCache(server.url);
     for (const [user, salon] of [['owner'], ['owner', 's1'], ['owner', 's2'], ['staff', 's1'], ['staff']] as const) {
       await service.setDashboardStats(user, { user, salon: salon ?? null }, salon);
@@ -101,7 +101,7 @@ describe('C2, P2 · named caches', () => {
     expect(await service.getDashboardStats('owner', 's2')).toBe(undefined);
   });
 
-  it('ids with colons do not become each other\'s keys', async () => {
+  it("ids with colons do not become each other's keys", async () => {
     const { service } = await openCache(server.url);
     await service.setDashboardStats('a:b', { n: 1 });
     expect(await service.getDashboardStats('a', 'b')).toBe(undefined);

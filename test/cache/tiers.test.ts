@@ -81,9 +81,9 @@ describe('one computation', () => {
       return slow.load();
     };
     const found = await Promise.all(
-      Array.from({ length: 200 }, (_, n) => processes[n % 4]?.tiers.getOrLoad('x', policy, load)),
+      Array.from({ length: 50 }, () => processes.map(({ tiers }) => tiers.getOrLoad('x', policy, load))).flat(),
     );
-    expect(new Set(found.map((one) => one?.value))).toEqual(new Set(['v']));
+    expect(new Set(found.map(({ value }) => value))).toEqual(new Set(['v']));
     expect(slow.asked).toBe(1);
   });
 
@@ -128,7 +128,7 @@ describe('eviction', () => {
 
   it('refuses a computation that began before it', async () => {
     const [a, b] = [await openCache(server.url), await openCache(server.url)];
-    let finish = (_value: string) => {};
+    let finish: (value: string) => void = () => undefined;
     const reading = a.tiers.getOrLoad('x', policy, () => new Promise((resolve) => (finish = resolve)));
     await eventually(() => redis.exists('waxwing:cache:lock:x'));
     await b.tiers.evict(['x']);
@@ -155,7 +155,7 @@ describe('eviction', () => {
   it('of a tag refuses a computation under that tag that began before it', async () => {
     const { tiers } = await openCache(server.url);
     const other = await openCache(server.url);
-    let finish = (_value: string) => {};
+    let finish: (value: string) => void = () => undefined;
     const reading = tiers.getOrLoad('x', policy, () => new Promise((resolve) => (finish = resolve)), ['t']);
     await eventually(() => redis.exists('waxwing:cache:lock:x'));
     await other.tiers.evictTags(['t']);
