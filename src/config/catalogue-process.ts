@@ -1,4 +1,4 @@
-import { choice, integer, optionalInteger, optionalText, optionalUrl, text, toggle, url } from './setting.ts';
+import { choice, integer, optionalInteger, optionalText, optionalUrl, text, texts, toggle, url } from './setting.ts';
 
 /** Process, data, keys, Cloud API, dangerous switches. */
 export const PROCESS_SETTINGS = {
@@ -136,6 +136,13 @@ export const PROCESS_SETTINGS = {
     secret: true,
     pattern: { test: /^.{16,4096}$/s, words: '16 … 4,096 characters' },
     doc: "Encrypts stored credentials and signs the tags by which status webhooks are recognised. Made and stored when unset; the same on every process. Lost, stored senders' credentials must be entered again.",
+  }),
+  WAXWING_SECRET_KEY_PREVIOUS: texts({
+    area: 'keys',
+    secret: true,
+    countMax: 5,
+    pattern: { test: /^[^,]{16,4096}$/s, words: '16 … 4,096 characters without a comma' },
+    doc: 'Earlier values of WAXWING_SECRET_KEY, while it is changed: they still open what they sealed. `waxwing secrets rotate` seals everything anew; then leave this out.',
   }),
 
   WHATSAPP_API_URL: url({

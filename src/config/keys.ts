@@ -14,12 +14,15 @@ export interface Keys {
   readonly jwtSecret: string;
   /** Encrypts stored credentials and signs tags. */
   readonly secretKey: string;
+  /** Earlier secret keys: they open and read what was made with them, and make nothing new. */
+  readonly previousSecretKeys: readonly string[];
   /** What this very call made: print a new API key once, it is shown nowhere else. */
   readonly made: readonly MadeKey[];
 }
 
-type Stored = Partial<Record<MadeKey, string>>;
-type KeySettings = Pick<Config, 'waxwingDataDir' | 'waxwingApiKey' | 'jwtSecret' | 'waxwingSecretKey'>;
+type Stored = Partial<Record<MadeKey, string>> & { previousSecretKeys?: readonly string[] };
+type KeySettings = Pick<Config, 'waxwingDataDir' | 'waxwingApiKey' | 'jwtSecret' | 'waxwingSecretKey'> &
+  Partial<Pick<Config, 'waxwingSecretKeyPrevious'>>;
 
 /**
  * Takes keys from the settings and makes those that are unset, stored with mode 0600. Any number of processes may
@@ -33,14 +36,38 @@ export async function resolveKeys(settings: KeySettings): Promise<Keys> {
     secretKey: settings.waxwingSecretKey,
   };
   const wanted = NAMES.filter((name) => given[name] === undefined);
-  const { stored, made } =
+  const { stored, made }: { stored: Stored; made: MadeKey[] } =
     wanted.length === 0 ? { stored: {}, made: [] } : await storedKeys(settings.waxwingDataDir, wanted);
   const key = (name: MadeKey): string => {
     const value = given[name] ?? stored[name];
     if (value === undefined) throw new Error(`The key ${name} was neither given nor stored.`);
     return value;
   };
-  return { apiKey: key('apiKey'), jwtSecret: key('jwtSecret'), secretKey: key('secretKey'), made };
+  // A key that was made and then set by hand still opens what it sealed, as long as it stands in the settings.
+  const previousSecretKeys = [...(settings.waxwingSecretKeyPrevious ?? []), ...(stored.previousSecretKeys ?? [])];
+  return { apiKey: key('apiKey'), jwtSecret: key('jwtSecret'), secretKey: key('secretKey'), previousSecretKeys, made };
+}
+
+/**
+ * Puts a new secret key in the place of the one that was made; the old one becomes the first of the previous ones.
+ * Only for a data folder on which no program runs: those that do know the old key only.
+ * @param settings.keep how many previous keys stay: what an interrupted rotation left can still be opened
+ */
+export async function replaceSecretKey(dataDir: string, { keep }: { readonly keep: number }): Promise<void> {
+  await changeStored(dataDir, (before) => ({
+    ...before,
+    secretKey: newKey('secretKey'),
+    previousSecretKeys: [before.secretKey ?? [], before.previousSecretKeys ?? []].flat().slice(0, keep),
+  }));
+}
+
+async function changeStored(dataDir: string, change: (before: Stored) => Stored): Promise<void> {
+  const path = join(dataDir, 'keys.json');
+  await inTurn(() =>
+    withLock(`${path}.lock`, async () => {
+      await replaceFile(path, `${JSON.stringify(change(await readStored(path)), null, 2)}\n`);
+    }),
+  );
 }
 
 async function storedKeys(dataDir: string, wanted: readonly MadeKey[]): Promise<{ stored: Stored; made: MadeKey[] }> {
@@ -89,6 +116,10 @@ async function readStored(path: string): Promise<Stored> {
     for (const name of NAMES) {
       const value = (parsed as Record<string, unknown>)[name];
       if (typeof value === 'string' && value.length > 0) stored[name] = value;
+    }
+    const { previousSecretKeys } = parsed as { readonly previousSecretKeys?: unknown };
+    if (Array.isArray(previousSecretKeys) && previousSecretKeys.every((one) => typeof one === 'string')) {
+      stored.previousSecretKeys = previousSecretKeys;
     }
     return stored;
   } catch (error) {

@@ -185,6 +185,21 @@ export function integers(
   };
 }
 
+/** Texts with commas between them; none when unset. */
+export function texts(about: About & TextRules & { readonly countMax: number }): Setting<readonly string[]> {
+  return {
+    ...pick(about),
+    default: [],
+    expected: `1 … ${about.countMax} texts with commas between them, each ${about.pattern?.words ?? 'text'}`,
+    secret: about.secret === true,
+    parse: (value) => {
+      const parts = value.split(',').map((part) => part.trim());
+      const fits = parts.length <= about.countMax && parts.every((part) => parseText(about, part).ok);
+      return fits ? { ok: true, value: Object.freeze(parts) } : refused;
+    },
+  };
+}
+
 function pick(about: About): About {
   return { area: about.area, doc: about.doc, ...(about.unit === undefined ? {} : { unit: about.unit }) };
 }

@@ -12,6 +12,7 @@ import { alertRoutes, type AlertRouteOptions } from './alerts/routes.ts';
 import type { ApiKeyCheck } from './auth/api-keys.ts';
 import { createJwtCheck, type JwtSettings } from './auth/jwt.ts';
 import { cacheRoutes, type CacheRouteOptions } from './cache/routes.ts';
+import { auditRoutes } from './audit/routes.ts';
 import { healthRoutes, type HealthOptions } from './health/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
 import { measureRequests, metricsRoutes, type MetricsRouteOptions } from './metrics/routes.ts';
@@ -99,6 +100,8 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
       useDefaults: false,
       directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
     },
+    // With `no-referrer` browsers send `Origin: null` with forms, and nobody could tell whose they are.
+    referrerPolicy: { policy: 'same-origin' },
     // Below, where it is known whether the browser came by https.
     strictTransportSecurity: false,
   });
@@ -143,6 +146,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   tenantRoutes(app, options.admin);
   senderRoutes(app, options.admin);
   keyRoutes(app, options.admin);
+  auditRoutes(app, options.admin);
   signInRoutes(app, { record: options.admin.record, sessions, checkJwt, address });
   reportRoutes(app, options.reports);
   queueRoutes(app, options);

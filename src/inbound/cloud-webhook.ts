@@ -2,7 +2,7 @@ import { AppError } from '../errors/app-error.ts';
 import type { SendQueue, StatusEvidence } from '../engine/contract.ts';
 import type { ProviderStatus } from '../providers/contract.ts';
 import { parseStatuses, splitWebhook, verifySignature } from '../providers/cloud/statuses.ts';
-import { readTag } from '../providers/tag.ts';
+import { readTag, type TagKey } from '../providers/tag.ts';
 import type { RawWebhooks } from '../record/index.ts';
 import type { WebhookSecrets } from './webhook-secrets.ts';
 
@@ -11,7 +11,7 @@ export interface CloudWebhookOptions {
   readonly rawWebhooks: RawWebhooks;
   readonly secrets: WebhookSecrets;
   /** Key of the tags that came back with the statuses. */
-  readonly tagKey: Buffer;
+  readonly tagKey: TagKey;
 }
 
 export interface WebhookRequest {
@@ -94,7 +94,7 @@ export function createCloudWebhook({ queue, rawWebhooks, secrets, tagKey }: Clou
   };
 }
 
-function evidenceOf(status: ProviderStatus, tagKey: Buffer): StatusEvidence {
+function evidenceOf(status: ProviderStatus, tagKey: TagKey): StatusEvidence {
   const tag = status.tag === null ? null : readTag(status.tag, tagKey);
   return {
     messageId: tag?.messageId ?? '',

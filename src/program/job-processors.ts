@@ -1,3 +1,4 @@
+import type { TagKey } from '../providers/tag.ts';
 import type { Logger } from 'pino';
 import type { Config, Keys } from '../config/index.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
@@ -13,7 +14,7 @@ export interface ProcessorParts {
   readonly record: WaxwingRecord;
   readonly accepting: Accepting;
   readonly queues: QueueService;
-  readonly tagKey: Buffer;
+  readonly tagKey: TagKey;
   readonly log: Logger;
 }
 

@@ -14,8 +14,8 @@ export function openRecordOf(
   return openRecord({
     databaseUrl: services.databaseUrl,
     tenantDefaults: { concurrency: config.tenantConcurrency, weight: 1, backlogMax: config.tenantBacklogMax },
-    secretBox: createSecretBox({ key: keys.secretKey }),
     ...(changes === undefined ? {} : { changes }),
+    secretBox: createSecretBox({ key: keys.secretKey, previousKeys: keys.previousSecretKeys }),
     onConnectionError: (error) => log.debug({ err: error }, 'a connection to PostgreSQL broke'),
   });
 }

@@ -7,6 +7,7 @@ import type { HttpServer } from '../http/index.ts';
 import type { QueueService } from '../jobs/index.ts';
 import { type Messages, senderLimits, settingsSender } from '../messages/index.ts';
 import type { SenderAccount } from '../providers/contract.ts';
+import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { ContentSidCache } from '../templates/index.ts';
 import { openCaches, type ProgramCaches } from './caches.ts';
@@ -166,8 +167,10 @@ function settingsAccount(config: Config): SenderAccount | null {
 }
 
 /** Every process must make and read the same tags, so their key comes from the one secret that they share. */
-function tagKeyOf(keys: Keys): Buffer {
-  return createHash('sha256').update(`waxwing tag ${keys.secretKey}`).digest();
+function tagKeyOf(keys: Keys): TagKey {
+  const derive = (secret: string) => createHash('sha256').update(`waxwing tag ${secret}`).digest();
+  // Statuses of messages that were sent before the key was changed go on proving themselves.
+  return [derive(keys.secretKey), ...keys.previousSecretKeys.map(derive)];
 }
 
 async function assertRegistered(queue: RedisSendQueue, worker: RunningWorker): Promise<void> {

@@ -1,3 +1,4 @@
+import type { TagKey } from '../providers/tag.ts';
 import type { Logger } from 'pino';
 import type { Config, Keys } from '../config/index.ts';
 import { ScriptRunner } from '../engine/script-runner.ts';
@@ -38,7 +39,7 @@ interface WebParts {
   readonly accepting: Accepting;
   readonly queues: QueueService;
   readonly caches: ProgramCaches;
-  readonly tagKey: Buffer;
+  readonly tagKey: TagKey;
   readonly log: Logger;
   readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
   readonly isStopping: () => boolean;

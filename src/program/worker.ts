@@ -1,3 +1,4 @@
+import type { TagKey } from '../providers/tag.ts';
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
@@ -28,7 +29,7 @@ interface WorkerParts {
   readonly record: WaxwingRecord;
   /** The sender of the settings, which needs no record. */
   readonly settingsAccount: SenderAccount | null;
-  readonly tagKey: Buffer;
+  readonly tagKey: TagKey;
   readonly log: Logger;
   readonly queue: RedisSendQueue;
   /** Figures: told of every settlement that counted. Must not throw. */

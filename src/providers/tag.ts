@@ -15,6 +15,9 @@ export interface TagContent {
   readonly entry?: string;
 }
 
+/** The key of tags. Several while keys are rotated: the first makes tags, all of them read. */
+export type TagKey = Buffer | readonly [Buffer, ...Buffer[]];
+
 const PREFIX = 'v1';
 const HMAC_BYTES = 8;
 /** Longer texts are not ours; bounds the work on foreign tags. Ours have 104 characters at most. */
@@ -25,13 +28,14 @@ function sign(signed: string, key: Buffer): Buffer {
 }
 
 /** Makes the tag of one attempt. The same input gives the same tag. */
-export function makeTag({ messageId, attempt, entry }: TagContent, key: Buffer): string {
+export function makeTag({ messageId, attempt, entry }: TagContent, tagKey: TagKey): string {
+  const key = Buffer.isBuffer(tagKey) ? tagKey : tagKey[0];
   const signed = `${PREFIX}.${messageId}.${attempt}${entry === undefined ? '' : `.${entry}`}`;
   return `${signed}.${sign(signed, key).toString('base64url')}`;
 }
 
 /** Reads a tag that a webhook brought back; null when it is not ours or was not made with this key. */
-export function readTag(text: string, key: Buffer): TagContent | null {
+export function readTag(text: string, tagKey: TagKey): TagContent | null {
   if (text.length > TAG_CHARACTERS_MAX) return null;
   const parts = text.split('.');
   const mac = parts.pop() ?? '';
@@ -39,11 +43,14 @@ export function readTag(text: string, key: Buffer): TagContent | null {
   if (prefix !== PREFIX || rest.length > 0) return null;
   if (!isId(messageId) || !/^[1-9]\d{0,8}$/.test(attemptText)) return null;
   if (entry !== undefined && !/^\d{1,20}-\d{1,20}$/.test(entry)) return null;
-  const given = Buffer.from(mac, 'base64url');
-  const expected = sign(parts.join('.'), key);
-  // The text is compared too: several base64url texts decode to the same bytes, and only one of them is ours.
-  if (given.length !== HMAC_BYTES || !timingSafeEqual(given, expected) || mac !== expected.toString('base64url')) {
-    return null;
-  }
+  const keys = Buffer.isBuffer(tagKey) ? [tagKey] : tagKey;
+  if (!keys.some((key) => isMacOf(mac, parts.join('.'), key))) return null;
   return { messageId, attempt: Number(attemptText), ...(entry === undefined ? {} : { entry }) };
+}
+
+function isMacOf(mac: string, signed: string, key: Buffer): boolean {
+  const given = Buffer.from(mac, 'base64url');
+  const expected = sign(signed, key);
+  // The text is compared too: several base64url texts decode to the same bytes, and only one of them is ours.
+  return given.length === HMAC_BYTES && timingSafeEqual(given, expected) && mac === expected.toString('base64url');
 }

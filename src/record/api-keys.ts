@@ -3,7 +3,7 @@ import { AppError } from '../errors/app-error.ts';
 import { isId, newId } from '../util/ids.ts';
 import { Conditions } from './conditions.ts';
 import { openCursor, page, pageLimit } from './cursor.ts';
-import type { Database, Row } from './database.ts';
+import type { Database, Row, Run } from './database.ts';
 import { isForeignKeyViolation } from './sql-errors.ts';
 import type { ApiKeyRecord, Page } from './types.ts';
 
@@ -33,6 +33,14 @@ export interface ApiKeys {
     readonly cursor?: string | undefined;
     readonly limit?: number | undefined;
   }): Promise<Page<ApiKeyRecord>>;
+  /**
+   * Makes a successor with the same tenant and name. The old key goes on for `overlapMs` and then ends by itself.
+   * Null when it is unknown or has ended.
+   */
+  rotate(
+    id: string,
+    overlapMs: number,
+  ): Promise<{ readonly made: ApiKeyRecord & { readonly key: string }; readonly old: ApiKeyRecord } | null>;
   /** Ends a key for good; a second time changes nothing. Null when it is unknown. */
   revoke(id: string): Promise<ApiKeyRecord | null>;
 }
@@ -49,22 +57,30 @@ interface KeyRow extends Row {
   readonly prefix: string;
   readonly created_at: Date;
   readonly last_used_at: Date | null;
+  readonly expires_at: Date | null;
   readonly revoked_at: Date | null;
 }
 
-const COLUMNS = 'id, tenant, name, prefix, created_at, last_used_at, revoked_at';
+const COLUMNS = 'id, tenant, name, prefix, created_at, last_used_at, expires_at, revoked_at';
+
+async function insert(
+  run: Run,
+  { tenant, name }: { readonly tenant: string | null; readonly name: string },
+): Promise<ApiKeyRecord & { readonly key: string }> {
+  const key = KEY_PREFIX + randomBytes(KEY_BYTES).toString('base64url');
+  const [row] = await run<KeyRow>(
+    `insert into api_keys (id, hash, tenant, name, prefix) values ($1, $2, $3, $4, $5) returning ${COLUMNS}`,
+    [newId(), hashApiKey(key), tenant, name, key.slice(0, SHOWN_CHARACTERS)],
+  );
+  if (row === undefined) throw new AppError('INTERNAL');
+  return { ...fromRow(row), key };
+}
 
 export function apiKeysOf(database: Database): ApiKeys {
   return {
     async create({ tenant, name }) {
-      const key = KEY_PREFIX + randomBytes(KEY_BYTES).toString('base64url');
       try {
-        const [row] = await database.query<KeyRow>(
-          `insert into api_keys (id, hash, tenant, name, prefix) values ($1, $2, $3, $4, $5) returning ${COLUMNS}`,
-          [newId(), hashApiKey(key), tenant, name, key.slice(0, SHOWN_CHARACTERS)],
-        );
-        if (row === undefined) throw new AppError('INTERNAL');
-        return { ...fromRow(row), key };
+        return await insert(database.query, { tenant, name });
       } catch (error) {
         if (!isForeignKeyViolation(error)) throw error;
         throw new AppError('NOT_FOUND', { field: 'tenant', detail: 'Create the tenant first.', cause: error });
@@ -74,7 +90,7 @@ export function apiKeysOf(database: Database): ApiKeys {
     async verify(hash) {
       const [row] = await database.query<KeyRow>(
         `select ${COLUMNS}, last_used_at is null or last_used_at < now() - interval '${LAST_USED_STEP}' as is_stale
-         from api_keys where hash = $1 and revoked_at is null`,
+         from api_keys where hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())`,
         [hash],
       );
       if (row === undefined) return null;
@@ -100,6 +116,19 @@ export function apiKeysOf(database: Database): ApiKeys {
       return page(rows.map(fromRow), limit, (last) => ({ atMs: last.createdAtMs, keys: [last.id] }));
     },
 
+    async rotate(id, overlapMs) {
+      if (!isId(id)) return null;
+      return await database.transaction(async (run) => {
+        const [old] = await run<KeyRow>(
+          `update api_keys
+           set expires_at = least(expires_at, now() + $2 * interval '1 millisecond')
+           where id = $1 and revoked_at is null and (expires_at is null or expires_at > now()) returning ${COLUMNS}`,
+          [id, overlapMs],
+        );
+        return old === undefined ? null : { made: await insert(run, old), old: fromRow(old) };
+      });
+    },
+
     async revoke(id) {
       if (!isId(id)) return null;
       const [row] = await database.query<KeyRow>(
@@ -119,6 +148,7 @@ function fromRow(row: KeyRow): ApiKeyRecord {
     prefix: row.prefix,
     createdAtMs: row.created_at.getTime(),
     lastUsedAtMs: row.last_used_at?.getTime() ?? null,
+    expiresAtMs: row.expires_at?.getTime() ?? null,
     revokedAtMs: row.revoked_at?.getTime() ?? null,
   };
 }

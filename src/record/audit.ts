@@ -22,6 +22,13 @@ export interface Audit {
   /** Newest first. */
   list(options?: {
     readonly tenant?: string | undefined;
+    readonly actor?: string | undefined;
+    /** A whole action (`sender.pause`) or an area (`sender`). */
+    readonly action?: string | undefined;
+    readonly target?: string | undefined;
+    /** Epoch ms: not before, and before. */
+    readonly fromMs?: number | undefined;
+    readonly toMs?: number | undefined;
     readonly cursor?: string | undefined;
     readonly limit?: number | undefined;
   }): Promise<Page<AuditRecord>>;
@@ -46,9 +53,16 @@ export function auditOf(database: Database): Audit {
       );
     },
 
-    async list({ tenant, cursor: text, limit: wanted } = {}) {
+    async list({ tenant, actor, action, target, fromMs, toMs, cursor: text, limit: wanted } = {}) {
       const cursor = openCursor(text, 1);
-      const conditions = new Conditions().when(tenant, 'tenant = ?');
+      const conditions = new Conditions()
+        .when(tenant, 'tenant = ?')
+        .when(actor, 'actor = ?')
+        .when(target, 'target = ?')
+        .when(fromMs === undefined ? undefined : new Date(fromMs), 'at >= ?')
+        .when(toMs === undefined ? undefined : new Date(toMs), 'at < ?');
+      if (action?.includes('.') === true) conditions.when(action, 'action = ?');
+      else conditions.when(action, "split_part(action, '.', 1) = ?");
       if (cursor !== null) {
         if (!cursor.keys.every(isId)) throw new AppError('REQUEST_INVALID', { field: 'cursor' });
         const at = conditions.value(new Date(cursor.atMs));

@@ -13,6 +13,7 @@ import { announced, type RecordChanges } from './changes.ts';
 import { messagesOf, type Messages } from './messages.ts';
 import { peopleOf, type People } from './people.ts';
 import { rawWebhooksOf, type RawWebhooks } from './raw-webhooks.ts';
+import { sealedOf, type Sealed } from './sealed.ts';
 import { sendersOf, type Senders } from './senders.ts';
 import { sessionsOf, type Sessions } from './sessions.ts';
 import { signInAttemptsOf, type SignInAttempts, type SignInAttemptsOptions } from './sign-in-attempts.ts';
@@ -37,6 +38,7 @@ export { migrate, MigrationError, schemaState } from './migrate.ts';
 export type { People } from './people.ts';
 export type { RawWebhooks } from './raw-webhooks.ts';
 export { createRecorder, type Recorder, type RecorderOptions } from './recorder.ts';
+export type { Resealed, Sealed } from './sealed.ts';
 export type { NewSender, Senders } from './senders.ts';
 export type { Sessions } from './sessions.ts';
 export type { BackOff, SignInAttempts } from './sign-in-attempts.ts';
@@ -77,6 +79,7 @@ export interface WaxwingRecord {
   /** Conversations with their messages of both directions. */
   readonly chat: Chat;
   readonly audit: Audit;
+  readonly sealed: Sealed;
   readonly people: People;
   readonly sessions: Sessions;
   readonly signInAttempts: SignInAttempts;
@@ -110,6 +113,7 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     providerChanges: providerChangesOf(database),
     chat: chatOf(database, messages),
     audit: auditOf(database),
+    sealed: sealedOf(database, options.secretBox),
     people: peopleOf(database),
     sessions: sessionsOf(database),
     signInAttempts: signInAttemptsOf(database, options.signInAttempts),

@@ -4,6 +4,7 @@ import { assignments } from './assignments.ts';
 import { Conditions } from './conditions.ts';
 import { openCursor, page, pageLimit } from './cursor.ts';
 import type { Database, Row } from './database.ts';
+import { senderContext } from './sealed.ts';
 import { isForeignKeyViolation, isUniqueViolation } from './sql-errors.ts';
 import type { Page, SenderProvider, SenderRecord, SenderWithCredentials } from './types.ts';
 
@@ -98,10 +99,10 @@ const INSERT = `
 
 export function sendersOf(database: Database, box: SecretBox): Senders {
   const seal = (id: string, credentials: Readonly<Record<string, string>>): Buffer =>
-    box.seal(JSON.stringify(credentials), contextOf(id));
+    box.seal(JSON.stringify(credentials), senderContext(id));
   const withCredentials = (row: SenderRow): SenderWithCredentials => ({
     ...fromRow(row),
-    credentials: JSON.parse(box.open(row.credentials, contextOf(row.id))) as Record<string, string>,
+    credentials: JSON.parse(box.open(row.credentials, senderContext(row.id))) as Record<string, string>,
   });
   const insertValues = (sender: NewSender): unknown[] => [
     sender.id,
@@ -223,11 +224,6 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
       });
     },
   };
-}
-
-/** Envelopes are bound to their sender: credentials that are copied to another row do not open there. */
-function contextOf(id: string): string {
-  return `sender:${id}`;
 }
 
 async function refusing<T>(work: () => Promise<T>): Promise<T> {

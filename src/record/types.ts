@@ -123,6 +123,8 @@ export interface ApiKeyRecord {
   readonly prefix: string;
   readonly createdAtMs: number;
   readonly lastUsedAtMs: number | null;
+  /** When it ends because it has a successor; null = it has none. */
+  readonly expiresAtMs: number | null;
   readonly revokedAtMs: number | null;
 }
 

@@ -2,7 +2,7 @@ import type { BadHealth, Grant, Settlement } from '../engine/contract.ts';
 import type { AttemptReport } from '../model/events.ts';
 import type { MessageBody, MessageError } from '../model/message.ts';
 import type { MessageProvider, ProviderOutcome, SenderAccount } from '../providers/contract.ts';
-import { makeTag } from '../providers/tag.ts';
+import { makeTag, type TagKey } from '../providers/tag.ts';
 import { decide, type RetryPolicy } from './policy.ts';
 
 /** One attempt, from the marked hand-over to what is to be settled. */
@@ -11,7 +11,7 @@ export interface AttemptContext {
   readonly account: SenderAccount;
   readonly provider: MessageProvider;
   readonly policy: RetryPolicy;
-  readonly tagKey: Buffer;
+  readonly tagKey: TagKey;
   /** Monotonic time (ms) after which no first byte may leave: the rate token would be too old. */
   readonly startByAtMs: number;
   readonly signal: AbortSignal;

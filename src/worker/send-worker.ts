@@ -1,3 +1,4 @@
+import type { TagKey } from '../providers/tag.ts';
 import type { BadHealth, Grant, SettleRequest } from '../engine/contract.ts';
 import type { RedisTarget } from '../engine/connection.ts';
 import { ENGINE_DEFAULTS, type EngineOptions } from '../engine/options.ts';
@@ -32,7 +33,7 @@ export interface SendWorkerOptions extends Partial<EngineOptions> {
   readonly policyFor: (account: SenderAccount) => RetryPolicy;
   readonly readAccount: ReadAccount;
   /** Signs the tag by which a status webhook proves an attempt. */
-  readonly tagKey: Buffer;
+  readonly tagKey: TagKey;
   /** Told of every settled attempt: logs and figures. Must not throw. */
   readonly onSettled?: (request: SettleRequest, result: SettleResult) => void;
   readonly onConnection?: (connected: boolean) => void;

@@ -59,7 +59,9 @@ const ROUTES: [Call, allowed: string[]][] = [
   [{ method: 'POST', url: '/admin/queue/test', body: { queueName: 'webhook' } }, ['operator', 'admin']],
   [{ url: '/admin/keys' }, ALL_ROLES],
   [{ method: 'POST', url: '/admin/keys', body: { tenant: null, name: 'x' } }, ['admin']],
+  [{ method: 'POST', url: '/admin/keys/:key/rotate', body: {} }, ['admin']],
   [{ method: 'DELETE', url: '/admin/keys/:key' }, ['admin']],
+  [{ url: '/admin/audit' }, ALL_ROLES],
 ];
 const OPEN = ['/health', '/ready', '/openapi.json', '/docs', '/docs/json', '/webhooks/whatsapp/cloud'];
 

@@ -17,6 +17,7 @@ const keySchema = z
     prefix: z.string().describe('First characters, to tell keys apart.'),
     createdAt: z.string(),
     lastUsedAt: z.string().nullable(),
+    expiresAt: z.string().nullable().describe('When it ends because it has a successor.'),
     revokedAt: z.string().nullable(),
   })
   .meta({ id: 'ApiKey' });
@@ -24,6 +25,9 @@ const createdKeySchema = keySchema.extend({ key: z.string().describe('The key it
 const keyBody = z.strictObject({
   tenant: tenantIdSchema.nullable().describe('Null = a platform key, which acts for every tenant.'),
   name: z.string().min(1).max(200),
+});
+const rotateBody = z.strictObject({
+  overlapHours: z.number().min(0).max(720).default(24).describe('How long the old key goes on.'),
 });
 const listQuery = pageQuery.extend({ tenant: tenantIdSchema.optional() });
 
@@ -65,6 +69,30 @@ export function keyRoutes(app: FastifyInstance, options: AdminOptions): void {
     },
   );
 
+  routes.post(
+    '/admin/keys/:id/rotate',
+    {
+      config: { access: 'admin' },
+      schema: {
+        tags,
+        summary: 'Give a key a successor',
+        description: 'The answer holds the new key, once. The old one ends by itself after the overlap.',
+        params: idParams,
+        body: rotateBody,
+        response: { 201: createdKeySchema },
+      },
+    },
+    async (request, reply) => {
+      const { overlapHours } = request.body;
+      const rotated = await record.apiKeys.rotate(request.params.id, overlapHours * 3600_000);
+      if (rotated === null) throw new AppError('NOT_FOUND', { detail: 'There is no such key, or it has ended.' });
+      const { key, ...made } = rotated.made;
+      const detail = { successor: made.id, overlapHours };
+      await audit(options, request, { action: 'key.rotate', target: rotated.old.id, tenant: made.tenant, detail });
+      return reply.code(201).send({ ...keyView(made), key });
+    },
+  );
+
   routes.delete(
     '/admin/keys/:id',
     {
@@ -86,11 +114,18 @@ export function keyRoutes(app: FastifyInstance, options: AdminOptions): void {
   );
 }
 
-function keyView({ createdAtMs, lastUsedAtMs, revokedAtMs, ...key }: ApiKeyRecord): z.infer<typeof keySchema> {
+function keyView({
+  createdAtMs,
+  lastUsedAtMs,
+  expiresAtMs,
+  revokedAtMs,
+  ...key
+}: ApiKeyRecord): z.infer<typeof keySchema> {
   return {
     ...key,
     createdAt: new Date(createdAtMs).toISOString(),
     lastUsedAt: isoOrNull(lastUsedAtMs),
+    expiresAt: isoOrNull(expiresAtMs),
     revokedAt: isoOrNull(revokedAtMs),
   };
 }

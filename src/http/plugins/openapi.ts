@@ -63,6 +63,8 @@ export const openapi = plugin(
     await app.register(swaggerUi, {
       routePrefix: DOCS_PREFIX,
       staticCSP: true,
+      // It would ask for its own files by https also where there is only http, and show nothing.
+      transformStaticCSP: (header) => header.replace(/;?\s*upgrade-insecure-requests/, ''),
       theme: { title: 'Waxwing API' },
       // Without this, Swagger's page asks a validator on the internet about the document.
       uiConfig: { validatorUrl: null, docExpansion: 'list', deepLinking: true },

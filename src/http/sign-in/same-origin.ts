@@ -18,8 +18,9 @@ export function isHttps(request: FastifyRequest, { origin }: PublicAddress): boo
  */
 export function isSameOrigin(request: FastifyRequest, { origin: ownOrigin }: PublicAddress): boolean {
   const { origin, 'sec-fetch-site': site } = request.headers;
-  if (site !== undefined && site !== 'same-origin') return false;
-  if (origin === undefined) return site === 'same-origin';
+  // The browser's own judgement, which no page can forge; it is sent over https and to localhost only.
+  if (site !== undefined) return site === 'same-origin';
+  if (origin === undefined) return false;
   if (origin === ownOrigin) return true;
   // Only the host is compared: the scheme is unknown behind a proxy that ends TLS.
   return URL.canParse(origin) && new URL(origin).host === request.host.toLowerCase();

@@ -57,7 +57,8 @@ export function parseStatuses(payload: unknown, nowMs: number = Date.now()): Pro
 
 /**
  * Checks `X-Hub-Signature-256: sha256=<hex>` over the exact bytes received; compares in constant time.
- * @param secrets app secrets that may have signed: more than one while a secret is being changed. Empty ones are ignored
+ * @param secrets app secrets that may have signed: more than one while a secret is being changed, which may
+ *   also stand in one text with commas between them. Empty ones are ignored
  * @returns false also when the header is missing
  */
 export function verifySignature(rawBody: Buffer, header: string | undefined, secrets: readonly string[]): boolean {
@@ -66,6 +67,8 @@ export function verifySignature(rawBody: Buffer, header: string | undefined, sec
   const given = Buffer.from(hex, 'hex');
   // Every secret is tried, so that the time taken does not tell which one matched.
   return secrets
+    .flatMap((secret) => secret.split(','))
+    .map((secret) => secret.trim())
     .filter((secret) => secret !== '')
     .map((secret) => timingSafeEqual(createHmac('sha256', secret).update(rawBody).digest(), given))
     .includes(true);

@@ -7,7 +7,7 @@ import { createMessages, createSenders, createTenants } from '../../../src/messa
 import type { AlertRouteOptions } from '../../../src/http/alerts/routes.ts';
 import { Metrics } from '../../../src/observe/index.ts';
 import type { NewSender, WaxwingRecord } from '../../../src/record/index.ts';
-import { createRecorder, openRecord } from '../../../src/record/index.ts';
+import { createRecorder, openRecord, type RecordOptions } from '../../../src/record/index.ts';
 import { createSecretBox } from '../../../src/util/secret-box.ts';
 import { Caches, TemplateMetrics, TieredCache } from '../../../src/cache/index.ts';
 import { testDatabase } from '../../support/services.ts';
@@ -19,7 +19,8 @@ import { MemoryQueue } from '../../messages/support/memory-queue.ts';
 export const PLATFORM_KEY = 'platform-key-of-these-tests';
 export const APP_SECRET = 'app-secret-of-these-tests';
 export const TAG_KEY = Buffer.from('tag key of these tests');
-const JWT = { secret: 'jwt-secret-of-these-tests-32-characters', audience: undefined, issuer: undefined };
+export const JWT_SECRET = 'jwt-secret-of-these-tests-32-characters';
+const JWT = { secret: JWT_SECRET, audience: undefined, issuer: undefined };
 
 export const SENDER_DEFAULTS = {
   apiUrl: 'https://graph.facebook.com/v23.0',
@@ -43,6 +44,11 @@ export interface ApiOptions {
   readonly appSecret?: string | undefined;
   readonly extend?: (app: FastifyInstance) => void;
   readonly logger?: FastifyBaseLogger;
+  readonly publicUrl?: string;
+  readonly trustProxy?: string;
+  readonly jwksUrl?: string;
+  /** Brakes on guessing that do not last as long as in life. */
+  readonly signInAttempts?: RecordOptions['signInAttempts'];
   readonly metrics?: Metrics;
   readonly alerts?: AlertRouteOptions;
   /** Stands before PostgreSQL for the API (not for the recorder), so that a test can cut it off. */
@@ -81,6 +87,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     databaseUrl: options.viaGate === undefined ? databaseUrl : await options.viaGate.before(databaseUrl),
     tenantDefaults: { concurrency: 5, weight: 1, backlogMax: 1000 },
     secretBox: createSecretBox({ key: 'secret-key-of-these-tests' }),
+    ...(options.signInAttempts === undefined ? {} : { signInAttempts: options.signInAttempts }),
   });
   const memoryQueue = new MemoryQueue();
   const { queue, log } = options.realQueue ?? { queue: memoryQueue, log: memoryQueue.log };
@@ -120,7 +127,9 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     cache: { report: () => templateMetrics.getCacheReport(), history: record.cacheHistory },
     admin: { record, queue, tenants, senders, senderDefaults: SENDER_DEFAULTS },
     checkKey: createApiKeyCheck({ platformKey: PLATFORM_KEY, store: record.apiKeys }),
-    jwt: JWT,
+    jwt: { ...JWT, ...(options.jwksUrl === undefined ? {} : { jwksUrl: options.jwksUrl }) },
+    publicUrl: options.publicUrl,
+    trustProxy: options.trustProxy,
     health: { durability: 'disk', readyChecks: ready, isStopping: () => state.isStopping },
     version: '0.0.0-test',
     ...(options.extend === undefined ? {} : { extend: options.extend }),
