@@ -1,4 +1,4 @@
-import { integer } from './setting.ts';
+import { integer, optionalInteger, optionalText, optionalUrl, text, toggle } from './setting.ts';
 
 const concurrency = (defaultValue: number, what: string) =>
   integer({
@@ -15,4 +15,36 @@ export const JOB_SETTINGS = {
   MESSAGE_QUEUE_CONCURRENCY: concurrency(10, 'Jobs of `whatsapp:message-status`'),
   BOOKING_QUEUE_CONCURRENCY: concurrency(3, 'Jobs of `booking:reminder`'),
   EMAIL_QUEUE_CONCURRENCY: concurrency(5, 'Jobs of `notification:email`'),
+  BULL_BOARD_ENABLED: toggle({ area: 'jobs', default: true, doc: 'Serve Bull Board, the page over all queues.' }),
+  BULL_BOARD_PATH: text({
+    area: 'jobs',
+    default: '/admin/queues',
+    pattern: { test: /^(\/[A-Za-z0-9_.~-]+)+$/, words: 'a path such as /admin/queues' },
+    doc: 'Where Bull Board is served.',
+  }),
+  BULL_BOARD_PORT: optionalInteger({
+    area: 'jobs',
+    min: 0,
+    max: 65_535,
+    doc: 'A port of its own for Bull Board, which is then not on PORT. 0 takes any free one.',
+  }),
+  SMTP_URL: optionalUrl({
+    area: 'jobs',
+    protocols: ['smtp:', 'smtps:'],
+    secret: true,
+    doc: 'Mail server: `smtp://user:password@host:587` (STARTTLS when offered) or `smtps://…:465`. Unset: e-mail jobs fail and say so.',
+  }),
+  MAIL_FROM: optionalText({
+    area: 'jobs',
+    pattern: { test: /^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/, words: 'an address: `Salon Aurora <hello@example.com>`' },
+    doc: 'Sender of e-mail. Needed with SMTP_URL.',
+  }),
+  QUIET_HOURS: optionalText({
+    area: 'jobs',
+    pattern: {
+      test: /^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$/,
+      words: 'two times of day, such as 21:00-08:00',
+    },
+    doc: "Reminders are not sent in these hours of the customer's day. Unset: none.",
+  }),
 } as const;

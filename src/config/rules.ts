@@ -39,6 +39,9 @@ export function checkRelations(values: ConfigValues, isSet: (name: string) => bo
   checkRedis(values, isSet, problem, warn);
   checkCloud(values, problem, warn);
   checkKeys(values, problem, warn);
+  if (values.smtpUrl !== undefined && values.mailFrom === undefined) {
+    problem('MAIL_FROM', 'an address, because SMTP_URL is set', null);
+  }
   return { problems, warnings };
 }
 

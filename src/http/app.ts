@@ -7,8 +7,11 @@ import { AppError } from '../errors/app-error.ts';
 import type { QueueAdministration } from '../jobs/index.ts';
 import type { Messages } from '../messages/index.ts';
 import { newId } from '../util/ids.ts';
+import type { Bookings } from '../bookings/index.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { alertRoutes, type AlertRouteOptions } from './alerts/routes.ts';
+import { bookingRoutes } from './bookings/routes.ts';
+import { mailRoutes } from './mail/routes.ts';
 import type { ApiKeyCheck } from './auth/api-keys.ts';
 import { createJwtCheck, type JwtSettings } from './auth/jwt.ts';
 import { cacheRoutes, type CacheRouteOptions } from './cache/routes.ts';
@@ -47,6 +50,7 @@ export interface HttpOptions {
   readonly queues: QueueAdministration;
   readonly alerts: AlertRouteOptions;
   readonly cache: CacheRouteOptions;
+  readonly bookings: Bookings;
   /** Of the package; shown in the OpenAPI document. */
   readonly version: string;
   /** A pino logger; absent = no log. */
@@ -151,6 +155,8 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   reportRoutes(app, options.reports);
   queueRoutes(app, options);
   cacheRoutes(app, options.cache);
+  bookingRoutes(app, options);
+  mailRoutes(app);
   options.extend?.(app);
   await app.ready();
   return app;

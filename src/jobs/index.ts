@@ -35,3 +35,5 @@ export {
   type QueueAdministration,
   type QueueFigures,
 } from './administration.ts';
+export { emailProcessor } from './processors/email.ts';
+export { reminderProcessor, reminderRequest } from './processors/reminder.ts';

@@ -64,7 +64,7 @@ export interface QueueService {
    */
   scheduleBookingReminder(job: Loose<ReminderJobData, 'serviceDate'>, at: Instant): Promise<AddedJob>;
   /** @returns whether there was one that had not started */
-  cancelBookingReminder(bookingId: string, reminderType: string): Promise<boolean>;
+  cancelBookingReminder(salonId: string, bookingId: string, reminderType: string): Promise<boolean>;
   /** @param job.priority default 7 */
   addEmailJob(
     job: Omit<EmailJobData, 'subject'> & { readonly subject?: string | null | undefined; readonly priority?: number },
@@ -187,14 +187,15 @@ export function createQueueService(options: QueueServiceOptions): QueueService {
     async scheduleBookingReminder(job, at) {
       const data = { ...job, serviceDate: isoOf(job.serviceDate, 'serviceDate') };
       const delayMs = Date.parse(isoOf(at, 'at')) - now();
-      const jobId = reminderJobId(job.bookingId, job.reminderType);
+      const jobId = reminderJobId(job.salonId, job.bookingId, job.reminderType);
       // One that has run or waits elsewhere gives way; one that is running now is kept, and then nothing is added.
       await asking(() => queues.reminder.remove(jobId));
       return await add('reminder', data, undefined, { jobId, delayMs });
     },
 
-    async cancelBookingReminder(bookingId, reminderType) {
-      return await asking(async () => (await queues.reminder.remove(reminderJobId(bookingId, reminderType))) === 1);
+    async cancelBookingReminder(salonId, bookingId, reminderType) {
+      const jobId = reminderJobId(salonId, bookingId, reminderType);
+      return await asking(async () => (await queues.reminder.remove(jobId)) === 1);
     },
 
     async addEmailJob({ priority, subject, ...job }, given) {
@@ -275,9 +276,9 @@ export function createQueueService(options: QueueServiceOptions): QueueService {
   return service;
 }
 
-/** The one job of a reminder. BullMQ forbids colons in ids. */
-export function reminderJobId(bookingId: string, reminderType: string): string {
-  return `reminder-${encodeURIComponent(bookingId)}-${encodeURIComponent(reminderType)}`;
+/** The one job of a reminder. BullMQ forbids colons in ids; the encoding leaves none, and no slash inside a part. */
+export function reminderJobId(salonId: string, bookingId: string, reminderType: string): string {
+  return ['reminder', salonId, bookingId, reminderType].map(encodeURIComponent).join('/');
 }
 
 function isoOf(value: Instant, field: string): string {

@@ -1,8 +1,10 @@
 import type { TagKey } from '../providers/tag.ts';
 import type { Logger } from 'pino';
+import type { Bookings } from '../bookings/index.ts';
 import type { Config, Keys } from '../config/index.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
-import type { JobProcessors, QueueService } from '../jobs/index.ts';
+import { emailProcessor, reminderProcessor, type JobProcessors, type QueueService } from '../jobs/index.ts';
+import { createMailer } from '../mail/index.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { Accepting } from './web.ts';
 
@@ -15,13 +17,24 @@ export interface ProcessorParts {
   readonly accepting: Accepting;
   readonly queues: QueueService;
   readonly tagKey: TagKey;
+  readonly bookings: Bookings;
   readonly log: Logger;
 }
 
 /** One entry per part that works on job queues; the rooms above `jobs` are wired in here, because `jobs` may not know them. */
-const PARTS: readonly ((parts: ProcessorParts) => JobProcessors)[] = [];
+const PARTS: readonly ((parts: ProcessorParts) => JobProcessors)[] = [reminders, emails];
 
 /** The processor of each job queue that has one. */
 export function createJobProcessors(parts: ProcessorParts): JobProcessors {
   return Object.assign({}, ...PARTS.map((make) => make(parts))) as JobProcessors;
+}
+
+function reminders({ bookings, accepting }: ProcessorParts): JobProcessors {
+  return { reminder: reminderProcessor({ bookings, messages: accepting.messages }) };
+}
+
+function emails({ config }: ProcessorParts): JobProcessors {
+  const { smtpUrl, mailFrom } = config;
+  const hasServer = smtpUrl !== undefined && mailFrom !== undefined;
+  return { email: emailProcessor(hasServer ? createMailer({ smtpUrl, from: mailFrom }) : null) };
 }

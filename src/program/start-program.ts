@@ -12,6 +12,7 @@ import type { WaxwingRecord } from '../record/index.ts';
 import type { ContentSidCache } from '../templates/index.ts';
 import { openCaches, type ProgramCaches } from './caches.ts';
 import { type DataServices, openDataServices } from './data-services.ts';
+import { openBookings, startReminderSweep } from './bookings.ts';
 import { createJobProcessors } from './job-processors.ts';
 import { openJobs } from './jobs.ts';
 import { createObserving, type Observing } from './observing.ts';
@@ -80,7 +81,9 @@ export async function startProgram(
     const accepting = createAccepting(config, queue, record, caches);
     const jobs = openJobs(config, services.redis, log);
     started.push(() => jobs.close());
-    const parts = { config, keys, queue, record, log, accepting, caches, queues: jobs.queues, tagKey: tagKeyOf(keys) };
+    const { queues } = jobs;
+    const bookings = openBookings(config, record, queues);
+    const parts = { config, keys, queue, record, log, accepting, caches, queues, bookings, tagKey: tagKeyOf(keys) };
     let isStopping = false;
     let stopping: Promise<void> | undefined;
     const worker =
@@ -97,6 +100,7 @@ export async function startProgram(
       const stopJobs = await jobs.startWorkers(createJobProcessors(parts));
       // Both kinds of work end within one grace period, not one after the other.
       started.push(() => Promise.all([stopJobs(), worker.stop(config.shutdownGraceMs)]));
+      started.push(startReminderSweep(bookings, log));
     }
     const alerts = observing.startAlerts(queue, log);
     started.push(() => alerts.stop());
@@ -115,7 +119,6 @@ export async function startProgram(
       await undo();
     };
     const { messages } = accepting;
-    const { queues } = jobs;
     return {
       role,
       keys,

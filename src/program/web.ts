@@ -1,5 +1,6 @@
 import type { TagKey } from '../providers/tag.ts';
 import type { Logger } from 'pino';
+import type { Bookings } from '../bookings/index.ts';
 import type { Config, Keys } from '../config/index.ts';
 import { ScriptRunner } from '../engine/script-runner.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
@@ -40,6 +41,7 @@ interface WebParts {
   readonly queues: QueueService;
   readonly caches: ProgramCaches;
   readonly tagKey: TagKey;
+  readonly bookings: Bookings;
   readonly log: Logger;
   readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
   readonly isStopping: () => boolean;
@@ -117,6 +119,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     reports: { queue, record },
     alerts: parts.alerts,
     metrics: { metrics: parts.observing.metrics, isOpen: config.metricsOpen },
+    bookings: parts.bookings,
     queues: createQueueAdministration({ queues: parts.queues, send: queue }),
     cache: { report: () => caches.metrics.getCacheReport(), history: record.cacheHistory },
     health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },

@@ -6,6 +6,7 @@ import { inboundRecordOf, type InboundRecord } from './inbound/index.ts';
 import { auditOf, type Audit } from './audit.ts';
 import { cacheHistoryOf, type CacheHistory } from './cache-history.ts';
 import { contentSidsOf, type ContentSids } from './content-sids.ts';
+import { bookingsOf, type Bookings } from './bookings.ts';
 import { contactsOf, type Contacts } from './contacts.ts';
 import { conversationsOf, type Conversations } from './conversations.ts';
 import { openDatabase, type PoolState } from './database.ts';
@@ -27,6 +28,15 @@ export type { Audit } from './audit.ts';
 export type { RecordChanges } from './changes.ts';
 export type { CacheCounts, CacheHistory, CacheHour } from './cache-history.ts';
 export type { ContentSid, ContentSids } from './content-sids.ts';
+export type {
+  BookingFields,
+  BookingRecord,
+  Bookings,
+  DueReminder,
+  PlannedReminder,
+  ReminderRecord,
+  ReminderStatus,
+} from './bookings.ts';
 export type { Contacts } from './contacts.ts';
 export type { Conversations } from './conversations.ts';
 export type * from './inbound/index.ts';
@@ -78,6 +88,7 @@ export interface WaxwingRecord {
   readonly providerChanges: ProviderChanges;
   /** Conversations with their messages of both directions. */
   readonly chat: Chat;
+  readonly bookings: Bookings;
   readonly audit: Audit;
   readonly sealed: Sealed;
   readonly people: People;
@@ -112,6 +123,7 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     inbound: inboundRecordOf(database),
     providerChanges: providerChangesOf(database),
     chat: chatOf(database, messages),
+    bookings: bookingsOf(database),
     audit: auditOf(database),
     sealed: sealedOf(database, options.secretBox),
     people: peopleOf(database),

@@ -42,6 +42,44 @@ create table audit (
 );
 CREATE INDEX audit_at ON audit USING btree (at, id);
 
+create table booking_reminders (
+  tenant text not null,
+  booking_id text not null,
+  kind text not null,
+  due_at timestamp with time zone not null,
+  status text not null,
+  reason text,
+  message_id uuid,
+  sent_at timestamp with time zone,
+  constraint booking_reminders_status_check CHECK ((status = ANY (ARRAY['scheduled'::text, 'sent'::text, 'cancelled'::text, 'skipped'::text, 'failed'::text]))),
+  constraint booking_reminders_tenant_booking_id_fkey FOREIGN KEY (tenant, booking_id) REFERENCES bookings(tenant, id),
+  constraint booking_reminders_pkey PRIMARY KEY (tenant, booking_id, kind)
+);
+CREATE INDEX booking_reminders_due ON booking_reminders USING btree (due_at) WHERE (status = 'scheduled'::text);
+
+create table bookings (
+  tenant text not null,
+  id text not null,
+  customer_phone text not null,
+  customer_name text,
+  service_name text not null,
+  starts_at timestamp with time zone not null,
+  starts_at_written text not null,
+  time_zone text,
+  sender text,
+  message jsonb,
+  locale text,
+  metadata jsonb not null default '{}'::jsonb,
+  status text not null default 'active'::text,
+  last_reminded_at timestamp with time zone,
+  cancelled_at timestamp with time zone,
+  created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
+  updated_at timestamp with time zone not null default now(),
+  constraint bookings_status_check CHECK ((status = ANY (ARRAY['active'::text, 'cancelled'::text]))),
+  constraint bookings_pkey PRIMARY KEY (tenant, id)
+);
+CREATE INDEX bookings_starts ON bookings USING btree (tenant, starts_at, id);
+
 create table cache_history (
   hour timestamp with time zone not null,
   cache text not null,

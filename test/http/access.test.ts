@@ -17,11 +17,25 @@ beforeAll(async () => {
   for (const role of ['viewer', 'operator', 'admin'] as const) credentials[role] = await api.token(role);
   await api.record.tenants.create({ id: 'salon1' });
   await api.record.tenants.create({ id: 'salon2' });
+  for (const tenant of ['default', 'salon1']) await api.bookings.create(tenant, 'booking1', BOOKING, []);
   const key = await api.record.apiKeys.create({ tenant: 'salon1', name: 'test' });
   credentials['tenant'] = key.key;
   keyId = (await api.record.apiKeys.create({ tenant: null, name: 'to be revoked' })).id;
 });
 afterAll(() => api.close());
+
+const BOOKING = {
+  customerPhone: '+4915112345678',
+  customerName: null,
+  serviceName: 'Haircut',
+  startsAtMs: Date.parse('2099-02-02T10:30:00Z'),
+  startsAtWritten: '2099-02-02T10:30:00Z',
+  timeZone: null,
+  sender: null,
+  message: null,
+  locale: null,
+  metadata: {},
+};
 
 /** Every route, with a request that an allowed caller gets through, and who is allowed. */
 const KEYS = ['platform', 'tenant'];
@@ -51,6 +65,11 @@ const ROUTES: [Call, allowed: string[]][] = [
   [{ method: 'PATCH', url: '/admin/senders/default', body: {} }, ['admin']],
   [{ method: 'POST', url: '/admin/senders/default/pause' }, ['operator', 'admin']],
   [{ method: 'POST', url: '/admin/senders/default/resume' }, ['operator', 'admin']],
+  [{ method: 'POST', url: '/v1/bookings', body: {} }, KEYS],
+  [{ url: '/v1/bookings' }, KEYS],
+  [{ url: '/v1/bookings/booking1' }, KEYS],
+  [{ method: 'PATCH', url: '/v1/bookings/booking1', body: {} }, KEYS],
+  [{ method: 'DELETE', url: '/v1/bookings/booking1' }, KEYS],
   [{ url: '/admin/queue/stats/webhook' }, ALL_ROLES],
   [{ url: '/admin/queue/health' }, ALL_ROLES],
   [{ method: 'POST', url: '/admin/queue/pause/webhook' }, ['operator', 'admin']],
@@ -70,7 +89,7 @@ test('the matrix below names every route that is not open', () => {
     ROUTES.map(
       ([{ method = 'GET', url }]) =>
         `${method} ${url
-          .replace(/\/(salon1|default|:key)(?=\/|$)/, '/{id}')
+          .replace(/\/(salon1|default|booking1|:key)(?=\/|$)/, '/{id}')
           .replace(/(\/queue\/\w+)\/webhook$/, '$1/{queue}')
           .replace(':id', '{id}')}`,
     ),

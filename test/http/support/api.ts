@@ -1,9 +1,10 @@
 import { createHmac } from 'node:crypto';
 import type { FastifyBaseLogger, FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import { createBookings, parseQuietHours, type Bookings, type ReminderQueue } from '../../../src/bookings/index.ts';
 import { buildApp, createApiKeyCheck, signJwt, type Role } from '../../../src/http/index.ts';
 import { createCloudWebhook, createWebhookSecrets } from '../../../src/inbound/index.ts';
 import { createQueueAdministration, createQueueService, type QueueService } from '../../../src/jobs/index.ts';
-import { createMessages, createSenders, createTenants } from '../../../src/messages/index.ts';
+import { createMessages, createSenders, createTenants, type Messages } from '../../../src/messages/index.ts';
 import type { AlertRouteOptions } from '../../../src/http/alerts/routes.ts';
 import { Metrics } from '../../../src/observe/index.ts';
 import type { NewSender, WaxwingRecord } from '../../../src/record/index.ts';
@@ -38,6 +39,8 @@ const NO_REDIS = 'redis://127.0.0.1:1';
 export interface ApiOptions {
   /** Job queues on a real Redis; without them the queue routes answer 503. */
   readonly queues?: QueueService;
+  /** QUIET_HOURS. */
+  readonly quietHours?: string;
   readonly autoCreate?: boolean;
   /** False: the settings name no sender. */
   readonly hasDefaultSender?: boolean;
@@ -63,6 +66,9 @@ export interface Api {
   readonly queue: MemoryQueue;
   readonly record: WaxwingRecord;
   readonly templateMetrics: TemplateMetrics;
+  readonly messages: Messages;
+  readonly bookings: Bookings;
+  readonly reminders: MemoryReminders;
   /** One request; `as` is the credential. */
   call(request: Call): Promise<LightMyRequestResponse>;
   /** Waits until everything that happened so far is in the record. */
@@ -117,12 +123,19 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   const state = { isStopping: false };
   // Connects when a test asks it something; the others need no Redis.
   const queues = options.queues ?? createQueueService({ redis: { url: NO_REDIS }, attempts: 3, backoffMs: 2000 });
+  const reminders = new MemoryReminders();
+  const bookings = createBookings({
+    store: record.bookings,
+    reminders,
+    quietHours: parseQuietHours(options.quietHours),
+  });
   const app = await buildApp({
     messages,
     webhook: createCloudWebhook({ queue, rawWebhooks: record.rawWebhooks, secrets, tagKey: TAG_KEY }),
     reports: { queue, record },
     alerts: options.alerts ?? { state: { alerts: [], outbox: [], evaluatedAtMs: 0, by: '' } },
     metrics: { metrics: options.metrics ?? new Metrics({ ofProcess: false }), isOpen: false },
+    bookings,
     queues: createQueueAdministration({ queues, send: queue }),
     cache: { report: () => templateMetrics.getCacheReport(), history: record.cacheHistory },
     admin: { record, queue, tenants, senders, senderDefaults: SENDER_DEFAULTS },
@@ -139,6 +152,9 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   return {
     app,
     queue: memoryQueue,
+    messages,
+    bookings,
+    reminders,
     record,
     templateMetrics,
     ready,
@@ -177,3 +193,17 @@ export const text = (more: Record<string, unknown> = {}) => ({
   text: { body: 'Your table is ready.' },
   ...more,
 });
+
+/** Reminders that wait, by booking and kind: the job queue in a few lines. */
+export class MemoryReminders implements ReminderQueue {
+  readonly waiting = new Map<string, number>();
+
+  async schedule(booking: { tenant: string; id: string }, kind: string, dueAtMs: number): Promise<void> {
+    this.waiting.set(`${booking.tenant} ${booking.id} ${kind}`, dueAtMs);
+    await Promise.resolve();
+  }
+  async cancel(booking: { tenant: string; id: string }, kind: string): Promise<void> {
+    this.waiting.delete(`${booking.tenant} ${booking.id} ${kind}`);
+    await Promise.resolve();
+  }
+}

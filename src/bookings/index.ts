@@ -1,0 +1,10 @@
+export { isTimeZone, parseQuietHours, type QuietHours } from './local-time.ts';
+export { reminderMessage } from './message.ts';
+export { minutesOf, planReminder } from './plan.ts';
+export {
+  createBookings,
+  type Bookings,
+  type BookingsOptions,
+  type ReminderQueue,
+  type ReminderVerdict,
+} from './service.ts';

@@ -1,0 +1,144 @@
+import { AppError } from '../errors/app-error.ts';
+import type { BookingFields, BookingRecord, Bookings as BookingStore, PlannedReminder } from '../record/index.ts';
+import { newId } from '../util/ids.ts';
+import { clockOf, quietAround, type QuietHours } from './local-time.ts';
+import { planReminder } from './plan.ts';
+
+/** Where reminders wait for their time; the job queue, seen from here. */
+export interface ReminderQueue {
+  schedule(booking: BookingRecord, kind: string, dueAtMs: number): Promise<void>;
+  /** Safe when there is none. */
+  cancel(booking: BookingRecord, kind: string): Promise<void>;
+}
+
+export interface BookingsOptions {
+  readonly store: BookingStore;
+  readonly reminders: ReminderQueue;
+  readonly quietHours: QuietHours | null;
+  /** Wall clock, epoch ms. */
+  readonly now?: () => number;
+}
+
+/** What to do with a reminder whose job runs. */
+export type ReminderVerdict =
+  | { readonly kind: 'send'; readonly booking: BookingRecord; readonly dueAtMs: number }
+  /** The quiet hours began, or the booking was moved: not before then. */
+  | { readonly kind: 'later'; readonly atMs: number }
+  | { readonly kind: 'drop'; readonly why: string };
+
+export interface Bookings {
+  /** @throws AppError `CONFLICT` for an id that exists */
+  create(
+    tenant: string,
+    id: string | undefined,
+    fields: BookingFields,
+    kinds: readonly string[],
+  ): Promise<BookingRecord>;
+  /**
+   * Changes what is given; reminders move along. A new time is reminded of again.
+   * @throws AppError `NOT_FOUND`, `CONFLICT` for a cancelled booking
+   */
+  change(
+    tenant: string,
+    id: string,
+    fields: Partial<BookingFields>,
+    kinds: readonly string[] | undefined,
+  ): Promise<BookingRecord>;
+  /** @throws AppError `NOT_FOUND` */
+  cancel(tenant: string, id: string): Promise<BookingRecord>;
+  /** @throws AppError `NOT_FOUND` */
+  get(tenant: string, id: string): Promise<BookingRecord>;
+  readonly list: BookingStore['list'];
+  /** Asked by the reminder's job when it runs. */
+  judge(tenant: string, id: string, kind: string): Promise<ReminderVerdict>;
+  /** Stamps booking and reminder. */
+  readonly reminded: BookingStore['stampSent'];
+  readonly endReminder: BookingStore['endReminder'];
+  /** Puts up again what is due soon, in case its job was lost between the record and the queue. @returns how many */
+  sweep(): Promise<number>;
+}
+
+/** A reminder may run this much before its time: clocks differ. */
+const EARLY_MS = 1000;
+const SWEEP_AHEAD_MS = 120_000;
+const SWEEP_MAX = 500;
+
+export function createBookings(options: BookingsOptions): Bookings {
+  const { store, reminders, quietHours } = options;
+  const now = options.now ?? Date.now;
+
+  const plan = (kinds: readonly string[], fields: BookingFields): PlannedReminder[] =>
+    [...new Set(kinds)].map((kind) => planReminder(kind, fields, quietHours, now()));
+
+  /** After the record is written: a job that gets lost here is put up again by the sweep. */
+  async function putUp(booking: BookingRecord): Promise<BookingRecord> {
+    for (const { kind, status, dueAtMs } of booking.reminders) {
+      if (status === 'scheduled') await reminders.schedule(booking, kind, dueAtMs);
+      else if (status !== 'sent') await reminders.cancel(booking, kind);
+    }
+    return booking;
+  }
+
+  async function get(tenant: string, id: string): Promise<BookingRecord> {
+    const booking = await store.get(tenant, id);
+    if (booking === null) throw new AppError('NOT_FOUND', { detail: 'There is no such booking.' });
+    return booking;
+  }
+
+  return {
+    async create(tenant, id, fields, kinds) {
+      return await putUp(await store.create(tenant, id ?? newId(now()), fields, plan(kinds, fields)));
+    },
+
+    async change(tenant, id, change, kinds) {
+      const before = await get(tenant, id);
+      const fields: BookingFields = { ...before, ...change };
+      const wanted = kinds ?? before.reminders.filter(({ status }) => status !== 'cancelled').map(({ kind }) => kind);
+      const isMoved = fields.startsAtMs !== before.startsAtMs;
+      const booking = await store.change(tenant, id, fields, plan(wanted, fields), isMoved);
+      if (booking !== null) return await putUp(booking);
+      throw new AppError('CONFLICT', { detail: 'The booking is cancelled: make a new one.' });
+    },
+
+    async cancel(tenant, id) {
+      const booking = await store.cancel(tenant, id);
+      if (booking === null) throw new AppError('NOT_FOUND', { detail: 'There is no such booking.' });
+      return await putUp(booking);
+    },
+
+    get,
+    list: (tenant, query) => store.list(tenant, query),
+
+    async judge(tenant, id, kind) {
+      const booking = await store.get(tenant, id);
+      if (booking === null) return { kind: 'drop', why: 'the booking does not exist' };
+      if (booking.status !== 'active') return { kind: 'drop', why: 'the booking is cancelled' };
+      const reminder = booking.reminders.find((one) => one.kind === kind);
+      if (reminder === undefined) return { kind: 'drop', why: 'the booking has no such reminder' };
+      if (reminder.status !== 'scheduled') return { kind: 'drop', why: `the reminder is ${reminder.status}` };
+      const nowMs = now();
+      if (reminder.dueAtMs > nowMs + EARLY_MS) return { kind: 'later', atMs: reminder.dueAtMs };
+      if (booking.startsAtMs <= nowMs) {
+        await store.endReminder(tenant, id, kind, 'skipped', 'the booking had begun');
+        return { kind: 'drop', why: 'the booking has begun' };
+      }
+      const silence = quietAround(nowMs, quietHours, clockOf(booking.timeZone, booking.startsAtWritten));
+      if (silence === null) return { kind: 'send', booking, dueAtMs: reminder.dueAtMs };
+      if (silence.toMs < booking.startsAtMs) return { kind: 'later', atMs: silence.toMs };
+      await store.endReminder(tenant, id, kind, 'skipped', 'quiet hours lasted until the booking');
+      return { kind: 'drop', why: 'quiet hours last until the booking' };
+    },
+
+    reminded: (...stamp) => store.stampSent(...stamp),
+    endReminder: (...end) => store.endReminder(...end),
+
+    async sweep() {
+      const due = await store.dueBefore(now() + SWEEP_AHEAD_MS, SWEEP_MAX);
+      for (const { tenant, bookingId, kind, dueAtMs } of due) {
+        const booking = await store.get(tenant, bookingId);
+        if (booking?.status === 'active') await reminders.schedule(booking, kind, dueAtMs);
+      }
+      return due.length;
+    },
+  };
+}

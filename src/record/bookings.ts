@@ -1,0 +1,339 @@
+import { AppError } from '../errors/app-error.ts';
+import { Conditions } from './conditions.ts';
+import { openCursor, page, pageLimit } from './cursor.ts';
+import type { Database, Row, Run } from './database.ts';
+import { storableJson } from './recording/storable.ts';
+import { isUniqueViolation } from './sql-errors.ts';
+import type { Page } from './types.ts';
+
+export type ReminderStatus = 'scheduled' | 'sent' | 'cancelled' | 'skipped' | 'failed';
+
+export interface ReminderRecord {
+  /** `day_before`, `hour_before`, or minutes before the booking: `90m`. */
+  readonly kind: string;
+  readonly dueAtMs: number;
+  readonly status: ReminderStatus;
+  /** Why it was skipped or failed. */
+  readonly reason: string | null;
+  readonly messageId: string | null;
+  readonly sentAtMs: number | null;
+}
+
+/** What a caller says of a booking. */
+export interface BookingFields {
+  readonly customerPhone: string;
+  readonly customerName: string | null;
+  readonly serviceName: string;
+  readonly startsAtMs: number;
+  /** As it was written; its offset is the customer's clock when `timeZone` is null. */
+  readonly startsAtWritten: string;
+  /** IANA name. */
+  readonly timeZone: string | null;
+  readonly sender: string | null;
+  readonly message: Readonly<Record<string, unknown>> | null;
+  readonly locale: string | null;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export interface BookingRecord extends BookingFields {
+  readonly tenant: string;
+  readonly id: string;
+  readonly status: 'active' | 'cancelled';
+  readonly lastRemindedAtMs: number | null;
+  readonly cancelledAtMs: number | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly reminders: readonly ReminderRecord[];
+}
+
+/** A reminder as it is to be: due, or skipped with a reason. */
+export interface PlannedReminder {
+  readonly kind: string;
+  readonly dueAtMs: number;
+  readonly skippedBecause: string | null;
+}
+
+export interface DueReminder {
+  readonly tenant: string;
+  readonly bookingId: string;
+  readonly kind: string;
+  readonly dueAtMs: number;
+}
+
+export interface Bookings {
+  /** @throws AppError `CONFLICT` when the tenant has a booking with this id */
+  create(
+    tenant: string,
+    id: string,
+    fields: BookingFields,
+    reminders: readonly PlannedReminder[],
+  ): Promise<BookingRecord>;
+  get(tenant: string, id: string): Promise<BookingRecord | null>;
+  /**
+   * Writes fields and reminders in one transaction. A reminder that was sent stays so unless `isMoved`: then the
+   * customer is reminded of the new time too. Kinds that are no longer planned are cancelled.
+   * @returns null when there is no active booking
+   */
+  change(
+    tenant: string,
+    id: string,
+    fields: BookingFields,
+    reminders: readonly PlannedReminder[],
+    isMoved: boolean,
+  ): Promise<BookingRecord | null>;
+  /** Cancels the booking and what was not sent. Null when there is no such booking; safe to repeat. */
+  cancel(tenant: string, id: string): Promise<BookingRecord | null>;
+  /** By time of the booking. */
+  list(
+    tenant: string,
+    options?: {
+      readonly status?: 'active' | 'cancelled' | undefined;
+      readonly fromMs?: number | undefined;
+      readonly toMs?: number | undefined;
+      readonly cursor?: string | undefined;
+      readonly limit?: number | undefined;
+    },
+  ): Promise<Page<BookingRecord>>;
+  /** Stamps booking and reminder in one transaction. False when the reminder was no longer waiting: nothing changed. */
+  stampSent(tenant: string, id: string, kind: string, messageId: string): Promise<boolean>;
+  /** Ends a waiting reminder without sending it. */
+  endReminder(tenant: string, id: string, kind: string, status: 'skipped' | 'failed', reason: string): Promise<void>;
+  /** Waiting reminders that are due before a time, oldest first. */
+  dueBefore(beforeMs: number, limit: number): Promise<DueReminder[]>;
+}
+
+interface BookingRow extends Row {
+  readonly tenant: string;
+  readonly id: string;
+  readonly customer_phone: string;
+  readonly customer_name: string | null;
+  readonly service_name: string;
+  readonly starts_at: Date;
+  readonly starts_at_written: string;
+  readonly time_zone: string | null;
+  readonly sender: string | null;
+  readonly message: BookingFields['message'];
+  readonly locale: string | null;
+  readonly metadata: BookingFields['metadata'];
+  readonly status: 'active' | 'cancelled';
+  readonly last_reminded_at: Date | null;
+  readonly cancelled_at: Date | null;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+  readonly reminders: readonly {
+    readonly kind: string;
+    readonly due_at: string;
+    readonly status: ReminderStatus;
+    readonly reason: string | null;
+    readonly message_id: string | null;
+    readonly sent_at: string | null;
+  }[];
+}
+
+const SELECT = `
+  select bookings.*,
+    (select coalesce(jsonb_agg(to_jsonb(reminder) - 'tenant' - 'booking_id' order by due_at, kind), '[]')
+     from booking_reminders reminder
+     where reminder.tenant = bookings.tenant and reminder.booking_id = bookings.id) as reminders
+  from bookings`;
+
+const FIELD_COLUMNS = `customer_phone, customer_name, service_name, starts_at, starts_at_written, time_zone, sender,
+  message, locale, metadata`;
+
+export function bookingsOf(database: Database): Bookings {
+  async function find(run: Run, tenant: string, id: string): Promise<BookingRecord | null> {
+    const [row] = await run<BookingRow>(`${SELECT} where tenant = $1 and id = $2`, [tenant, id]);
+    return row === undefined ? null : fromRow(row);
+  }
+
+  return {
+    async create(tenant, id, fields, reminders) {
+      try {
+        return await database.transaction(async (run) => {
+          await run(
+            `insert into bookings (tenant, id, ${FIELD_COLUMNS})
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+            [tenant, id, ...valuesOf(fields)],
+          );
+          await writeReminders(run, tenant, id, reminders, false);
+          return existing(await find(run, tenant, id));
+        });
+      } catch (error) {
+        if (!isUniqueViolation(error)) throw error;
+        throw new AppError('CONFLICT', {
+          field: 'id',
+          detail: 'A booking with this id exists: change it with PATCH /v1/bookings/:id, or choose another id.',
+          cause: error,
+        });
+      }
+    },
+
+    get: (tenant, id) => find(database.query, tenant, id),
+
+    async change(tenant, id, fields, reminders, isMoved) {
+      return await database.transaction(async (run) => {
+        const changed = await run(
+          `update bookings set (${FIELD_COLUMNS}) = ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12), updated_at = now()
+           where tenant = $1 and id = $2 and status = 'active' returning id`,
+          [tenant, id, ...valuesOf(fields)],
+        );
+        if (changed.length === 0) return null;
+        await run(
+          `update booking_reminders set status = 'cancelled'
+           where tenant = $1 and booking_id = $2 and status = 'scheduled' and kind <> all($3)`,
+          [tenant, id, reminders.map(({ kind }) => kind)],
+        );
+        await writeReminders(run, tenant, id, reminders, isMoved);
+        return await find(run, tenant, id);
+      });
+    },
+
+    async cancel(tenant, id) {
+      return await database.transaction(async (run) => {
+        await run(
+          `update bookings set status = 'cancelled', cancelled_at = now(), updated_at = now()
+           where tenant = $1 and id = $2 and status = 'active'`,
+          [tenant, id],
+        );
+        await run(
+          `update booking_reminders set status = 'cancelled'
+           where tenant = $1 and booking_id = $2 and status = 'scheduled'`,
+          [tenant, id],
+        );
+        return await find(run, tenant, id);
+      });
+    },
+
+    async list(tenant, { status, fromMs, toMs, cursor: text, limit: wanted } = {}) {
+      const cursor = openCursor(text, 1);
+      const conditions = new Conditions()
+        .when(tenant, 'tenant = ?')
+        .when(status, 'status = ?')
+        .when(dateOf(fromMs), 'starts_at >= ?')
+        .when(dateOf(toMs), 'starts_at < ?');
+      if (cursor !== null) {
+        const at = conditions.value(new Date(cursor.atMs));
+        conditions.add(`(starts_at, id) > (${at}, ${conditions.value(cursor.keys[0])})`);
+      }
+      const limit = pageLimit(wanted);
+      const rows = await database.query<BookingRow>(
+        `${SELECT} ${conditions.where} order by starts_at, id limit ${limit + 1}`,
+        conditions.values,
+      );
+      return page(rows.map(fromRow), limit, (last) => ({ atMs: last.startsAtMs, keys: [last.id] }));
+    },
+
+    async stampSent(tenant, id, kind, messageId) {
+      return await database.transaction(async (run) => {
+        const stamped = await run(
+          `update booking_reminders set status = 'sent', message_id = $4, sent_at = now()
+           where tenant = $1 and booking_id = $2 and kind = $3 and status = 'scheduled' returning kind`,
+          [tenant, id, kind, messageId],
+        );
+        if (stamped.length === 0) return false;
+        await run('update bookings set last_reminded_at = now() where tenant = $1 and id = $2', [tenant, id]);
+        return true;
+      });
+    },
+
+    async endReminder(tenant, id, kind, status, reason) {
+      await database.query(
+        `update booking_reminders set status = $4, reason = $5
+         where tenant = $1 and booking_id = $2 and kind = $3 and status = 'scheduled'`,
+        [tenant, id, kind, status, reason],
+      );
+    },
+
+    async dueBefore(beforeMs, limit) {
+      const rows = await database.query<{ tenant: string; booking_id: string; kind: string; due_at: Date } & Row>(
+        `select tenant, booking_id, kind, due_at from booking_reminders
+         where status = 'scheduled' and due_at < $1 order by due_at limit ${Math.trunc(limit)}`,
+        [new Date(beforeMs)],
+      );
+      return rows.map((row) => ({
+        tenant: row.tenant,
+        bookingId: row.booking_id,
+        kind: row.kind,
+        dueAtMs: row.due_at.getTime(),
+      }));
+    },
+  };
+}
+
+async function writeReminders(
+  run: Run,
+  tenant: string,
+  id: string,
+  reminders: readonly PlannedReminder[],
+  isMoved: boolean,
+): Promise<void> {
+  for (const { kind, dueAtMs, skippedBecause } of reminders) {
+    await run(
+      `insert into booking_reminders (tenant, booking_id, kind, due_at, status, reason)
+       values ($1, $2, $3, $4, $5, $6)
+       on conflict (tenant, booking_id, kind) do update
+         set due_at = excluded.due_at, status = excluded.status, reason = excluded.reason,
+           message_id = null, sent_at = null
+         where booking_reminders.status <> 'sent' or $7`,
+      [tenant, id, kind, new Date(dueAtMs), skippedBecause === null ? 'scheduled' : 'skipped', skippedBecause, isMoved],
+    );
+  }
+}
+
+function valuesOf(fields: BookingFields): unknown[] {
+  return [
+    fields.customerPhone,
+    fields.customerName,
+    fields.serviceName,
+    new Date(fields.startsAtMs),
+    fields.startsAtWritten,
+    fields.timeZone,
+    fields.sender,
+    fields.message === null ? null : storableJson(fields.message),
+    fields.locale,
+    storableJson(fields.metadata),
+  ];
+}
+
+function fromRow(row: BookingRow): BookingRecord {
+  return {
+    tenant: row.tenant,
+    id: row.id,
+    customerPhone: row.customer_phone,
+    customerName: row.customer_name,
+    serviceName: row.service_name,
+    startsAtMs: row.starts_at.getTime(),
+    startsAtWritten: row.starts_at_written,
+    timeZone: row.time_zone,
+    sender: row.sender,
+    message: row.message,
+    locale: row.locale,
+    metadata: row.metadata,
+    status: row.status,
+    lastRemindedAtMs: ms(row.last_reminded_at),
+    cancelledAtMs: ms(row.cancelled_at),
+    createdAtMs: row.created_at.getTime(),
+    updatedAtMs: row.updated_at.getTime(),
+    reminders: row.reminders.map((reminder) => ({
+      kind: reminder.kind,
+      dueAtMs: Date.parse(reminder.due_at),
+      status: reminder.status,
+      reason: reminder.reason,
+      messageId: reminder.message_id,
+      sentAtMs: reminder.sent_at === null ? null : Date.parse(reminder.sent_at),
+    })),
+  };
+}
+
+function existing(booking: BookingRecord | null): BookingRecord {
+  if (booking === null) throw new AppError('INTERNAL');
+  return booking;
+}
+
+function dateOf(value: number | undefined): Date | undefined {
+  return value === undefined ? undefined : new Date(value);
+}
+
+function ms(date: Date | null): number | null {
+  return date === null ? null : date.getTime();
+}

@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createBookings, parseQuietHours, type Bookings } from '../../src/bookings/index.ts';
+import { JobLater, reminderProcessor, type JobContext } from '../../src/jobs/index.ts';
+import type { BookingFields } from '../../src/record/index.ts';
+import { MemoryReminders, startApi, type Api } from '../http/support/api.ts';
+
+/** Rules and processor over the real record; the job queue and the clock are the test's. */
+let api: Api;
+let bookings: Bookings;
+let reminders: MemoryReminders;
+let nowMs: number;
+let tenant = 0;
+
+const START = '2027-02-02T10:30:00+03:00';
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.close());
+beforeEach(() => {
+  tenant += 1;
+  nowMs = Date.parse('2027-01-20T09:00:00Z');
+  reminders = new MemoryReminders();
+  bookings = createBookings({
+    store: api.record.bookings,
+    reminders,
+    quietHours: parseQuietHours('21:00-08:00'),
+    now: () => nowMs,
+  });
+});
+
+const salon = () => `salon${tenant}`;
+const fields = (more: Partial<BookingFields> = {}): BookingFields => ({
+  customerPhone: '+4915112345678',
+  customerName: 'Ada',
+  serviceName: 'Haircut',
+  startsAtMs: Date.parse(START),
+  startsAtWritten: START,
+  timeZone: null,
+  sender: null,
+  message: null,
+  locale: null,
+  metadata: {},
+  ...more,
+});
+const dueOf = (kind: string) => reminders.waiting.get(`${salon()} b1 ${kind}`);
+const sent = () => api.queue.accepted.filter(({ lane }) => lane.tenant === salon());
+
+function job(kind = 'day_before'): JobContext<Parameters<ReturnType<typeof reminderProcessor>>[0]['data']> {
+  const data = {
+    bookingId: 'b1',
+    salonId: salon(),
+    customerPhone: '',
+    serviceDate: START,
+    serviceName: '',
+    reminderType: kind,
+  };
+  const nothing = () => Promise.resolve();
+  return { id: 'j', data, attempt: 1, attemptsMax: 3, addedAtMs: 0, log: nothing, progress: nothing };
+}
+const run = (kind?: string) => reminderProcessor({ bookings, messages: api.messages })(job(kind));
+
+test('Q5 · a reminder is sent once through the send engine, recorded, and stamped on the booking', async () => {
+  await bookings.create(salon(), 'b1', fields(), ['day_before']);
+  nowMs = dueOf('day_before') ?? 0;
+  expect(await run()).toMatchObject({ sent: true });
+  expect(await run()).toEqual({ sent: false, why: 'the reminder is sent' });
+  expect(sent()).toHaveLength(1);
+  const booking = await bookings.get(salon(), 'b1');
+  expect(booking.reminders).toMatchObject([{ kind: 'day_before', status: 'sent', messageId: sent()[0]?.id }]);
+  expect(booking.lastRemindedAtMs).not.toBeNull();
+  await api.recorded();
+  const stored = await api.record.messages.find(salon(), sent()[0]?.id ?? '');
+  expect(stored).toMatchObject({ metadata: { bookingId: 'b1', reminder: 'day_before' }, priority: 7 });
+});
+
+test('Q5 · a worker that dies between sending and stamping does not remind twice', async () => {
+  await bookings.create(salon(), 'b1', fields(), ['day_before']);
+  nowMs = dueOf('day_before') ?? 0;
+  const dying: Bookings = { ...bookings, reminded: () => Promise.reject(new Error('killed')) };
+  const first = reminderProcessor({ bookings: dying, messages: api.messages });
+  await expect(first(job())).rejects.toThrow('killed');
+  expect(await run()).toMatchObject({ sent: true, messageId: sent()[0]?.id });
+  expect(sent()).toHaveLength(1);
+  expect((await bookings.get(salon(), 'b1')).reminders).toMatchObject([{ status: 'sent' }]);
+});
+
+describe('Q5 · reminders follow the booking', () => {
+  test('a booking that is moved moves its reminder; a job with the old time waits for the new one', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    const oldDue = dueOf('day_before') ?? 0;
+    const later = '2027-02-05T10:30:00+03:00';
+    await bookings.change(salon(), 'b1', { startsAtMs: Date.parse(later), startsAtWritten: later }, undefined);
+    expect(dueOf('day_before')).toBe(oldDue + 3 * 86_400_000);
+    nowMs = oldDue;
+    await expect(run()).rejects.toBeInstanceOf(JobLater);
+    expect(sent()).toHaveLength(0);
+  });
+
+  test('a customer who was reminded of the old time is reminded of the new one, once', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    await run();
+    const later = '2027-02-05T10:30:00+03:00';
+    await bookings.change(salon(), 'b1', { startsAtMs: Date.parse(later), startsAtWritten: later }, undefined);
+    nowMs = dueOf('day_before') ?? 0;
+    await run();
+    await run();
+    expect(sent()).toHaveLength(2);
+  });
+
+  test('a change that does not move it leaves a sent reminder as it is', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    await run();
+    const booking = await bookings.change(salon(), 'b1', { serviceName: 'Colour' }, undefined);
+    expect(booking).toMatchObject({ serviceName: 'Colour', reminders: [{ status: 'sent' }] });
+  });
+
+  test('a cancelled booking loses its reminders, and a job that is left does nothing', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before', 'hour_before']);
+    const booking = await bookings.cancel(salon(), 'b1');
+    expect(booking.reminders.map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
+    expect(reminders.waiting.size).toBe(0);
+    nowMs = Date.parse(START) - 3_600_000;
+    expect(await run('hour_before')).toEqual({ sent: false, why: 'the booking is cancelled' });
+    expect(sent()).toHaveLength(0);
+    await expect(bookings.change(salon(), 'b1', { serviceName: 'x' }, undefined)).rejects.toMatchObject({
+      code: 'CONFLICT',
+    });
+  });
+
+  test('other reminders can be asked for later; those that are no longer wanted are removed', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    const booking = await bookings.change(salon(), 'b1', {}, ['hour_before', '90m']);
+    expect(Object.fromEntries(booking.reminders.map(({ kind, status }) => [kind, status]))).toEqual({
+      day_before: 'cancelled',
+      hour_before: 'scheduled',
+      '90m': 'scheduled',
+    });
+    expect([...reminders.waiting.keys()].sort()).toEqual([`${salon()} b1 90m`, `${salon()} b1 hour_before`]);
+  });
+
+  test('a job of a booking that does not exist does nothing', async () => {
+    expect(await run()).toEqual({ sent: false, why: 'the booking does not exist' });
+  });
+});
+
+test('Q5 · a reminder that comes late into quiet hours waits for their end', async () => {
+  await bookings.create(salon(), 'b1', fields(), ['day_before']);
+  nowMs = Date.parse('2027-02-01T23:00:00+03:00');
+  await expect(run()).rejects.toMatchObject({ atMs: Date.parse('2027-02-02T08:00:00+03:00') });
+});
+
+test('Q5 · no reminder goes out after the booking has begun', async () => {
+  await bookings.create(salon(), 'b1', fields(), ['hour_before']);
+  nowMs = Date.parse(START);
+  expect(await run('hour_before')).toMatchObject({ sent: false });
+  expect((await bookings.get(salon(), 'b1')).reminders).toMatchObject([{ status: 'skipped' }]);
+});
+
+test('Q5 · a reminder whose job was lost is put up again before it is due', async () => {
+  await bookings.create(salon(), 'b1', fields(), ['day_before']);
+  const due = dueOf('day_before') ?? 0;
+  reminders.waiting.clear();
+  await bookings.sweep();
+  expect(dueOf('day_before')).toBeUndefined();
+  nowMs = due - 60_000;
+  await bookings.sweep();
+  expect(dueOf('day_before')).toBe(due);
+});
