@@ -6,13 +6,23 @@ export interface SenderAccount {
   /** Our id of the sender. */
   readonly id: string;
   readonly provider: 'cloud' | 'evolution' | 'twilio';
-  /** Cloud API: the phone_number_id. */
+  /** Cloud API: the phone_number_id. Evolution: the instance. Twilio: the number (`+1…`) or messaging service (`MG…`). */
   readonly externalId: string;
-  /** Base address with the version in it, without a slash at the end: `https://graph.facebook.com/v23.0`. */
+  /** Base address without a slash at the end; for the Cloud API with the version: `https://graph.facebook.com/v23.0`. */
   readonly apiUrl: string;
-  /** Cloud API: `accessToken`, and `appSecret` for the signature of its webhooks. */
+  /** Evolution only: what the instance speaks to WhatsApp with. Absent = `baileys`. */
+  readonly channel?: EvolutionChannel | null;
+  /**
+   * Cloud API: `accessToken`, and `appSecret` for the signature of its webhooks. Evolution: `apiKey`, and
+   * `webhookToken` for its webhooks. Twilio: `accountSid`, `authToken` (it also signs the webhooks), and optionally
+   * `apiKeySid` with `apiKeySecret`, which are then used to send.
+   */
   readonly credentials: Readonly<Record<string, string>>;
 }
+
+/** `baileys`: WhatsApp Web, unofficial. `cloud`: Meta's Cloud API behind Evolution. */
+export const EVOLUTION_CHANNELS = ['baileys', 'cloud'] as const;
+export type EvolutionChannel = (typeof EVOLUTION_CHANNELS)[number];
 
 export interface ProviderSend {
   readonly account: SenderAccount;
@@ -61,6 +71,8 @@ export const PROVIDER_ERROR_CODES = {
   PROVIDER_REJECTED: 'The provider refused the message',
   /** The sender's address or access token is missing or unusable; nothing was sent. */
   SENDER_MISCONFIGURED: 'The sender is not set up',
+  /** The sender's provider has no way to say this message; nothing was sent. */
+  MESSAGE_UNSUPPORTED: 'The provider cannot send this kind of message',
   /** No connection came about, so nothing was sent. */
   PROVIDER_UNREACHABLE: 'The provider could not be reached',
   /** The worker took the attempt back before the first byte left. */

@@ -1,10 +1,12 @@
 import type { MessageBody } from '../../model/message.ts';
 import type { MessageProvider, ProviderOutcome, ProviderSend, SenderAccount } from '../contract.ts';
 import { HttpExchange, type HttpExchangeOptions } from '../http-exchange.ts';
-import { messageOutcome, misconfigured, readReceiptTrouble, type Trouble } from './answer.ts';
+import { AccountError } from '../account-error.ts';
+import { misconfigured, type Trouble } from '../outcomes.ts';
+import { messageOutcome, readReceiptTrouble } from './answer.ts';
 import { asObject } from '../json.ts';
 import { personalValues } from '../redact.ts';
-import { AccountError, cloudRequest, markReadPayload, messagePayload, type CloudRequest } from './request.ts';
+import { cloudRequest, markReadPayload, messagePayload, type CloudRequest } from './request.ts';
 
 export type CloudProviderOptions = HttpExchangeOptions;
 

@@ -1,4 +1,5 @@
 import type { MessageBody } from '../../model/message.ts';
+import { AccountError, baseUrl, headerSecret } from '../account-error.ts';
 import type { SenderAccount } from '../contract.ts';
 
 /** What goes over the wire: everything but the connection. */
@@ -6,16 +7,6 @@ export interface CloudRequest {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-}
-
-/** The sender cannot be used as it is stored; `message` says which part and what to do, and holds no secret. */
-export class AccountError extends Error {
-  /** `credentials`: the token; `address`: the API's address or the phone number id. */
-  readonly part: 'credentials' | 'address';
-  constructor(part: 'credentials' | 'address', message: string) {
-    super(message);
-    this.part = part;
-  }
 }
 
 /** The object that Meta's API takes for one message. `to` always carries its `+`. */
@@ -64,17 +55,10 @@ function endpoint(account: SenderAccount): URL {
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(account.externalId)) {
     throw new AccountError('address', 'Set the phone number id of this sender, as the WhatsApp Manager shows it.');
   }
-  const base = URL.canParse(account.apiUrl) ? new URL(account.apiUrl) : null;
-  if (base === null || !['http:', 'https:'].includes(base.protocol)) {
-    throw new AccountError('address', 'Set the API address of this sender, such as https://graph.facebook.com/v23.0.');
-  }
+  const base = baseUrl(account.apiUrl, 'https://graph.facebook.com/v23.0');
   return new URL(`${base.pathname.replace(/\/+$/, '')}/${account.externalId}/messages`, base.origin);
 }
 
 function accessToken(account: SenderAccount): string {
-  const token = account.credentials['accessToken'];
-  if (token === undefined || !/^[\x21-\x7e]+$/.test(token)) {
-    throw new AccountError('credentials', 'Set the access token of this sender; it has no spaces or line breaks.');
-  }
-  return token;
+  return headerSecret(account.credentials['accessToken'], 'access token');
 }
