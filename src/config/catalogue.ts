@@ -4,11 +4,13 @@ import { CACHE_SETTINGS } from './catalogue-cache.ts';
 import { LIMIT_SETTINGS } from './catalogue-limits.ts';
 import { OBSERVE_SETTINGS } from './catalogue-observe.ts';
 import { PROCESS_SETTINGS } from './catalogue-process.ts';
+import { PROVIDER_SETTINGS } from './catalogue-providers.ts';
 import type { Setting } from './setting.ts';
 
 /** Every setting that this version reads, by its name in the environment. */
 export const SETTINGS = {
   ...PROCESS_SETTINGS,
+  ...PROVIDER_SETTINGS,
   ...LIMIT_SETTINGS,
   ...CIRCUIT_SETTINGS,
   ...CACHE_SETTINGS,

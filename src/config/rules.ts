@@ -38,6 +38,7 @@ export function checkRelations(values: ConfigValues, isSet: (name: string) => bo
   }
   checkRedis(values, isSet, problem, warn);
   checkCloud(values, problem, warn);
+  checkProviders(values, problem);
   checkKeys(values, problem, warn);
   if (values.smtpUrl !== undefined && values.mailFrom === undefined) {
     problem('MAIL_FROM', 'an address, because SMTP_URL is set', null);
@@ -70,6 +71,31 @@ function checkRedis(values: ConfigValues, isSet: (name: string) => boolean, prob
       'another database than the queues have: emptying a cache must never touch them',
       values.redisDb,
     );
+  }
+}
+
+/** A sender of the settings needs all of its parts. */
+function checkProviders(values: ConfigValues, problem: Problem): void {
+  const groups = [
+    [
+      ['EVOLUTION_SERVER_URL', values.evolutionServerUrl, 'an address'],
+      ['EVOLUTION_API_KEY', values.evolutionApiKey, 'a key'],
+      ['EVOLUTION_INSTANCE', values.evolutionInstance, "an instance's name"],
+    ],
+    [
+      ['TWILIO_ACCOUNT_SID', values.twilioAccountSid, 'an account SID'],
+      ['TWILIO_AUTH_TOKEN', values.twilioAuthToken, 'an auth token'],
+      ['TWILIO_FROM', values.twilioFrom, 'a number or a messaging service'],
+    ],
+  ] as const;
+  for (const [server, ...rest] of groups) {
+    // The server's address alone is a default for senders that are made through the API.
+    const given =
+      rest.find(([, value]) => value !== undefined) ?? (server[0].startsWith('TWILIO') ? server : undefined);
+    if (given?.[1] === undefined) continue;
+    for (const [name, value, words] of [server, ...rest]) {
+      if (value === undefined) problem(name, `${words}, because ${given[0]} is set`, null);
+    }
   }
 }
 

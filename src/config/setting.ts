@@ -9,6 +9,7 @@ export const AREAS = {
   circuit: 'Circuit breakers',
   cache: 'Cache',
   cloud: 'Cloud API',
+  providers: 'Evolution, Twilio',
   jobs: 'Jobs',
   observe: 'Metrics, alerts, traces',
   dangerous: 'Dangerous',

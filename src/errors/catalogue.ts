@@ -60,6 +60,12 @@ export const ERRORS = {
     title: 'The idempotency key was used for another body',
     detail: 'Use a new Idempotency-Key for a new message.',
   },
+  MESSAGE_UNSUPPORTED: {
+    status: 422,
+    retryable: false,
+    title: "The sender's provider cannot send this message",
+    detail: 'Send another type of message, or through a sender of another provider.',
+  },
   SENDER_MISSING: {
     status: 422,
     retryable: false,

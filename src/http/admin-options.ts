@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { SendQueue } from '../engine/contract.ts';
 import type { SenderDefaults, Senders, Tenants } from '../messages/index.ts';
 import type { WaxwingRecord } from '../record/index.ts';
+import type { SenderProvider } from '../record/types.ts';
 import { personOf } from './plugins/auth.ts';
 
 /** What the administration routes work with. */
@@ -14,7 +15,7 @@ export interface AdminOptions {
   /** The accept path's memory: changes of this process count there at once. */
   readonly tenants: Tenants;
   readonly senders: Senders;
-  readonly senderDefaults: SenderDefaults;
+  readonly senderDefaults: (provider: SenderProvider) => SenderDefaults;
 }
 
 /** Writes down who did what. `detail` names fields, never secrets. */

@@ -5,7 +5,7 @@ export { DEFAULT_TENANT, type Principal } from './principal.ts';
 export { createSenders, senderLimits, type Senders } from './senders.ts';
 export { createTenants, limitsOf, type Tenants } from './tenants.ts';
 export { createMemory, type Memory } from './memory.ts';
-export { senderDefaults, settingsSender, type SenderDefaults } from './default-sender.ts';
+export { senderDefaults, settingsSenders, type SenderDefaults } from './settings-senders.ts';
 export { EVICTED, followEvictions, type Evictions } from './evictions.ts';
 export { oldestOwned, usableSenders } from './usable-senders.ts';
 export { chooseShard, DEFAULT_SENDER } from './shard.ts';

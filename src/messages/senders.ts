@@ -11,8 +11,8 @@ export interface SendersOptions {
   readonly store: SenderStore;
   readonly tenantStore: Pick<TenantStore, 'get'>;
   readonly queue: Pick<SendQueue, 'configureSender' | 'pauseSender' | 'resumeSender' | 'pauseTenant' | 'resumeTenant'>;
-  /** The sender `default` of the settings; null when they name none. Served without asking the record. */
-  readonly fromSettings: SenderRecord | null;
+  /** The senders that the settings describe, `default` first. Served without asking the record. */
+  readonly fromSettings: readonly SenderRecord[];
   /** Where senders are read from when nothing hangs on the very moment; default `store`. A cache fits. */
   readonly cached?: Pick<SenderStore, 'get'> & { oldestOwned(tenant: string): Promise<SenderRecord | null> };
   /** Changes of other processes count at once; without, within seconds. */
@@ -22,7 +22,8 @@ export interface SendersOptions {
 /** Senders as the accept path sees them: from memory, also while the record is away. */
 export interface Senders {
   /**
-   * The sender of a tenant's message: the one it names, else the tenant's own (the oldest of several), else `default`.
+   * The sender of a tenant's message: the one it names, else the tenant's own (the oldest of several), else `default`,
+   * else the first that the settings describe.
    * @throws AppError `NOT_FOUND` for a sender that does not exist or belongs to another tenant, `SENDER_MISSING` when
    *   there is none to choose, `RECORD_UNAVAILABLE` when the record is away and this process never saw the answer
    */
@@ -38,7 +39,7 @@ export interface Senders {
   knowing<T>(call: () => Promise<T>): Promise<T>;
   /** Makes a change of this process count at once, here and in the engine. */
   changed(sender: SenderRecord): Promise<void>;
-  /** Is this the sender that the settings describe, and only they can change. */
+  /** Is this a sender that the settings describe, and only they can change. */
   isFromSettings(id: string): boolean;
 }
 
@@ -56,10 +57,11 @@ export function createSenders(options: SendersOptions): Senders {
   const registered = new Map<string, Promise<void>>();
   /** Pauses of a tenant on a sender that this process told the engine: sender → tenants. */
   const pausedTenants = new Map<string, Set<string>>();
-  const isFromSettings = (id: string) => id === DEFAULT_SENDER && fromSettings !== null;
+  const settingsSenders = new Map(fromSettings.map((sender) => [sender.id, sender]));
+  const isFromSettings = (id: string) => settingsSenders.has(id);
 
   async function get(id: string): Promise<SenderRecord | null> {
-    return isFromSettings(id) ? fromSettings : byId.get(id, () => cached.get(id));
+    return settingsSenders.get(id) ?? byId.get(id, () => cached.get(id));
   }
 
   async function register(sender: SenderRecord): Promise<void> {
@@ -108,7 +110,7 @@ export function createSenders(options: SendersOptions): Senders {
       }
       // "It has none" is a value of its own here: it is remembered, and serves while the record is away.
       const own = await ownSender.get(tenant, async () => ({ sender: await cached.oldestOwned(tenant) }));
-      const sender = own?.sender ?? (await get(DEFAULT_SENDER));
+      const sender = own?.sender ?? (await get(DEFAULT_SENDER)) ?? fromSettings[0];
       if (sender?.tenant === null || sender?.tenant === tenant) return sender;
       throw new AppError('SENDER_MISSING');
     },

@@ -1,7 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UnknownSenderError, type AcceptResult, type NewMessage, type SendQueue } from '../engine/contract.ts';
 import { AppError } from '../errors/app-error.ts';
+import type { MessageBody } from '../model/message.ts';
 import type { SenderRecord, TenantRecord } from '../record/types.ts';
+import { unsuitable } from '../providers/suitability.ts';
 import { newId } from '../util/ids.ts';
 import type { MessageStore } from './ports.ts';
 import { bodyText, prepareMessage, type PreparedMessage } from './prepare.ts';
@@ -52,6 +54,16 @@ export interface Messages extends Reading {
   acceptBatch(items: readonly unknown[], principal: Principal): Promise<BatchResult[]>;
 }
 
+/** What the sender's provider cannot say is refused before anything is stored. */
+function refuseUnsuitable(sender: SenderRecord, body: MessageBody): void {
+  const found = unsuitable(sender, body);
+  if (found === null) return;
+  throw new AppError('MESSAGE_UNSUPPORTED', {
+    field: found.field,
+    detail: `${found.sentence} The message would go through the sender ${sender.id}.`,
+  });
+}
+
 /** A message that is ready to be stored. */
 interface Candidate {
   readonly tenant: TenantRecord;
@@ -79,6 +91,7 @@ export function createMessages(options: MessagesOptions): Messages {
     const body = bodyText(prepared.body);
     const tenant = await tenants.resolve(tenantId);
     const sender = await senders.choose(tenant.id, request.sender);
+    refuseUnsuitable(sender, prepared.body);
     await senders.prepare(sender, tenant);
     const message: NewMessage = {
       id: newId(nowMs),

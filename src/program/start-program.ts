@@ -5,7 +5,7 @@ import { shardPrefix } from '../engine/keys.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
 import type { HttpServer } from '../http/index.ts';
 import type { QueueService } from '../jobs/index.ts';
-import { type Messages, senderLimits, settingsSender } from '../messages/index.ts';
+import { type Messages, senderLimits, settingsSenders } from '../messages/index.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
@@ -92,7 +92,7 @@ export async function startProgram(
         : await startWorker({
             ...parts,
             redis: services.redis,
-            settingsAccount: settingsAccount(config),
+            settingsAccounts: settingsAccounts(config),
             onSettled: observing.onSettled,
           });
     if (worker !== null) started.push(() => worker.stop(config.shutdownGraceMs));
@@ -148,10 +148,10 @@ async function prepareSenders(
   isRecordThere: boolean,
   log: Logger,
 ): Promise<void> {
-  const own = settingsSender(config);
-  if (own !== null) await queue.configureSender(senderLimits(own));
+  const own = settingsSenders(config);
+  for (const sender of own) await queue.configureSender(senderLimits(sender));
   if (!isRecordThere) return;
-  if (own !== null) await record.senders.ensure(own);
+  for (const sender of own) await record.senders.ensure(sender);
   const { senders, unreadable } = await record.senders.all();
   for (const sender of senders) await queue.configureSender(senderLimits(sender));
   if (unreadable.length > 0) {
@@ -162,11 +162,10 @@ async function prepareSenders(
   }
 }
 
-function settingsAccount(config: Config): SenderAccount | null {
-  const sender = settingsSender(config);
-  if (sender === null) return null;
-  const { id, provider, externalId, apiUrl, credentials } = sender;
-  return { id, provider, externalId, apiUrl, credentials };
+function settingsAccounts(config: Config): SenderAccount[] {
+  return settingsSenders(config).map(({ id, provider, externalId, apiUrl, channel = null, credentials }) => {
+    return { id, provider, externalId, apiUrl, channel, credentials };
+  });
 }
 
 /** Every process must make and read the same tags, so their key comes from the one secret that they share. */

@@ -23,7 +23,7 @@ import {
   senderDefaults,
   senderLimits,
   type Senders,
-  settingsSender,
+  settingsSenders,
   type Tenants,
 } from '../messages/index.ts';
 import type { AlertEngine } from '../observe/index.ts';
@@ -89,7 +89,7 @@ export function createAccepting(
     evictions,
     tenantStore: record.tenants,
     queue,
-    fromSettings: settingsSenderRecord(config),
+    fromSettings: settingsSenderRecords(config),
   });
   return { tenants, senders, messages: createMessages({ queue, store: record.messages, tenants, senders }) };
 }
@@ -111,7 +111,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
       }),
       tagKey,
     }),
-    admin: { record, queue, tenants, senders, senderDefaults: senderDefaults(config) },
+    admin: { record, queue, tenants, senders, senderDefaults: (provider) => senderDefaults(config, provider) },
     checkKey: createApiKeyCheck({ platformKey: keys.apiKey, store: record.apiKeys, evictions: caches.evictions }),
     jwt: jwtSettings(config, keys),
     publicUrl: config.publicUrl,
@@ -129,13 +129,13 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
   return await startServer(app, { host: config.host, port: config.port });
 }
 
-/** The sender of the settings in the record's shape, so that it is served without asking the record. */
-function settingsSenderRecord(config: Config): SenderRecord | null {
-  const sender = settingsSender(config);
-  if (sender === null) return null;
-  const { id, tenant, provider, externalId, portfolio = null } = sender;
-  const limits = { ...senderLimits(sender), id, tenant, provider, externalId, apiUrl: sender.apiUrl, portfolio };
-  return { ...limits, pausedReason: null, createdAtMs: 0, updatedAtMs: 0 };
+/** The senders of the settings in the record's shape, so that they are served without asking the record. */
+function settingsSenderRecords(config: Config): SenderRecord[] {
+  return settingsSenders(config).map((sender) => {
+    const { id, tenant, provider, externalId, portfolio = null, channel = null } = sender;
+    const own = { id, tenant, provider, externalId, apiUrl: sender.apiUrl, portfolio, channel };
+    return { ...senderLimits(sender), ...own, pausedReason: null, createdAtMs: 0, updatedAtMs: 0 };
+  });
 }
 
 /** A script ran on every shard: more than PING, because a queue that cannot write cannot accept. */

@@ -8,12 +8,13 @@ import type { SettleRequest } from '../engine/contract.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
 import type { SettleResult } from '../engine/worker-link.ts';
 import { EVICTED } from '../messages/index.ts';
-import { createCloudProvider } from '../providers/cloud/provider.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { RetryPolicy } from '../worker/policy.ts';
-import { providerDeadlineMs, SendWorker } from '../worker/send-worker.ts';
+import { SendWorker } from '../worker/send-worker.ts';
 import type { ProgramCaches } from './caches.ts';
+import { closeProviders, createProviders } from './providers.ts';
+import { watchConnections } from './connections.ts';
 import { engineOptions } from './queue.ts';
 import { WorkerSummary } from './worker-summary.ts';
 
@@ -27,8 +28,8 @@ interface WorkerParts {
   readonly config: Config;
   readonly redis: RedisTarget;
   readonly record: WaxwingRecord;
-  /** The sender of the settings, which needs no record. */
-  readonly settingsAccount: SenderAccount | null;
+  /** The senders of the settings, which need no record. */
+  readonly settingsAccounts: readonly SenderAccount[];
   readonly tagKey: TagKey;
   readonly log: Logger;
   readonly queue: RedisSendQueue;
@@ -38,10 +39,19 @@ interface WorkerParts {
 }
 
 export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
-  const { config, redis, record, settingsAccount, tagKey, log } = parts;
+  const { config, redis, record, settingsAccounts, tagKey, log } = parts;
   const summary = new WorkerSummary(parts.queue, log);
   const name = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
-  const cloud = createCloudProvider({ deadlineMs: providerDeadlineMs(engineOptions(config)) });
+  const providers = createProviders(config);
+  const readAccount = async (id: string) =>
+    settingsAccounts.find((account) => account.id === id) ?? (await record.senders.getWithCredentials(id));
+  const connections = watchConnections({
+    queue: parts.queue,
+    record,
+    evolution: providers.evolution,
+    readAccount,
+    log,
+  });
   let stopping: Promise<void> | undefined;
   const worker: SendWorker = new SendWorker({
     redis,
@@ -52,15 +62,13 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     globalConcurrency: config.globalConcurrency,
     blockMs: config.waStreamBlockMs,
     ...engineOptions(config),
-    providers: { cloud },
-    policyFor: () => policyOf(config),
-    readAccount: async (id) => {
-      if (settingsAccount?.id === id) return settingsAccount;
-      return await record.senders.getWithCredentials(id);
-    },
+    providers,
+    policyFor: (account) => policyOf(config, account),
+    readAccount,
     tagKey,
     onSettled: (request, result) => {
       summary.count(request);
+      connections.settled(request);
       if (result === 'settled') parts.onSettled(request);
       logSettled(log, request, result);
     },
@@ -78,8 +86,9 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
   const stop = async (graceMs: number) => {
     unfollow();
     summary.stop();
+    connections.stop();
     await worker.stop(graceMs);
-    await cloud.close();
+    await closeProviders(providers);
   };
   await worker.start();
   return {
@@ -101,9 +110,9 @@ function followAccounts(worker: SendWorker, caches: ProgramCaches): () => void {
   });
 }
 
-function policyOf(config: Config): RetryPolicy {
+function policyOf(config: Config, { provider }: SenderAccount): RetryPolicy {
   return {
-    attemptsMax: config.queueRetryAttempts,
+    attemptsMax: provider === 'evolution' ? config.waMaxDeliveries : config.queueRetryAttempts,
     backoffMs: config.queueBackoffDelay,
     scheduleSeconds: config.retryScheduleSeconds,
     deferBlocks: config.onDefer === 'block',

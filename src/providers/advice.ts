@@ -1,5 +1,7 @@
 import type { MessageError } from '../model/message.ts';
 import { lookupCloudError } from './cloud/errors.ts';
+import { lookupEvolutionError } from './evolution/error-table.ts';
+import { lookupTwilioError } from './twilio/error-table.ts';
 import type { ErrorClass, ProviderErrorCode } from './contract.ts';
 import { entryFor, type ProviderErrorEntry } from './error-entry.ts';
 
@@ -16,9 +18,17 @@ export interface Advice {
 type Provider = 'cloud' | 'evolution' | 'twilio';
 
 /** The tables by provider; `code` is the provider's own as text. Null = the table has nothing to say. */
-const TABLES: Readonly<Partial<Record<Provider, (code: string) => ProviderErrorEntry | null>>> = {
-  cloud: (code) => (/^\d{1,15}$/.test(code) ? lookupCloudError(Number(code), 400, false) : null),
+const TABLES: Readonly<Record<Provider, (code: string) => ProviderErrorEntry | null>> = {
+  cloud: (code) => (isNumber(code) ? lookupCloudError(Number(code), 400, false) : null),
+  // On its Cloud channel the codes are Meta's.
+  evolution: (code) =>
+    lookupEvolutionError(code) ?? (isNumber(code) ? lookupCloudError(Number(code), 400, false) : null),
+  twilio: (code) => (isNumber(code) ? lookupTwilioError(Number(code)) : null),
 };
+
+function isNumber(code: string): boolean {
+  return /^\d{1,15}$/.test(code);
+}
 
 const OWN: Readonly<Partial<Record<ProviderErrorCode | (string & {}), Omit<Advice, 'class' | 'title'>>>> = {
   SENDER_MISCONFIGURED: {
@@ -48,7 +58,7 @@ export function adviceFor(
   provider: Provider,
   error: Pick<MessageError, 'code' | 'providerCode' | 'title' | 'detail'>,
 ): Advice {
-  const found = error.providerCode === null ? null : (TABLES[provider]?.(error.providerCode) ?? null);
+  const found = error.providerCode === null ? null : TABLES[provider](error.providerCode);
   if (found !== null) {
     const { class: errorClass, title, meaning, waxwingDoes, personShould } = entryFor(found, error.detail);
     return { class: errorClass, title, meaning, waxwingDoes, personShould };

@@ -15,6 +15,8 @@ export interface NewSender {
   readonly provider: SenderProvider;
   readonly externalId: string;
   readonly apiUrl: string;
+  /** Evolution only; absent = baileys. */
+  readonly channel?: SenderRecord['channel'] | undefined;
   readonly credentials: Readonly<Record<string, string>>;
   readonly ratePerSecond: number;
   readonly burst: number;
@@ -72,6 +74,7 @@ interface SenderRow extends Row {
   readonly provider: SenderProvider;
   readonly external_id: string;
   readonly api_url: string;
+  readonly channel: SenderRecord['channel'];
   readonly credentials: Buffer;
   readonly rate_per_second: number;
   readonly burst: number;
@@ -88,14 +91,14 @@ interface SenderRow extends Row {
 
 /** Only these columns are read where credentials are not asked for. */
 const COLUMNS = `
-  id, tenant, provider, external_id, api_url, rate_per_second, burst, concurrency, pair_gap_ms, pair_bucket_capacity,
+  id, tenant, provider, external_id, api_url, channel, rate_per_second, burst, concurrency, pair_gap_ms, pair_bucket_capacity,
   pair_bucket_refill_per_second, portfolio, shard, paused_reason, created_at, updated_at`;
 
 const INSERT = `
   insert into senders (
     id, tenant, provider, external_id, api_url, credentials, rate_per_second, burst, concurrency, pair_gap_ms,
-    pair_bucket_capacity, pair_bucket_refill_per_second, portfolio, shard
-  ) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`;
+    pair_bucket_capacity, pair_bucket_refill_per_second, portfolio, shard, channel
+  ) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`;
 
 export function sendersOf(database: Database, box: SecretBox): Senders {
   const seal = (id: string, credentials: Readonly<Record<string, string>>): Buffer =>
@@ -119,6 +122,7 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
     sender.pairBucketRefillPerSecond,
     sender.portfolio ?? null,
     sender.shard,
+    sender.channel ?? null,
   ];
 
   return {
@@ -189,7 +193,7 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
              concurrency = excluded.concurrency, pair_gap_ms = excluded.pair_gap_ms,
              pair_bucket_capacity = excluded.pair_bucket_capacity,
              pair_bucket_refill_per_second = excluded.pair_bucket_refill_per_second,
-             portfolio = excluded.portfolio, updated_at = now()
+             portfolio = excluded.portfolio, channel = excluded.channel, updated_at = now()
            returning ${COLUMNS}`,
           insertValues(sender),
         );
@@ -202,6 +206,7 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
         {
           external_id: fields.externalId,
           api_url: fields.apiUrl,
+          channel: fields.channel,
           credentials: fields.credentials === undefined ? undefined : seal(id, fields.credentials),
           rate_per_second: fields.ratePerSecond,
           burst: fields.burst,
@@ -255,6 +260,7 @@ function fromRow(row: SenderRow): SenderRecord {
     provider: row.provider,
     externalId: row.external_id,
     apiUrl: row.api_url,
+    channel: row.channel,
     ratePerSecond: row.rate_per_second,
     burst: row.burst,
     concurrency: row.concurrency,

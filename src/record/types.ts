@@ -96,6 +96,8 @@ export interface SenderRecord {
   readonly provider: SenderProvider;
   readonly externalId: string;
   readonly apiUrl: string;
+  /** Evolution only: what the instance speaks to WhatsApp with; null = baileys. */
+  readonly channel: 'baileys' | 'cloud' | null;
   readonly ratePerSecond: number;
   readonly burst: number;
   readonly concurrency: number;

@@ -248,7 +248,7 @@ describe('/admin/senders', () => {
   });
 
   test.each([
-    [{ provider: 'twilio' }, 'provider'],
+    [{ provider: 'signal' }, 'provider'],
     [{ externalId: '+49151' }, 'externalId'],
     [{ credentials: undefined }, 'credentials'],
     [{ credentials: {} }, 'credentials.accessToken'],

@@ -1,15 +1,17 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { z } from 'zod';
 import { UnknownSenderError } from '../../engine/contract.ts';
 import { AppError } from '../../errors/app-error.ts';
 import { chooseShard, DEFAULT_SENDER, usableSenders } from '../../messages/index.ts';
 import { tenantIdSchema } from '../../messages/request.ts';
-import type { SenderRecord } from '../../record/types.ts';
+import { withoutPrefix } from '../../providers/twilio/addresses.ts';
+import type { SenderProvider, SenderRecord } from '../../record/types.ts';
 import { audit, type AdminOptions } from '../admin-options.ts';
 import { idParams } from '../messages/schemas.ts';
 import { pageOf, pageQuery } from '../paging.ts';
 import { pauseBody } from '../tenants/schemas.ts';
-import { senderBody, senderPatch, senderSchema, senderView } from './schemas.ts';
+import { CREDENTIALS, senderBody, senderPatch, senderSchema, senderView } from './schemas.ts';
 
 const tags = ['administration'];
 const listQuery = pageQuery.extend({
@@ -60,7 +62,14 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
       schema: { tags, summary: 'Create a sender', body: senderBody, response: { 201: senderSchema } },
     },
     async (request, reply) => {
-      const { tenant = null, portfolio = null, credentials, ...given } = request.body;
+      const { tenant = null, portfolio = null, credentials, externalId, ...given } = request.body;
+      const defaults = senderDefaults(given.provider);
+      if ((given.apiUrl ?? defaults.apiUrl) === '') {
+        throw new AppError('REQUEST_INVALID', {
+          field: 'apiUrl',
+          detail: `Give the address of the ${given.provider} server.`,
+        });
+      }
       if (given.id === DEFAULT_SENDER && tenant !== null) {
         throw new AppError('REQUEST_INVALID', {
           field: 'id',
@@ -73,7 +82,8 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
       }
       const shard = chooseShard({ id: given.id, tenant }, siblings, queue.shards);
       const sender = await record.senders.create({
-        ...withDefaults(given, senderDefaults),
+        ...withDefaults(given, defaults),
+        externalId: given.provider === 'twilio' ? withoutPrefix(externalId) : externalId,
         credentials: said(credentials),
         tenant,
         portfolio,
@@ -103,11 +113,11 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
       const { id } = request.params;
       if (senders.isFromSettings(id)) {
         throw new AppError('CONFLICT', {
-          detail:
-            'The sender default comes from the settings (WHATSAPP_…, SENDER_…, PAIR_…): change them and start again.',
+          detail: `The sender ${id} comes from the settings (WHATSAPP_…, EVOLUTION_…, TWILIO_…, SENDER_…, PAIR_…): change them and start again.`,
         });
       }
       const { credentials, ...rest } = request.body;
+      refuseForeign(existing(await record.senders.get(id)).provider, request.body);
       const sender = existing(
         await record.senders.patch(id, {
           ...rest,
@@ -161,6 +171,18 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
       return senderView(sender);
     },
   );
+}
+
+/** A patch does not name the provider, so what belongs to one only is checked against the sender's. */
+function refuseForeign(provider: SenderProvider, { credentials, channel }: z.infer<typeof senderPatch>): void {
+  if (channel !== undefined && provider !== 'evolution') {
+    throw new AppError('REQUEST_INVALID', { field: 'channel', detail: 'Only a sender of Evolution has a channel.' });
+  }
+  if (credentials === undefined || CREDENTIALS[provider].safeParse(credentials).success) return;
+  throw new AppError('REQUEST_INVALID', {
+    field: 'credentials',
+    detail: `This sender is at ${provider}: give ${Object.keys(CREDENTIALS[provider].shape).join(', ')} as that provider needs them.`,
+  });
 }
 
 /** Fields that the request leaves out take the settings' values. */

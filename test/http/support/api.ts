@@ -108,7 +108,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     credentials: { accessToken: 'EAAG-secret' },
     shard: 0,
   };
-  const fromSettings = options.hasDefaultSender === false ? null : await record.senders.ensure(settings);
+  const fromSettings = options.hasDefaultSender === false ? [] : [await record.senders.ensure(settings)];
   const tenants = createTenants({ store: record.tenants, autoCreate: options.autoCreate ?? true });
   const senders = createSenders({ store: record.senders, tenantStore: record.tenants, queue, fromSettings });
   const messages = createMessages({ queue, store: record.messages, tenants, senders });
@@ -138,7 +138,13 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     bookings,
     queues: createQueueAdministration({ queues, send: queue }),
     cache: { report: () => templateMetrics.getCacheReport(), history: record.cacheHistory },
-    admin: { record, queue, tenants, senders, senderDefaults: SENDER_DEFAULTS },
+    admin: {
+      record,
+      queue,
+      tenants,
+      senders,
+      senderDefaults: (provider) => ({ ...SENDER_DEFAULTS, ...(provider === 'cloud' ? {} : { apiUrl: '' }) }),
+    },
     checkKey: createApiKeyCheck({ platformKey: PLATFORM_KEY, store: record.apiKeys }),
     jwt: { ...JWT, ...(options.jwksUrl === undefined ? {} : { jwksUrl: options.jwksUrl }) },
     publicUrl: options.publicUrl,
