@@ -17,7 +17,7 @@ export const PROCESS_SETTINGS = {
   PUBLIC_URL: optionalUrl({
     area: 'process',
     protocols: ['http:', 'https:'],
-    doc: 'Where browsers reach this server when a proxy stands in front, e.g. `https://waxwing.example.com`. With https, session cookies are secure and browsers are told to stay with https.',
+    doc: 'Where browsers reach this server when a proxy stands in front, e.g. `https://waxwing.example.com`. With https, session cookies are secure and browsers are told to stay with https. Twilio gets it as the address for the statuses of each message.',
   }),
   TRUST_PROXY: optionalText({
     area: 'process',
