@@ -37,6 +37,10 @@ const COMMANDS = {
   'test:queue': (rest) => vitest(['test/engine', 'test/worker', 'test/messages', ...rest]),
   'test:cache': (rest) => vitest(['test/cache', ...rest]),
   'test:queue:load': (rest) => vitest(['--config', 'vitest.load.config.ts', ...rest]),
+  'bench:cache': (rest) => ({
+    ...typescript('bench/cache.ts', rest),
+    args: ['--expose-gc', ...typescript('bench/cache.ts', rest).args],
+  }),
   bench: (rest) => typescript('bench/main.ts', rest),
   check: (rest) => script('scripts/check.mjs', rest),
   'worker:send:dev': (rest) => ({

@@ -25,10 +25,11 @@ export interface CacheEvictOptions<Args extends readonly unknown[]> {
 
 // `any` lets a decorator meet a method of any arguments; the method keeps its own type.
 /* eslint-disable @typescript-eslint/no-explicit-any */
-type Method<Args extends readonly unknown[]> = (this: any, ...args: Args & any[]) => Promise<any>;
+type Method<Args extends any[]> = (this: any, ...args: [...Args, ...any[]]) => Promise<any>;
+type Any = any[];
 
 /** A decorator of a method, in the standard form and in that of `experimentalDecorators`. */
-export interface MethodDecorator<Args extends readonly unknown[]> {
+export interface MethodDecorator<Args extends any[]> {
   <M extends Method<Args>>(method: M, context: ClassMethodDecoratorContext): M;
   <M extends Method<Args>>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): void;
 }
@@ -46,16 +47,12 @@ export function useCache(cache: CacheService | null): void {
  * Keeps what a method returns. The method must return a promise; what comes back is what JSON keeps of it, frozen.
  * What it throws is not kept and reaches everybody who waits.
  */
-export function Cacheable<Args extends readonly unknown[] = readonly unknown[]>(
-  options: CacheableOptions<Args>,
-): MethodDecorator<Args> {
+export function Cacheable<Args extends Any = Any>(options: CacheableOptions<Args>): MethodDecorator<Args> {
   return decorator((method) => cacheable(method, options as unknown as CacheableOptions<unknown[]>));
 }
 
 /** Forgets keys after a method succeeded; when it throws nothing is forgotten. */
-export function CacheEvict<Args extends readonly unknown[] = readonly unknown[]>(
-  options: CacheEvictOptions<Args>,
-): MethodDecorator<Args> {
+export function CacheEvict<Args extends Any = Any>(options: CacheEvictOptions<Args>): MethodDecorator<Args> {
   return decorator((method) => cacheEvict(method, options as unknown as CacheEvictOptions<unknown[]>));
 }
 
@@ -100,7 +97,7 @@ function textOf(value: unknown): string {
 }
 
 /** Both forms of decorators: the standard one gets a context as its second argument, the older one a name. */
-function decorator<Args extends readonly unknown[]>(wrap: (method: AnyFunction) => AnyFunction): MethodDecorator<Args> {
+function decorator<Args extends Any>(wrap: (method: AnyFunction) => AnyFunction): MethodDecorator<Args> {
   return ((target: unknown, _about: unknown, descriptor?: PropertyDescriptor): unknown => {
     const method: unknown = descriptor === undefined ? target : descriptor.value;
     if (typeof method !== 'function') {

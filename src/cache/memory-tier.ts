@@ -7,6 +7,8 @@ export interface MemoryEntry {
   /** Until then it may serve while the source is down; epoch ms. */
   readonly usableUntilMs: number;
   readonly tags: readonly string[];
+  /** The answer to whoever asks, made once. */
+  readonly hit: Promise<{ readonly value: unknown; readonly source: 'memory' }>;
 }
 
 /** Objects take more room than their text; what is counted is the text, twice, and this. */

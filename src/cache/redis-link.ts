@@ -119,14 +119,12 @@ export class RedisLink {
   }
 
   /** The entry's text; null = there is none; undefined = the server is away. */
-  async get(key: string): Promise<string | null | undefined> {
-    if (!this.#isUp) return undefined;
-    try {
-      return await this.#commands.get(key);
-    } catch (error) {
+  get(key: string): Promise<string | null | undefined> {
+    if (!this.#isUp) return Promise.resolve(undefined);
+    return this.#commands.get(key).catch((error: unknown) => {
       this.#failed(error);
       return undefined;
-    }
+    });
   }
 
   /** Undefined = the server is away or refused. */

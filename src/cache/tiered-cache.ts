@@ -118,8 +118,8 @@ export class TieredCache {
 
   /** The value as it is kept, computing nothing; undefined when there is none. */
   async get(key: string, version = '1'): Promise<Found | undefined> {
-    const entry = this.#fresh(key);
-    if (entry !== undefined) return { value: entry.value, source: 'memory' };
+    const known = this.#fresh(key);
+    if (known !== undefined) return known.hit;
     const stored = storedKey(key);
     const flight = this.#watch(stored);
     try {
@@ -134,14 +134,22 @@ export class TieredCache {
    * The value, computed by `load` when it is not kept: once for all who ask at the same time, over all processes.
    * @throws what `load` throws, to every waiter; it is not kept
    */
-  async getOrLoad(
+  getOrLoad(
     key: string,
     policy: CachePolicy,
     load: () => Promise<unknown>,
-    tags: readonly string[] = [],
+    tags: readonly string[] = NO_TAG,
   ): Promise<Found> {
-    const entry = this.#fresh(key);
-    if (entry !== undefined) return { value: entry.value, source: 'memory' };
+    // The way of nearly all calls: nothing is made for it.
+    return this.#fresh(key)?.hit ?? this.#share(key, policy, load, tags);
+  }
+
+  async #share(
+    key: string,
+    policy: CachePolicy,
+    load: () => Promise<unknown>,
+    tags: readonly string[],
+  ): Promise<Found> {
     const stored = storedKey(key);
     const running = this.#flights.get(stored);
     if (running !== undefined) return { value: (await running.promise).value, source: 'shared' };
@@ -199,14 +207,12 @@ export class TieredCache {
     await this.#link?.reset();
   }
 
-  #isMemoryTrusted(): boolean {
-    return this.#link === null || this.#link.isHearing(this.#now());
-  }
-
   #fresh(key: string): MemoryEntry | undefined {
     const entry = this.#memory.get(key);
-    if (entry === undefined || this.#now() >= entry.freshUntilMs || !this.#isMemoryTrusted()) return undefined;
-    return entry;
+    if (entry === undefined) return undefined;
+    const nowMs = this.#now();
+    const isTrusted = nowMs < entry.freshUntilMs && (this.#link === null || this.#link.isHearing(nowMs));
+    return isTrusted ? entry : undefined;
   }
 
   async #find(
@@ -290,7 +296,7 @@ export class TieredCache {
     if (nowMs >= usableUntilMs) return undefined;
     const value = decoded === null ? kept?.value : decoded.value;
     const freshUntilMs = Math.min(usableUntilMs, nowMs + STALE_PAUSE_MS);
-    this.#memory.set(key, { value, freshUntilMs, usableUntilMs, tags }, decoded?.size ?? text.length);
+    this.#memory.set(key, memoryEntry(value, freshUntilMs, usableUntilMs, tags), decoded?.size ?? text.length);
     return value;
   }
 
@@ -357,7 +363,7 @@ export class TieredCache {
   ): void {
     const freshUntilMs = this.#now() + ttlMs;
     const usableUntilMs = freshUntilMs + (policy.staleSeconds ?? 0) * 1000;
-    this.#memory.set(key, { value: freeze(value), freshUntilMs, usableUntilMs, tags }, characters);
+    this.#memory.set(key, memoryEntry(freeze(value), freshUntilMs, usableUntilMs, tags), characters);
   }
 
   /** A read that is not shared but must not be kept when something is evicted meanwhile. */
@@ -390,6 +396,15 @@ export class TieredCache {
     else if (evicted.kind === 'keys') for (const key of evicted.names) this.#memory.delete(key);
     else for (const tag of evicted.names) this.#memory.deleteTag(tag);
   }
+}
+
+function memoryEntry(
+  value: unknown,
+  freshUntilMs: number,
+  usableUntilMs: number,
+  tags: readonly string[],
+): MemoryEntry {
+  return { value, freshUntilMs, usableUntilMs, tags, hit: Promise.resolve({ value, source: 'memory' as const }) };
 }
 
 function toJson(value: unknown): string | undefined {

@@ -19,7 +19,7 @@ import { createObserving, type Observing } from './observing.ts';
 import { openQueue } from './queue.ts';
 import { openRecordOf } from './record.ts';
 import { migrateWhenPossible, startRecorders } from './recorders.ts';
-import { createAccepting, queueCheck, startWeb } from './web.ts';
+import { type Accepting, createAccepting, queueCheck, startWeb } from './web.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 export type Role = 'web' | 'worker' | 'all';
@@ -32,6 +32,7 @@ export interface Program {
   readonly record: WaxwingRecord;
   readonly messages: Messages;
   readonly queues: QueueService;
+  readonly accepting: Accepting;
   readonly caches: ProgramCaches;
   readonly contentSids: ContentSidCache;
   /** Null in the worker role, and when nothing should listen. */
@@ -127,6 +128,7 @@ export async function startProgram(
       record,
       messages,
       queues,
+      accepting,
       caches,
       contentSids,
       server,

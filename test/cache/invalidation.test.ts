@@ -1,0 +1,149 @@
+import { Redis } from 'ioredis';
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/index.ts';
+import { type Program, startProgram } from '../../src/program/start-program.ts';
+import { signJwt } from '../../src/http/index.ts';
+import { eventually, testDatabase, testRedis } from '../support/services.ts';
+
+/* C4 · Every write that the API has, and what both processes read after it. */
+
+let a: Program;
+let b: Program;
+let redis: Redis;
+let admin: string;
+const JWT = { secret: 'jwt-secret-of-these-tests-32-characters', audience: undefined, issuer: undefined };
+
+beforeAll(async () => {
+  const server = await testRedis();
+  const { url: databaseUrl } = await testDatabase();
+  redis = new Redis(server.url);
+  const loaded = loadConfig(
+    {
+      REDIS_URL: `${server.url}/1`,
+      DATABASE_URL: databaseUrl,
+      WAXWING_API_KEY: 'platform-key-of-these-tests',
+      JWT_SECRET: JWT.secret,
+      WAXWING_SECRET_KEY: 'secret-key-of-these-tests-32-chars-long',
+      PORT: '0',
+    },
+    '/nonexistent',
+  );
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  const log = pino({ level: 'silent' });
+  a = await startProgram(loaded.config, 'web', log);
+  b = await startProgram(loaded.config, 'web', log);
+  admin = await signJwt({ role: 'admin', name: 'admin@example.com' }, JWT);
+}, 60_000);
+afterAll(async () => {
+  redis.disconnect();
+  await Promise.all([a.stop(), b.stop()]);
+});
+
+async function call(program: Program, method: string, path: string, body?: object, as = admin) {
+  const answer = await fetch(`${program.server?.url ?? ''}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${as}`, ...(body && { 'content-type': 'application/json' }) },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+}
+
+/** What the accept path of a process takes a sender to be: from memory, cache or record. */
+const sender = async (program: Program, tenant: string, named?: string) =>
+  (await program.accepting.senders.choose(tenant, named)).externalId;
+const limit = async (program: Program, tenant: string) => (await program.accepting.tenants.resolve(tenant)).concurrency;
+
+/** In the writing process at once, in the other one within 100 ms (the deadline here is for a busy machine). */
+async function bothRead(read: (program: Program) => Promise<unknown>, value: unknown) {
+  expect(await read(a)).toEqual(value);
+  await eventually(async () => (expect(await read(b)).toEqual(value), true), { timeoutMs: 1000 });
+}
+
+describe('C4 · no stale read after a write, in any process', () => {
+  it('tenants: created, changed, paused, resumed', async () => {
+    await call(a, 'POST', '/admin/tenants', { id: 'salon1', concurrency: 3 });
+    await bothRead((program) => limit(program, 'salon1'), 3);
+    expect(await redis.exists('salon:salon1')).toBe(1);
+    await call(a, 'PATCH', '/admin/tenants/salon1', { concurrency: 7 });
+    await bothRead((program) => limit(program, 'salon1'), 7);
+    const paused = async (program: Program) => (await program.accepting.tenants.resolve('salon1')).pausedReason;
+    await call(a, 'POST', '/admin/tenants/salon1/pause', { reason: 'holiday' });
+    await bothRead(paused, 'holiday');
+    await call(a, 'POST', '/admin/tenants/salon1/resume');
+    await bothRead(paused, null);
+  });
+
+  it('senders: created, changed, and which one a tenant owns', async () => {
+    const body = {
+      id: 'w1',
+      tenant: 'salon1',
+      provider: 'cloud',
+      externalId: '111',
+      credentials: { accessToken: 'x' },
+    };
+    for (const program of [a, b])
+      await expect(sender(program, 'salon1')).rejects.toMatchObject({ code: 'SENDER_MISSING' });
+    expect((await call(a, 'POST', '/admin/senders', body)).status).toBe(201);
+    await bothRead((program) => sender(program, 'salon1'), '111');
+    await bothRead((program) => sender(program, 'salon1', 'w1'), '111');
+    expect((await call(a, 'PATCH', '/admin/senders/w1', { ratePerSecond: 7 })).status).toBe(200);
+    const rate = (named?: string) => async (program: Program) =>
+      (await program.accepting.senders.choose('salon1', named)).ratePerSecond;
+    await bothRead(rate('w1'), 7);
+    await bothRead(rate(), 7);
+    expect(await redis.get('whatsapp:config:w1')).not.toContain('accessToken');
+  });
+
+  it('keys: a revoked one ends at once', async () => {
+    const made = await call(a, 'POST', '/admin/keys', { tenant: 'salon1', name: 'k' });
+    const { key, id } = made.body as { key: string; id: string };
+    const read = async (program: Program) => (await call(program, 'GET', '/v1/messages', undefined, key)).status;
+    await bothRead(read, 200);
+    await call(a, 'DELETE', `/admin/keys/${id}`);
+    await bothRead(read, 401);
+  });
+});
+
+describe('T5 · GET /api/cache/metrics', () => {
+  it('has the figures of the content ids, of the record and of every cache', async () => {
+    let created = 0;
+    const creator = () => Promise.resolve(`HX${(created += 1)}`);
+    const get = (program: Program) => program.contentSids.get('booking', creator, { data: { b: 1, a: 2 } });
+    expect(await Promise.all([get(a), get(b), get(a), get(b)])).toEqual(['HX1', 'HX1', 'HX1', 'HX1']);
+    expect(created).toBe(1);
+    const { body } = await call(a, 'GET', '/api/cache/metrics', undefined, 'platform-key-of-these-tests');
+    const one = {
+      hits: expect.any(Number) as number,
+      misses: expect.any(Number) as number,
+      creations: expect.any(Number) as number,
+      hitRate: expect.any(Number) as number,
+      missRate: expect.any(Number) as number,
+    };
+    expect(body).toMatchObject({
+      runtime: { cumulative: one, window: { metrics: one }, byKey: { booking: one } },
+      health: { missRateAboveThreshold: false },
+      caches: { salon: { cumulative: one } },
+    });
+    expect(Object.keys((body['runtime'] as { cumulative: object }).cumulative).sort()).toEqual(Object.keys(one).sort());
+    const history = await call(a, 'GET', '/api/cache/metrics/history?hours=1');
+    expect(history.status).toBe(200);
+  });
+
+  it('T1 · the record knows a content id when every cache has forgotten it', async () => {
+    await a.caches.service.reset();
+    const sid = await a.contentSids.get('booking', () => Promise.reject(new Error('made again')), {
+      data: { a: 2, b: 1 },
+    });
+    expect(sid).toBe('HX1');
+    expect(a.caches.metrics.lastEvent('booking')).toMatchObject({ sid: 'HX1', source: 'database' });
+    await a.contentSids.get('booking', () => Promise.reject(new Error('made again')), { data: { a: 2, b: 1 } });
+    expect(a.caches.metrics.lastEvent('booking')).toMatchObject({ source: 'memory' });
+  });
+
+  it('T1 · a creator that throws is not kept', async () => {
+    const failing = () => Promise.reject(new Error('no such template'));
+    await expect(a.contentSids.get('broken', failing)).rejects.toThrow('no such template');
+    expect(await a.contentSids.get('broken', () => Promise.resolve('HX9'))).toBe('HX9');
+  });
+});
