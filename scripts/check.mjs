@@ -97,7 +97,10 @@ const CHECKS = {
   lint: () => program('eslint/bin/eslint.js', '--max-warnings', '0', '.'),
   structure,
   unused: () => program('knip/bin/knip.js', '--no-progress'),
-  generated: () => script('scripts/generate.mjs', '--check'),
+  generated: () => [
+    ...script('scripts/generate.mjs', '--check'),
+    ...script('scripts/generate-observability.mjs', '--check'),
+  ],
   lua,
 };
 

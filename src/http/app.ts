@@ -16,6 +16,7 @@ import type { ApiKeyCheck } from './auth/api-keys.ts';
 import { createJwtCheck, type JwtSettings } from './auth/jwt.ts';
 import { cacheRoutes, type CacheRouteOptions } from './cache/routes.ts';
 import { auditRoutes } from './audit/routes.ts';
+import { healthReportRoutes } from './health/report-routes.ts';
 import { healthRoutes, type HealthOptions } from './health/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
 import { measureRequests, metricsRoutes, type MetricsRouteOptions } from './metrics/routes.ts';
@@ -143,6 +144,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   measureRequests(app, options.metrics.metrics);
   metricsRoutes(app, options.metrics);
   alertRoutes(app, options.alerts);
+  healthReportRoutes(app, { metrics: options.metrics.metrics, alerts: options.alerts, record: options.reports.record });
   messageRoutes(app, options);
   sendRoutes(app, options);
   healthRoutes(app, options.health);

@@ -1,7 +1,8 @@
 export { buildApp, type HttpOptions } from './app.ts';
 export { startServer, type HttpServer } from './server.ts';
 export { createApiKeyCheck, type ApiKeyCheck } from './auth/api-keys.ts';
-export { ROLES, signJwt, type JwtSettings, type Role } from './auth/jwt.ts';
+export { createJwtCheck, ROLES, signJwt, type JwtSettings, type Role } from './auth/jwt.ts';
 export type { Access } from './plugins/auth.ts';
 export type { AdminOptions } from './admin-options.ts';
 export type { HealthOptions } from './health/routes.ts';
+export { buildWorkerApp } from './worker-app.ts';

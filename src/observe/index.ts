@@ -11,3 +11,7 @@ export { QUEUE_METRICS, queueSource } from './sources/queue.ts';
 export { RECORD_METRICS, recordSource } from './sources/record.ts';
 export { type NamedRedis, REDIS_METRICS, redisSource } from './sources/redis.ts';
 export { senderDirectory } from './sources/sender-directory.ts';
+export { CACHE_METRICS, cacheSource, type CountedCache } from './sources/caches.ts';
+export { CIRCUIT_METRICS, circuitSource } from './sources/circuits.ts';
+export { cachesOf, FigureTable, healthReport, type HealthReport } from './health.ts';
+export { ProgressWatch, STUCK_AFTER_MS } from './progress.ts';

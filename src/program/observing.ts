@@ -16,9 +16,15 @@ import {
   senderDirectory,
   SendMetrics,
 } from '../observe/index.ts';
-import type { NamedRedis } from '../observe/index.ts';
+import { cacheSource, circuitSource, type CountedCache, type NamedRedis } from '../observe/index.ts';
 import type { RecorderOptions, WaxwingRecord } from '../record/index.ts';
+import type { QueueService } from '../jobs/index.ts';
+import type { Breakers } from '../util/breakers.ts';
+import { jobSource } from './job-figures.ts';
 import type { Recorders } from './recorders.ts';
+
+/** A message without any status for this long is told of. */
+const SILENT_AFTER_SECONDS = 3600;
 
 /** The figures of this process, and the hooks by which its parts tell them. */
 export interface Observing {
@@ -26,11 +32,21 @@ export interface Observing {
   readonly metrics: Metrics;
   /** Redis servers whose memory, clients and evictions are shown; parts add theirs. */
   readonly redisServers: NamedRedis[];
+  /** Circuit breakers of this process, by what makes them. */
+  readonly breakers: Pick<Breakers, 'list'>[];
   readonly ofQueue: Pick<SendQueueOptions, 'onAccept'>;
   readonly ofRecorder: Pick<RecorderOptions, 'onBatch'>;
   readonly onSettled: (request: SettleRequest) => void;
+  /** Settlements told since the start. */
+  readonly settled: () => number;
   /** Adds what queue and record know, once they are open. */
-  watch(parts: { readonly queue: RedisSendQueue; readonly record: WaxwingRecord; readonly recorders: Recorders }): void;
+  watch(parts: {
+    readonly queue: RedisSendQueue;
+    readonly record: WaxwingRecord;
+    readonly recorders: Recorders;
+    readonly queues: QueueService;
+    readonly caches: () => readonly CountedCache[];
+  }): void;
   /** Begins to look at the alert rules, once all sources are registered. */
   startAlerts(queue: RedisSendQueue, log: Logger): AlertEngine;
 }
@@ -39,31 +55,42 @@ export function createObserving(config: Config): Observing {
   const metrics = new Metrics();
   const sending = new SendMetrics(metrics.registry, { tenantsMax: config.metricsTenantsMax });
   const redisServers: NamedRedis[] = [];
+  let settled = 0;
+  const breakers: Pick<Breakers, 'list'>[] = [];
   return {
     metrics,
     redisServers,
+    breakers,
     ofQueue: { onAccept: (message, result) => sending.accepted(message, result) },
     ofRecorder: {
       onBatch: ({ deliveries }) => {
         for (const change of deliveries) sending.delivered(change, change.status);
       },
     },
-    onSettled: (request) => sending.settled(request),
-    watch({ queue, record, recorders }) {
+    onSettled: (request) => {
+      settled += 1;
+      sending.settled(request);
+    },
+    settled: () => settled,
+    watch({ queue, record, recorders, queues, caches }) {
       const { client } = queue.runner;
       redisServers.push({ name: 'queue', client });
       metrics.register(redisSource(() => redisServers));
+      const senders = senderDirectory({
+        known: () => queue.knownSenders,
+        recorded: async () => await record.senders.shards(),
+      });
+      metrics.register(queueSource({ client, shards: queue.shards, senders }));
       metrics.register(
-        queueSource({
-          client,
-          shards: queue.shards,
-          senders: senderDirectory({
-            known: () => queue.knownSenders,
-            recorded: async () => await record.senders.shards(),
-          }),
+        recordSource({
+          record,
+          recorders: () => recorders.list,
+          silentAfterSeconds: SILENT_AFTER_SECONDS,
         }),
       );
-      metrics.register(recordSource({ record, recorders: () => recorders.list }));
+      metrics.register(circuitSource({ queue, senders, breakers: () => breakers.flatMap((one) => one.list()) }));
+      metrics.register(jobSource(queues));
+      metrics.register(cacheSource(caches));
     },
     startAlerts(queue, log) {
       const engine = alertEngine(config, metrics, queue, log);

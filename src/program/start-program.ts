@@ -16,6 +16,8 @@ import { openBookings, startReminderSweep } from './bookings.ts';
 import { createJobProcessors } from './job-processors.ts';
 import { openJobs } from './jobs.ts';
 import { createObserving, type Observing } from './observing.ts';
+import { startWorkerServer } from './worker-server.ts';
+import { watchProgress } from './progress.ts';
 import { openQueue } from './queue.ts';
 import { openRecordOf } from './record.ts';
 import { migrateWhenPossible, startRecorders } from './recorders.ts';
@@ -78,7 +80,6 @@ export async function startProgram(
     await prepareSenders(config, queue, record, isMigrated, log);
     const recorders = startRecorders(queue, services.redis, services.databaseUrl, log, observing.ofRecorder);
     started.push(() => recorders.stop());
-    observing.watch({ queue, record, recorders });
     const accepting = createAccepting(config, queue, record, caches);
     const jobs = openJobs(config, services.redis, log);
     started.push(() => jobs.close());
@@ -103,18 +104,38 @@ export async function startProgram(
       started.push(() => Promise.all([stopJobs(), worker.stop(config.shutdownGraceMs)]));
       started.push(startReminderSweep(bookings, log));
     }
+    observing.watch({
+      queue,
+      record,
+      recorders,
+      queues: jobs.queues,
+      caches: () => [...caches.service.caches.metrics.values()],
+    });
     const alerts = observing.startAlerts(queue, log);
     started.push(() => alerts.stop());
+    const progress = worker === null ? null : watchProgress(observing, () => worker.worker.inWork);
+    started.push(() => progress?.stop());
     const readyChecks = {
       queue: queueCheck(queue),
       record: () => record.ping(),
-      ...(worker === null ? {} : { worker: () => assertRegistered(queue, worker) }),
+      ...(worker === null
+        ? {}
+        : {
+            worker: async () => {
+              await assertRegistered(queue, worker);
+              progress?.check();
+            },
+          }),
     };
     const listens = role !== 'worker' && options.listen !== false;
     const server = !listens
       ? null
       : await startWeb({ ...parts, readyChecks, isStopping: () => isStopping, observing, alerts });
     if (server !== null) started.push(() => server.stop(config.shutdownGraceMs));
+    if (role === 'worker' && options.listen !== false && config.metricsPort !== undefined) {
+      const own = await startWorkerServer({ ...parts, readyChecks, isStopping: () => isStopping, observing });
+      started.push(() => own.stop(config.shutdownGraceMs));
+    }
     const stop = async () => {
       isStopping = true;
       await undo();

@@ -54,7 +54,7 @@ export type { Sessions } from './sessions.ts';
 export type { BackOff, SignInAttempts } from './sign-in-attempts.ts';
 export type { Tenants } from './tenants.ts';
 export type { AttemptTimings, Timings } from './timings.ts';
-export type { Totals } from './totals.ts';
+export type { OpenTotals, Totals } from './totals.ts';
 export type * from './types.ts';
 
 export interface RecordOptions {

@@ -9,8 +9,19 @@ export interface Totals {
   byStatus(): Promise<RecordTotal[]>;
   /** When the longest waiting message was accepted, epoch ms; null = none waits, as far as recorded. */
   oldestWaitingAtMs(): Promise<number | null>;
+  /** What waits for somebody, each counted up to 10,000. */
+  open(options: { readonly silentAfterSeconds: number }): Promise<OpenTotals>;
   /** Events that could not be recorded, by shard. Anything but an empty list needs a person. */
   quarantined(): Promise<{ readonly shard: number; readonly count: number }[]>;
+}
+
+export interface OpenTotals {
+  /** Rows of the failure record by state. */
+  readonly pending: number;
+  readonly failed: number;
+  readonly deadLetters: number;
+  /** Sent in the last seven days, longer ago than `silentAfterSeconds`, and no status came. */
+  readonly silent: number;
 }
 
 export function totalsOf(database: Database): Totals {
@@ -34,6 +45,22 @@ export function totalsOf(database: Database): Totals {
          ) first`,
       );
       return row?.at ?? null;
+    },
+    async open({ silentAfterSeconds }) {
+      const [row] = await database.query<OpenTotals & Row>(
+        // Each ends after 10,000 entries of its index: a figure for people needs no more.
+        `select
+           (select count(*) from (select from whatsapp_delivery_failures where status = 'PENDING' limit 10000) a) as pending,
+           (select count(*) from (select from whatsapp_delivery_failures where status = 'FAILED' limit 10000) b) as failed,
+           (select count(*) from (select from dead_letters limit 10000) c) as "deadLetters",
+           (select count(*) from (
+              select from messages
+              where engine_status = 'sent' and delivery_status is null
+                and sent_at between now() - interval '7 days' and now() - make_interval(secs => $1)
+              limit 10000) d) as silent`,
+        [silentAfterSeconds],
+      );
+      return row ?? { pending: 0, failed: 0, deadLetters: 0, silent: 0 };
     },
     async quarantined() {
       return database.query<{ shard: number; count: number } & Row>(

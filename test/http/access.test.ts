@@ -50,6 +50,8 @@ const ROUTES: [Call, allowed: string[]][] = [
   [{ method: 'POST', url: '/api/whatsapp/send', body: { phoneNumber: '+4915112345678', text: 'x' } }, KEYS],
   [{ url: '/api/v1/queues/stats' }, ['platform', ...ALL_ROLES]],
   [{ url: '/metrics' }, ['platform', ...ALL_ROLES]],
+  [{ url: '/api/workers/whatsapp' }, ['platform', ...ALL_ROLES]],
+  [{ url: '/api/webhooks/whatsapp/health' }, ['platform', ...ALL_ROLES]],
   [{ url: '/admin/alerts' }, ALL_ROLES],
   [{ url: '/api/cache/metrics' }, ['platform', ...ALL_ROLES]],
   [{ url: '/api/cache/metrics/history' }, ['platform', ...ALL_ROLES]],

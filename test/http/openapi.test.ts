@@ -29,12 +29,14 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 /** For a platform key or a JWT. */
-const REPORTS = new Set(['/api/v1/queues/stats', '/metrics']);
+const REPORTS = new Set(['/api/v1/queues/stats', '/metrics', '/api/workers/whatsapp', '/api/webhooks/whatsapp/health']);
 const CONTRACT = [
   'post /v1/messages',
   'post /v1/messages/batch',
   'get /api/v1/queues/stats',
   'get /metrics',
+  'get /api/workers/whatsapp',
+  'get /api/webhooks/whatsapp/health',
   'get /admin/alerts',
   'get /v1/messages',
   'get /v1/messages/{id}',

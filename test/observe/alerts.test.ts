@@ -158,12 +158,14 @@ describe('rules', () => {
 
   test('F7 · pending above 100, permanent above 10, and timers that nobody serves', async () => {
     world.ended(500, 0);
-    world.set('waxwing_backlog', 100, { state: 'deferred' });
+    world.set('waxwing_delivery_failures', 100, { status: 'PENDING' });
+    world.set('waxwing_dead_letters', 10);
     world.set('waxwing_timer_lag_seconds', 0.01, { shard: '0' });
     await engine.tick();
     expect(world.changes).toEqual([]);
     world.ended(1500, 11);
-    world.set('waxwing_backlog', 101, { state: 'deferred' });
+    world.set('waxwing_delivery_failures', 101, { status: 'PENDING' });
+    world.set('waxwing_dead_letters', 11);
     world.set('waxwing_timer_lag_seconds', 61, { shard: '0' });
     await after(5000);
     expect(world.changes).toEqual(

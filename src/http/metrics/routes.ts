@@ -29,12 +29,16 @@ export function metricsRoutes(app: FastifyInstance, { metrics, isOpen }: Metrics
   );
 }
 
+export const HTTP_METRIC = {
+  name: 'waxwing_http_request_seconds',
+  help: 'Requests to the HTTP API.',
+  labelNames: ['method', 'route', 'status'],
+} as const;
+
 /** Told before routes are added. Labelled with the pattern of the route, never with what a caller wrote. */
 export function measureRequests(app: FastifyInstance, metrics: Metrics): void {
   const times = new Histogram({
-    name: 'waxwing_http_request_seconds',
-    help: 'Requests to the HTTP API.',
-    labelNames: ['method', 'route', 'status'],
+    ...HTTP_METRIC,
     buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers: [metrics.registry],
   });

@@ -101,7 +101,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     advice: 'The provider refuses much: GET /admin/failures by code says what.',
     condition: {
       kind: 'level',
-      of: { metric: 'waxwing_backlog', where: { state: 'deferred' } },
+      of: { metric: 'waxwing_delivery_failures', where: { status: 'PENDING' } },
       take: 'sum',
       op: '>',
       value: 100,
@@ -111,9 +111,9 @@ export const ALERT_RULES: readonly AlertRule[] = [
     id: 'failures-permanent',
     severity: 'warning',
     forSeconds: 0,
-    sentence: 'More than 10 messages failed for good in the last 24 hours.',
-    advice: 'GET /admin/failures?status=FAILED, newest first; redrive what is worth it.',
-    condition: { kind: 'increase', of: messages('failed'), windowSeconds: 86_400, above: 10 },
+    sentence: 'More than 10 messages failed for good and wait for a person.',
+    advice: 'GET /admin/dead-letters, newest first: redrive what is worth it, and discard the rest.',
+    condition: { kind: 'level', of: { metric: 'waxwing_dead_letters' }, take: 'sum', op: '>', value: 10 },
   },
   {
     id: 'retry-worker-stopped',

@@ -1,5 +1,5 @@
 import type { Figure, MetricDefinition, MetricSource } from '../../model/figures.ts';
-import type { Recorder, WaxwingRecord } from '../../record/index.ts';
+import type { OpenTotals, Recorder, WaxwingRecord } from '../../record/index.ts';
 
 const own = { type: 'gauge', scope: 'process' } as const;
 const shared = { type: 'gauge', scope: 'shared' } as const;
@@ -20,6 +20,22 @@ export const RECORD_METRICS: readonly MetricDefinition[] = [
   },
   {
     ...shared,
+    name: 'waxwing_delivery_failures',
+    help: 'Rows of the failure record, by state (PENDING, FAILED); counted up to 10,000.',
+    labels: ['status'],
+  },
+  {
+    ...shared,
+    name: 'waxwing_dead_letters',
+    help: 'Dead letters that nobody has redriven or discarded; counted up to 10,000.',
+  },
+  {
+    ...shared,
+    name: 'waxwing_messages_without_status',
+    help: 'Messages sent longer ago than STATUS_WATCHDOG_SECONDS, and not a week ago, of which no status came; up to 10,000.',
+  },
+  {
+    ...shared,
     name: 'waxwing_recorder_quarantined',
     help: 'Events that could not be recorded and need a person.',
     labels: ['shard'],
@@ -31,8 +47,14 @@ export const RECORD_METRICS: readonly MetricDefinition[] = [
 export function recordSource(options: {
   readonly record: Pick<WaxwingRecord, 'connections' | 'totals'>;
   readonly recorders: () => readonly Pick<Recorder, 'state'>[];
+  /** STATUS_WATCHDOG_SECONDS. */
+  readonly silentAfterSeconds: number;
 }): MetricSource {
-  const oldest = remembered(() => options.record.totals.oldestWaitingAtMs());
+  const { totals } = options.record;
+  const counted = remembered(async () => {
+    const [oldest, open] = await Promise.all([totals.oldestWaitingAtMs(), totals.open(options)]);
+    return { oldest, open };
+  });
   return {
     name: 'record',
     metrics: RECORD_METRICS,
@@ -50,19 +72,19 @@ export function recordSource(options: {
           labels: { shard: String(shard) },
           value: recorder.state().phase === 'recording' ? 1 : 0,
         })),
-        ...(await fromPostgres(options.record, oldest)),
+        ...(await fromPostgres(totals, counted)),
       ];
     },
   };
 }
 
-/** It looks at every tenant, so it is asked six times a minute at most. */
-const OLDEST_FRESH_MS = 10_000;
+/** They look at every tenant and at thousands of rows, so they are asked six times a minute at most. */
+const COUNTED_FRESH_MS = 10_000;
 
 function remembered<T>(read: () => Promise<T>): () => Promise<T> {
   let kept: { readonly value: T; readonly atMs: number } | undefined;
   return async () => {
-    if (kept === undefined || performance.now() - kept.atMs >= OLDEST_FRESH_MS) {
+    if (kept === undefined || performance.now() - kept.atMs >= COUNTED_FRESH_MS) {
       kept = { value: await read(), atMs: performance.now() };
     }
     return kept.value;
@@ -70,22 +92,32 @@ function remembered<T>(read: () => Promise<T>): () => Promise<T> {
 }
 
 async function fromPostgres(
-  { totals }: Pick<WaxwingRecord, 'totals'>,
-  oldestWaiting: () => Promise<number | null>,
+  totals: WaxwingRecord['totals'],
+  counted: () => Promise<{ readonly oldest: number | null; readonly open: OpenTotals }>,
 ): Promise<Figure[]> {
   try {
-    const [oldest, quarantined] = await Promise.all([oldestWaiting(), totals.quarantined()]);
+    const [{ oldest, open }, quarantined] = await Promise.all([counted(), totals.quarantined()]);
     const ageMs = oldest === null ? 0 : Math.max(0, Date.now() - oldest);
     return [
       { name: 'waxwing_postgres_up', value: 1 },
       { name: 'waxwing_oldest_waiting_seconds', value: ageMs / 1000 },
-      ...quarantined.map(({ shard, count }) => ({
+      { name: 'waxwing_delivery_failures', labels: { status: 'PENDING' }, value: open.pending },
+      { name: 'waxwing_delivery_failures', labels: { status: 'FAILED' }, value: open.failed },
+      { name: 'waxwing_dead_letters', value: open.deadLetters },
+      { name: 'waxwing_messages_without_status', value: open.silent },
+      // One series for each shard also when there is nothing, so that an alert can end.
+      ...sharesOf(quarantined).map(([shard, value]) => ({
         name: 'waxwing_recorder_quarantined',
-        labels: { shard: String(shard) },
-        value: count,
+        labels: { shard },
+        value,
       })),
     ];
   } catch {
     return [{ name: 'waxwing_postgres_up', value: 0 }];
   }
+}
+
+function sharesOf(quarantined: readonly { readonly shard: number; readonly count: number }[]): [string, number][] {
+  if (quarantined.length === 0) return [['0', 0]];
+  return quarantined.map(({ shard, count }) => [String(shard), count]);
 }
