@@ -34,6 +34,7 @@ const COMMANDS = {
     ...vitest(['test/model', ...rest]),
     env: { WAXWING_MODEL_RUNS: process.env.WAXWING_MODEL_RUNS ?? '2000' },
   }),
+  'test:security': (rest) => vitest(['--config', 'vitest.security.config.mjs', ...rest]),
   'test:queue': (rest) => vitest(['test/engine', 'test/worker', 'test/messages', ...rest]),
   'test:cache': (rest) => vitest(['test/cache', ...rest]),
   'test:queue:load': (rest) => vitest(['--config', 'vitest.load.config.ts', ...rest]),
