@@ -1,0 +1,62 @@
+import pino from 'pino';
+import { expect, it, onTestFinished } from 'vitest';
+import { Caches, TemplateMetrics, TieredCache } from '../../src/cache/index.ts';
+import { CacheReporter } from '../../src/program/cache-reporter.ts';
+import { openRecord } from '../../src/record/index.ts';
+import { ContentSidCache } from '../../src/templates/index.ts';
+import { createSecretBox } from '../../src/util/secret-box.ts';
+import { testDatabase } from '../support/services.ts';
+
+function processOn(databaseUrl: string) {
+  const record = openRecord({
+    databaseUrl,
+    tenantDefaults: { concurrency: 5, weight: 1, backlogMax: 1000 },
+    secretBox: createSecretBox({ key: 'secret-key-of-these-tests' }),
+  });
+  onTestFinished(() => record.close());
+  const caches = new Caches({ tiers: new TieredCache({ redisUrl: null, bytesMax: 1_048_576 }), spikeThreshold: 0.5 });
+  const metrics = new TemplateMetrics({ caches });
+  const overrides = { welcome_mail: 'HXenv' };
+  const contentSids = new ContentSidCache({ caches, metrics, store: record.contentSids, overrides, ttlSeconds: 60 });
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({}, { write: (line: string) => lines.push(JSON.parse(line) as Record<string, unknown>) });
+  const reporter = new CacheReporter({ caches, metrics, record, contentSids, log });
+  return { record, metrics, contentSids, reporter, lines };
+}
+
+it('T6, T9 · the summary line, hours added up over processes, and the warm-up by use', async () => {
+  const { url } = await testDatabase();
+  const [a, b] = [processOn(url), processOn(url)];
+  for (const key of ['rare', 'often', 'often', 'often'])
+    await a.contentSids.get(key, () => Promise.resolve(`HX${key}`));
+  a.reporter.summary();
+  expect(a.lines.at(-1)).toMatchObject({
+    msg: 'caches, last 5 min',
+    templates: {
+      hits: 2,
+      misses: 2,
+      creations: 2,
+      hitRate: 0.5,
+      callsSaved: 2,
+      topKeys: [{ key: 'often', uses: 3 }, {}],
+    },
+  });
+  await a.reporter.tell();
+  await a.reporter.tell(); // Tells only what is new.
+  expect(a.metrics.getCacheReport().database).toMatchObject({ entries: 2, keys: 2 });
+
+  expect(await b.contentSids.warmUp(1)).toBe(1);
+  await b.contentSids.get('often', () => Promise.reject(new Error('made again')));
+  expect(b.metrics.lastEvent('often')).toMatchObject({ sid: 'HXoften', source: 'memory' });
+  await b.reporter.tell();
+  const [hour, ...more] = (await b.record.cacheHistory.hours(2)).filter(({ cache }) => cache === 'template-sids');
+  const sum = [hour, ...more].reduce((total, one) => total + (one?.hits ?? 0), 0);
+  expect(sum).toBe(3);
+});
+
+it('T1 · the environment goes before the record and the creator', async () => {
+  const { url } = await testDatabase();
+  const { contentSids, metrics } = processOn(url);
+  expect(await contentSids.get('welcome-mail', () => Promise.reject(new Error('made')))).toBe('HXenv');
+  expect(metrics.lastEvent('welcome-mail')).toMatchObject({ source: 'environment' });
+});
