@@ -12,7 +12,7 @@ const FLOORS = [
   ['worker'],
   // Above the rooms that it looks at: the doctor audits the engine against the record, health asks both.
   ['observe'],
-  ['bookings', 'templates', 'mail', 'stats'],
+  ['bookings', 'templates', 'mail', 'stats', 'failures'],
   ['engine', 'providers', 'record'],
   ['cache'],
   ['config'],

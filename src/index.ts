@@ -5,12 +5,14 @@ import type { QueueService } from './jobs/index.ts';
 import type { Messages, MessageView } from './messages/index.ts';
 import { messageRequestSchema, parseRequest } from './messages/request.ts';
 import type { ContentSidOptions, Creator } from './templates/index.ts';
+import type { WaxwingFailures } from './failures/index.ts';
 import { type Program, type Role, startProgram } from './program/start-program.ts';
 
 export { AppError } from './errors/app-error.ts';
 export type { ErrorCode } from './errors/catalogue.ts';
 export type { QueueService } from './jobs/index.ts';
 export type { CacheReport, CacheService } from './cache/index.ts';
+export type { FailureToLog, RetryTotals, WaxwingFailures } from './failures/index.ts';
 export type { Messages, MessageView } from './messages/index.ts';
 
 export interface WaxwingOptions {
@@ -37,6 +39,8 @@ export interface WhatsAppSend {
 export interface Waxwing {
   /** Accept, read, list and cancel; see `Messages`. Usable after `start()`. */
   readonly messages: Messages;
+  /** Failure record, slow retries, dead letters. Usable after `start()`. */
+  readonly failures: WaxwingFailures;
   /** Job queues: webhooks, statuses, reminders, e-mail. Usable after `start()`. */
   readonly queues: QueueService;
   /** @throws Error with every wrong setting at once, or with a sentence when a part cannot start */
@@ -79,6 +83,9 @@ export function createWaxwing(options: WaxwingOptions = {}): Waxwing {
   return {
     get messages() {
       return current().messages;
+    },
+    get failures() {
+      return current().failures;
     },
     get queues() {
       return current().queues;

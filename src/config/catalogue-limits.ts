@@ -106,6 +106,22 @@ export const LIMIT_SETTINGS = {
     unit: 's',
     doc: 'Waits of the slow retries, each counted from the attempt before. After the last one the message is a dead letter.',
   }),
+  WHATSAPP_RETRY_INTERVAL_MS: integer({
+    area: 'retries',
+    default: 120_000,
+    min: 100,
+    max: 86_400_000,
+    unit: 'ms',
+    doc: 'How often the failure table is compared with the queue. Retries go at their own time; this only repairs what differs.',
+  }),
+  STATUS_WATCHDOG_SECONDS: integer({
+    area: 'retries',
+    default: 3600,
+    min: 1,
+    max: 2_592_000,
+    unit: 's',
+    doc: 'A message that was sent and of which no status has told anything for this long is shown as overdue and counted. Nothing is sent again.',
+  }),
   ON_DEFER: choice({
     area: 'retries',
     default: 'skip',

@@ -69,10 +69,12 @@ export class RedisSendQueue implements SendQueue {
     this.#memory = new MemoryWatch(this.#client);
     const runner = new ScriptRunner(this.#client, options.clock);
     this.runner = runner;
-    this.retries = new RetryDesk(this.#client, this.shards, async (shard, args) => {
-      const [, result] = await this.#run('revive', shard, args);
-      return Number(result);
-    });
+    this.retries = new RetryDesk(
+      this.#client,
+      this.shards,
+      async (shard, args) => Number((await this.#run('revive', shard, args))[1]),
+      async ({ id, shard, lane }, seq) => (await this.#run('inspect', shard, [id, packLane(lane), seq])).length > 0,
+    );
     this.#shards = Array.from({ length: options.shards }, (_, shard) => {
       const timer = new DueTimer(() => void this.#tick(shard));
       const batcher = new AcceptBatcher({

@@ -52,24 +52,34 @@ type Run = (shard: number, args: readonly ScriptArg[]) => Promise<number>;
  */
 export class RetryDesk {
   readonly #client: RedisClient;
-  readonly #shards: number;
+  readonly shards: number;
   readonly #run: Run;
+  readonly #inspect: (target: Target, seq: number) => Promise<boolean>;
 
-  constructor(client: RedisClient, shards: number, run: Run) {
+  /** @param inspect does the engine hold the message anywhere */
+  constructor(client: RedisClient, shards: number, run: Run, inspect: (t: Target, seq: number) => Promise<boolean>) {
     this.#client = client;
-    this.#shards = shards;
+    this.shards = shards;
     this.#run = run;
+    this.#inspect = inspect;
   }
 
   /**
    * Takes a message in again that had ended: at once, or after a wait.
-   * @param from what the engine had counted it as: `sent` for one whose delivery failed later
+   * @param from what the engine had counted it as: `sent` for one whose delivery failed later, `lost` for one that this
+   *   Redis does not know
+   * @param slowRetries that it has behind it; 0 = a whole schedule is before it
    */
-  async redrive(message: ReturningMessage, from: 'failed' | 'sent', detail: RedriveDetail): Promise<RetryResult> {
+  async redrive(
+    message: ReturningMessage,
+    from: 'failed' | 'sent' | 'lost',
+    detail: RedriveDetail,
+    slowRetries = 0,
+  ): Promise<RetryResult> {
     return await this.#call(message, 'redrive', JSON.stringify(detail), [
       from,
       message.attempts,
-      0,
+      slowRetries,
       Math.max(0, Math.round(detail.delayMs)),
       ...carried(message),
     ]);
@@ -124,7 +134,7 @@ export class RetryDesk {
 
   /** Everything that waits for a slow retry, a few at a time; messages that change meanwhile may be missing or double. */
   async *waiting(): AsyncGenerator<readonly WaitingRetry[]> {
-    for (let shard = 0; shard < this.#shards; shard += 1) {
+    for (let shard = 0; shard < this.shards; shard += 1) {
       const prefix = shardPrefix(shard);
       let cursor = '0';
       do {
@@ -151,6 +161,11 @@ export class RetryDesk {
       return await pipeline.exec();
     });
     return new Set(ids.filter((_, index) => replies?.[index]?.[1] === 1));
+  }
+
+  /** Does the engine hold the message anywhere: parked, in its conversation or in flight. `seq` as in the record. */
+  async isHeld(target: Target, seq: number): Promise<boolean> {
+    return await this.#inspect(target, seq);
   }
 
   /** Time of the oldest event that is not recorded and forgotten yet, epoch ms; null = there is none. */

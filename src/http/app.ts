@@ -17,6 +17,7 @@ import { createJwtCheck, type JwtSettings } from './auth/jwt.ts';
 import { cacheRoutes, type CacheRouteOptions } from './cache/routes.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { healthReportRoutes } from './health/report-routes.ts';
+import { failureRoutes, type FailureRouteOptions } from './failures/routes.ts';
 import { healthRoutes, type HealthOptions } from './health/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
 import { measureRequests, metricsRoutes, type MetricsRouteOptions } from './metrics/routes.ts';
@@ -47,6 +48,7 @@ export interface HttpOptions {
   readonly trustProxy?: string | ((address: string, hop: number) => boolean) | undefined;
   readonly health: HealthOptions;
   readonly reports: ReportOptions;
+  readonly failures: FailureRouteOptions;
   readonly metrics: MetricsRouteOptions;
   readonly queues: QueueAdministration;
   readonly alerts: AlertRouteOptions;
@@ -155,6 +157,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   auditRoutes(app, options.admin);
   signInRoutes(app, { record: options.admin.record, sessions, checkJwt, address });
   reportRoutes(app, options.reports);
+  failureRoutes(app, options.failures);
   queueRoutes(app, options);
   cacheRoutes(app, options.cache);
   bookingRoutes(app, options);

@@ -9,6 +9,8 @@ export interface MessageQuery {
   readonly conversation?: string | undefined;
   readonly sender?: string | undefined;
   readonly status?: MessageStatus | undefined;
+  /** Only messages that were sent before this and of which no status has told anything since, epoch ms. */
+  readonly silentSinceMs?: number | undefined;
   /** Accepted at or after. */
   readonly fromMs?: number | undefined;
   /** Accepted before. */

@@ -17,7 +17,11 @@ export interface TimelineView {
   }[];
 }
 
-export type ListQuery = Omit<MessageQuery, 'tenant'> & { readonly tenant?: string | undefined };
+export type ListQuery = Omit<MessageQuery, 'tenant' | 'silentSinceMs'> & {
+  readonly tenant?: string | undefined;
+  /** Only those whose status is overdue. */
+  readonly statusOverdue?: boolean | undefined;
+};
 
 /** Reads and cancels messages. Another tenant's message is answered exactly like one that does not exist. */
 export interface Reading {
@@ -54,9 +58,18 @@ export interface ReadingOptions {
   readonly queue: SendQueue;
   readonly store: MessageStore;
   readonly senders: Pick<Senders, 'knowing'>;
+  /** STATUS_WATCHDOG_SECONDS in ms: a sent message is told something of within this time, or is shown as overdue. */
+  readonly statusWatchdogMs?: number;
 }
 
-export function createReading({ queue, store, senders }: ReadingOptions): Reading {
+export function createReading({ queue, store, senders, statusWatchdogMs = 3_600_000 }: ReadingOptions): Reading {
+  const silentSince = () => Date.now() - statusWatchdogMs;
+  const asFound = (message: RecordedMessage, place: Place | null): Found => {
+    const { sender, tenant, conversation, seq } = message;
+    const view = recordedView(message, place, silentSince());
+    return { view, lane: { sender, tenant, conversation }, seq, isRecorded: true };
+  };
+
   async function find(id: string, principal: Principal, tenant: string | undefined): Promise<Found> {
     const scope = scopeOf(principal, tenant);
     if (!isId(id)) throw missing();
@@ -100,9 +113,11 @@ export function createReading({ queue, store, senders }: ReadingOptions): Readin
       return { items: items.map(({ atMs, event, detail }) => ({ at: new Date(atMs).toISOString(), event, detail })) };
     },
 
-    async list({ tenant, ...query }, principal) {
-      const page = await store.list({ ...query, tenant: scopeOf(principal, tenant) });
-      return { items: page.items.map((message) => recordedView(message)), next: page.next };
+    async list({ tenant, statusOverdue, ...query }, principal) {
+      const silentSinceMs = silentSince();
+      const overdue = statusOverdue === true ? { silentSinceMs } : {};
+      const page = await store.list({ ...query, ...overdue, tenant: scopeOf(principal, tenant) });
+      return { items: page.items.map((message) => recordedView(message, null, silentSinceMs)), next: page.next };
     },
 
     async cancel(id, principal, tenant) {
@@ -137,9 +152,4 @@ async function orUnavailable<T>(asked: Promise<T>): Promise<T | AppError> {
     if (error instanceof AppError && error.code === 'QUEUE_UNAVAILABLE') return error;
     throw error;
   }
-}
-
-function asFound(message: RecordedMessage, place: Place | null): Found {
-  const { sender, tenant, conversation, seq } = message;
-  return { view: recordedView(message, place), lane: { sender, tenant, conversation }, seq, isRecorded: true };
 }

@@ -21,6 +21,8 @@ export interface MessagesOptions {
   readonly senders: Senders;
   /** Wall clock, epoch ms. Default `Date.now`. */
   readonly now?: () => number;
+  /** STATUS_WATCHDOG_SECONDS in ms; default an hour. */
+  readonly statusWatchdogMs?: number;
 }
 
 export interface AcceptOptions {
@@ -78,7 +80,12 @@ const ITEMS_PER_TURN = 50;
 export function createMessages(options: MessagesOptions): Messages {
   const { queue, store, tenants, senders } = options;
   const now = options.now ?? Date.now;
-  const reading = createReading({ queue, store, senders });
+  const reading = createReading({
+    queue,
+    store,
+    senders,
+    ...(options.statusWatchdogMs === undefined ? {} : { statusWatchdogMs: options.statusWatchdogMs }),
+  });
 
   async function candidateFor(
     request: MessageRequest,

@@ -28,6 +28,8 @@ export interface MessageView {
   readonly sentAt: string | null;
   readonly deliveredAt: string | null;
   readonly readAt: string | null;
+  /** Sent for longer than STATUS_WATCHDOG_SECONDS, and no status has told anything since. */
+  readonly statusOverdue: boolean;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly context?: { readonly message_id: string };
   /** The object named after `type`; absent in the answer to an accept. */
@@ -84,6 +86,7 @@ export function acceptedView(fields: AcceptedFields, duplicate: boolean): Messag
     sentAt: null,
     deliveredAt: null,
     readAt: null,
+    statusOverdue: false,
     metadata: body.metadata ?? {},
   };
 }
@@ -109,8 +112,13 @@ export function unrecordedView(message: UnrecordedMessage): MessageView {
 /**
  * A message of the record, with the engine's word on where it stands right now.
  * @param place null when the engine does not hold it, or was not asked
+ * @param silentSinceMs sent before this without a status since = overdue, epoch ms
  */
-export function recordedView(message: RecordedMessage, place: Place | null = null): MessageView {
+export function recordedView(
+  message: RecordedMessage,
+  place: Place | null = null,
+  silentSinceMs = Number.NEGATIVE_INFINITY,
+): MessageView {
   const current = SETTLED.has(message.status) ? null : place;
   return {
     id: message.id,
@@ -135,6 +143,10 @@ export function recordedView(message: RecordedMessage, place: Place | null = nul
     sentAt: isoOrNull(message.sentAtMs),
     deliveredAt: isoOrNull(message.deliveredAtMs),
     readAt: isoOrNull(message.readAtMs),
+    statusOverdue:
+      message.engineStatus === 'sent' &&
+      message.deliveryStatus === null &&
+      (message.sentAtMs ?? Infinity) < silentSinceMs,
     metadata: message.metadata,
   };
 }

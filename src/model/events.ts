@@ -81,8 +81,11 @@ export interface FailedEvent extends EventBase {
 /** A message came back into the queue: a new attempt of one that had ended, or that waited for a person. */
 export interface RedrivenEvent extends EventBase {
   readonly type: 'redriven';
-  /** `person`: somebody redrove it · `report`: a status had reported a failure that the error table retries. */
-  readonly cause: 'person' | 'report';
+  /**
+   * `person`: somebody redrove it · `report`: a status had reported a failure that the error table retries ·
+   * `repair`: it waited for a slow retry and Redis had lost it.
+   */
+  readonly cause: 'person' | 'report' | 'repair';
   /** Who asked for it; the program's own name for a report. */
   readonly by: string;
   readonly delayMs: number;

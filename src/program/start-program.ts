@@ -5,6 +5,7 @@ import { shardPrefix } from '../engine/keys.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
 import type { HttpServer } from '../http/index.ts';
 import type { QueueService } from '../jobs/index.ts';
+import type { WaxwingFailures } from '../failures/index.ts';
 import { type Messages, senderLimits, settingsSenders } from '../messages/index.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { TagKey } from '../providers/tag.ts';
@@ -18,6 +19,7 @@ import { openJobs } from './jobs.ts';
 import { createObserving, type Observing } from './observing.ts';
 import { startWorkerServer } from './worker-server.ts';
 import { watchProgress } from './progress.ts';
+import { openFailures } from './failures.ts';
 import { openQueue } from './queue.ts';
 import { openRecordOf } from './record.ts';
 import { migrateWhenPossible, startRecorders } from './recorders.ts';
@@ -33,6 +35,7 @@ export interface Program {
   readonly queue: RedisSendQueue;
   readonly record: WaxwingRecord;
   readonly messages: Messages;
+  readonly failures: WaxwingFailures;
   readonly queues: QueueService;
   readonly accepting: Accepting;
   readonly caches: ProgramCaches;
@@ -81,11 +84,26 @@ export async function startProgram(
     const recorders = startRecorders(queue, services.redis, services.databaseUrl, log, observing.ofRecorder);
     started.push(() => recorders.stop());
     const accepting = createAccepting(config, queue, record, caches);
+    const failures = openFailures({ config, queue, record, accepting, log });
+    started.push(() => failures.worker.stop());
+    if (role !== 'web') failures.worker.start();
     const jobs = openJobs(config, services.redis, log);
     started.push(() => jobs.close());
     const { queues } = jobs;
     const bookings = openBookings(config, record, queues);
-    const parts = { config, keys, queue, record, log, accepting, caches, queues, bookings, tagKey: tagKeyOf(keys) };
+    const parts = {
+      config,
+      keys,
+      queue,
+      record,
+      log,
+      accepting,
+      failures,
+      caches,
+      queues,
+      bookings,
+      tagKey: tagKeyOf(keys),
+    };
     let isStopping = false;
     let stopping: Promise<void> | undefined;
     const worker =
@@ -148,6 +166,7 @@ export async function startProgram(
       queue,
       record,
       messages,
+      failures,
       queues,
       accepting,
       caches,

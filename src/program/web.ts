@@ -28,6 +28,7 @@ import {
 } from '../messages/index.ts';
 import type { AlertEngine } from '../observe/index.ts';
 import type { Observing } from './observing.ts';
+import type { WaxwingFailures } from '../failures/index.ts';
 import type { SenderRecord, WaxwingRecord } from '../record/index.ts';
 import { cachedSenders, cachedTenants } from './cached-stores.ts';
 import type { ProgramCaches } from './caches.ts';
@@ -38,6 +39,7 @@ interface WebParts {
   readonly queue: RedisSendQueue;
   readonly record: WaxwingRecord;
   readonly accepting: Accepting;
+  readonly failures: WaxwingFailures;
   readonly queues: QueueService;
   readonly caches: ProgramCaches;
   readonly tagKey: TagKey;
@@ -91,7 +93,9 @@ export function createAccepting(
     queue,
     fromSettings: settingsSenderRecords(config),
   });
-  return { tenants, senders, messages: createMessages({ queue, store: record.messages, tenants, senders }) };
+  const statusWatchdogMs = config.statusWatchdogSeconds * 1000;
+  const messages = createMessages({ queue, store: record.messages, tenants, senders, statusWatchdogMs });
+  return { tenants, senders, messages };
 }
 
 /** Builds the API over queue and record and starts to listen. */
@@ -112,6 +116,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
       tagKey,
     }),
     admin: { record, queue, tenants, senders, senderDefaults: (provider) => senderDefaults(config, provider) },
+    failures: { failures: parts.failures, record },
     checkKey: createApiKeyCheck({ platformKey: keys.apiKey, store: record.apiKeys, evictions: caches.evictions }),
     jwt: jwtSettings(config, keys),
     publicUrl: config.publicUrl,

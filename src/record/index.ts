@@ -11,6 +11,8 @@ import { contactsOf, type Contacts } from './contacts.ts';
 import { conversationsOf, type Conversations } from './conversations.ts';
 import { openDatabase, type PoolState } from './database.ts';
 import { announced, type RecordChanges } from './changes.ts';
+import { deadLettersOf, type DeadLetters } from './dead-letters.ts';
+import { failuresOf, type Failures } from './failures.ts';
 import { messagesOf, type Messages } from './messages.ts';
 import { peopleOf, type People } from './people.ts';
 import { rawWebhooksOf, type RawWebhooks } from './raw-webhooks.ts';
@@ -43,6 +45,14 @@ export type * from './inbound/index.ts';
 export type { Chat, ChatItem, ConversationKey, InboundMessageRecord } from './inbound/chat.ts';
 export type { ProviderChanges } from './inbound/changes.ts';
 export type { WebhookPlace, WebhookRange } from './raw-webhooks.ts';
+export type { DeadLetter, DeadLetterFilter, DeadLetters } from './dead-letters.ts';
+export {
+  FAILURE_STATUSES,
+  type FailureCounts,
+  type FailureFilter,
+  type FailureRecord,
+  type Failures,
+} from './failures.ts';
 export type { MessageFilter, Messages } from './messages.ts';
 export { migrate, MigrationError, schemaState } from './migrate.ts';
 export type { People } from './people.ts';
@@ -91,6 +101,8 @@ export interface WaxwingRecord {
   readonly bookings: Bookings;
   readonly audit: Audit;
   readonly sealed: Sealed;
+  readonly failures: Failures;
+  readonly deadLetters: DeadLetters;
   readonly people: People;
   readonly sessions: Sessions;
   readonly signInAttempts: SignInAttempts;
@@ -126,6 +138,8 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     bookings: bookingsOf(database),
     audit: auditOf(database),
     sealed: sealedOf(database, options.secretBox),
+    failures: failuresOf(database),
+    deadLetters: deadLettersOf(database),
     people: peopleOf(database),
     sessions: sessionsOf(database),
     signInAttempts: signInAttemptsOf(database, options.signInAttempts),

@@ -12,6 +12,8 @@ export interface MessageFilter {
   readonly conversation?: string | undefined;
   readonly sender?: string | undefined;
   readonly status?: MessageStatus | undefined;
+  /** Only messages that were sent before this and of which no status has told anything since, epoch ms. */
+  readonly silentSinceMs?: number | undefined;
   /** Created at or after, epoch ms. */
   readonly fromMs?: number | undefined;
   /** Created before, epoch ms. */
@@ -96,6 +98,7 @@ export function messagesOf(database: Database): Messages {
         .when(filter.conversation, 'conversation = ?')
         .when(filter.sender, 'sender = ?')
         .when(filter.status, 'status = ?')
+        .when(dateOf(filter.silentSinceMs), "engine_status = 'sent' and delivery_status is null and sent_at < ?")
         .when(dateOf(filter.fromMs), 'created_at >= ?')
         .when(dateOf(filter.toMs), 'created_at < ?');
       if (cursor !== null) {

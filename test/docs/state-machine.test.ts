@@ -125,6 +125,9 @@ const COUNTER_SITES: readonly Site[] = [
   // A failure that was logged from outside: the message is new, and its fast attempts were made elsewhere.
   { file: 'revive.lua', code: "count('accepted', 1)", means: [] },
   { file: 'revive.lua', code: "count('deferred', 1)", means: ['[*] → deferred'] },
+  // One that the record has and Redis has lost.
+  { file: 'revive.lua', code: "count('accepted', 1)", means: [] },
+  { file: 'revive.lua', code: "count('deferred', 1)", means: ['[*] → deferred'] },
   { file: 'revive.lua', code: "count('failed', 1)", means: ['[*] → failed'] },
   // `from` is failed, or sent when a status reported the failure later.
   { file: 'revive.lua', code: "move(from, 'deferred')", means: ['failed → deferred', 'sent → deferred'] },

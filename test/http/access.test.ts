@@ -10,6 +10,7 @@ import { PLATFORM_KEY, startApi, text, type Api, type Call } from './support/api
 let api: Api;
 const credentials: Record<string, string | null> = { none: null, nonsense: 'nonsense', platform: PLATFORM_KEY };
 let keyId: string;
+let failureId: string;
 
 beforeAll(async () => {
   const { url } = await testRedis();
@@ -18,6 +19,10 @@ beforeAll(async () => {
   await api.record.tenants.create({ id: 'salon1' });
   await api.record.tenants.create({ id: 'salon2' });
   for (const tenant of ['default', 'salon1']) await api.bookings.create(tenant, 'booking1', BOOKING, []);
+  const doomed = await api.call({ method: 'POST', url: '/v1/messages', body: text({ tenant: 'salon1' }) });
+  failureId = doomed.json<{ id: string }>().id;
+  api.queue.fail(failureId, { code: 'X', providerCode: '131026', title: 'X', detail: 'X.', retryable: false });
+  await api.recorded();
   const key = await api.record.apiKeys.create({ tenant: 'salon1', name: 'test' });
   credentials['tenant'] = key.key;
   keyId = (await api.record.apiKeys.create({ tenant: null, name: 'to be revoked' })).id;
@@ -78,6 +83,14 @@ const ROUTES: [Call, allowed: string[]][] = [
   [{ method: 'POST', url: '/admin/queue/resume/webhook' }, ['operator', 'admin']],
   [{ method: 'POST', url: '/admin/queue/clean/webhook' }, ['admin']],
   [{ method: 'POST', url: '/admin/queue/test', body: { queueName: 'webhook' } }, ['operator', 'admin']],
+  [{ url: '/admin/failures' }, ALL_ROLES],
+  [{ url: '/admin/failures/summary' }, ALL_ROLES],
+  [{ url: '/admin/failures/:failure' }, ALL_ROLES],
+  [{ url: '/admin/dead-letters' }, ALL_ROLES],
+  [{ url: '/admin/dead-letters/export' }, ALL_ROLES],
+  [{ url: '/admin/dead-letters/:failure' }, ALL_ROLES],
+  [{ method: 'POST', url: '/admin/dead-letters/redrive', body: { filter: {}, dryRun: true } }, ['operator', 'admin']],
+  [{ method: 'POST', url: '/admin/dead-letters/discard', body: { filter: {}, dryRun: true } }, ['operator', 'admin']],
   [{ url: '/admin/keys' }, ALL_ROLES],
   [{ method: 'POST', url: '/admin/keys', body: { tenant: null, name: 'x' } }, ['admin']],
   [{ method: 'POST', url: '/admin/keys/:key/rotate', body: {} }, ['admin']],
@@ -93,7 +106,7 @@ test('the matrix below names every route that is not open', () => {
         `${method} ${url
           .replace(/\/(salon1|default|booking1|:key)(?=\/|$)/, '/{id}')
           .replace(/(\/queue\/\w+)\/webhook$/, '$1/{queue}')
-          .replace(':id', '{id}')}`,
+          .replace(/:id|:failure/, '{id}')}`,
     ),
   );
   const document = api.app.swagger() as { paths: Record<string, Record<string, { security?: unknown[] }>> };
@@ -111,7 +124,10 @@ describe.each(ROUTES)('$method $url', (call, allowed) => {
   test(`${name} lets through ${allowed.join(', ')} and nobody else`, async () => {
     for (const [who, credential] of Object.entries(credentials)) {
       const created = await api.call({ method: 'POST', url: '/v1/messages', body: text({ tenant: 'salon1' }) });
-      const url = call.url.replace(':id', created.json<{ id: string }>().id).replace(':key', keyId);
+      const url = call.url
+        .replace(':id', created.json<{ id: string }>().id)
+        .replace(':key', keyId)
+        .replace(':failure', failureId);
       const answer = await api.call({ ...call, url, as: credential });
       if (allowed.includes(who)) {
         expect([401, 403, 404], `${name} as ${who}`).not.toContain(answer.statusCode);

@@ -44,6 +44,7 @@ describe('POST /v1/messages', () => {
       sentAt: null,
       deliveredAt: null,
       readAt: null,
+      statusOverdue: false,
       metadata: { order: 7 },
     });
     expect(answer.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);

@@ -53,8 +53,8 @@ describe('migrate()', () => {
   it('lets one of several processes migrate while the others wait', async () => {
     await emptyDatabase();
     await Promise.all(Array.from({ length: 5 }, () => migrate(database.url)));
-    const ids = Array.from({ length: await newest() }, (_, index) => ({ id: index + 1 }));
-    expect(await sql('select id from schema_migrations order by id')).toEqual(ids);
+    const files = await readMigrations(new URL('../../src/record/migrations/', import.meta.url));
+    expect(await sql('select id from schema_migrations order by id')).toEqual(files.map(({ id }) => ({ id })));
   });
 
   it('takes an address with the parameters of the pool', async () => {

@@ -1,7 +1,7 @@
 --[[ revive: take a message into the engine again, or decide about one that waits for a slow retry or for a person
   KEYS   1 shard prefix
   ARGV   1 wallMs or ''   2 verb   3 id   4 lane   5 detail of the event it makes (JSON)
-         redrive, log: 6 'failed' or 'sent', what the engine counted it as   7 attempts so far   8 slow retries so far
+         redrive, log: 6 'failed', 'sent' or 'lost', what the engine counted it as   7 attempts so far   8 slow retries so far
            9 delayMs, -1 = it has failed for good (log only)   10 priority   11 contact   12 expiresAtMs or ''   13 body
            14 'concurrency|weight|backlogMax'   15 detail of the deferred or failed event (JSON; log only)
          hasten: what is deferred goes now   resend: what is held goes again   close: what is held ends as failed
@@ -70,7 +70,13 @@ local function revive(s, t)
     count('deferred', 1)
     event('D', id, ARGV[15])
   else
-    move(from, 'deferred')
+    if from == 'lost' then
+      -- The record has it and this Redis never had: it was emptied, or restored from before.
+      count('accepted', 1)
+      count('deferred', 1)
+    else
+      move(from, 'deferred')
+    end
     event('V', id, detail)
   end
   local element = format('%d|', seq) .. priority .. '|' .. expires .. '|' .. id ..

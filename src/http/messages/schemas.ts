@@ -51,6 +51,9 @@ export const messageSchema = z
     sentAt: time.nullable(),
     deliveredAt: time.nullable(),
     readAt: time.nullable(),
+    statusOverdue: z
+      .boolean()
+      .describe('Sent for longer than STATUS_WATCHDOG_SECONDS, and no status has told anything since.'),
     metadata: z.record(z.string(), z.unknown()),
   })
   .meta({ id: 'Message' });
@@ -99,6 +102,11 @@ export const listQuery = z.object({
   conversation: conversationIdSchema.optional(),
   sender: senderIdSchema.optional(),
   status: z.enum(MESSAGE_STATUSES).optional(),
+  statusOverdue: z
+    .enum(['true'])
+    .transform(() => true)
+    .optional()
+    .describe('`true`: only messages that were sent and of which no status has told anything for too long.'),
   from: instant.optional().describe('Accepted at or after.'),
   to: instant.optional().describe('Accepted before.'),
   limit: z.coerce.number().int().min(1).max(200).default(50),

@@ -35,6 +35,7 @@ export const openapi = plugin(
         tags: [
           { name: 'messages', description: 'Send messages, follow them, cancel them.' },
           { name: 'bookings', description: 'Bookings and the reminders of their customers.' },
+          { name: 'failures', description: 'What failed, what waits for a slow retry, and dead letters.' },
           { name: 'webhooks', description: 'Where WhatsApp reports statuses.' },
           { name: 'administration', description: 'Tenants, senders and keys; needs a JWT.' },
           { name: 'queues', description: 'Job queues and the send queue: figures, pause, clean; needs a JWT.' },

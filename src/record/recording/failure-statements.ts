@@ -74,26 +74,33 @@ export const endFailures: Statement = {
 export const redrivenRows = rowSet({
   id: 'uuid',
   at: 'timestamptz',
-  by_person: 'boolean',
+  cause: 'text',
   by_name: 'text',
   next_retry_at: 'timestamptz',
 });
 
-/** A person's redrive begins the count anew, with a whole schedule before it; one for a report is a slow retry. */
+/**
+ * A person's redrive begins the count anew, with a whole schedule before it; a new attempt after a report is a slow
+ * retry; a repair changes nothing but the time.
+ */
 export const reopenFailures: Statement = {
   name: 'reopen_failures',
   text: `
     update whatsapp_delivery_failures known set
       status = 'PENDING',
-      attempt_count = case when row.by_person then 1 else known.attempt_count + 1 end,
+      attempt_count = case row.cause
+        when 'person' then 1 when 'report' then known.attempt_count + 1 else known.attempt_count end,
       next_retry_at = row.next_retry_at,
       resolved_at = null,
       metadata = (${WITHOUT_ENDS})
-        || jsonb_build_object('source', 'attempt')
-        || case when row.by_person
-          then jsonb_build_object('redrivenBy', row.by_name, 'redrivenAt', row.at,
+        || jsonb_build_object('source', 'attempt',
+          'waitsFor', case row.cause when 'report' then 'report' else 'schedule' end)
+        || case row.cause
+          when 'person' then jsonb_build_object('redrivenBy', row.by_name, 'redrivenAt', row.at,
             'redrives', coalesce((known.metadata ->> 'redrives')::integer, 0) + 1, 'laterRetries', 0)
-          else jsonb_build_object('laterRetries', coalesce((known.metadata ->> 'laterRetries')::integer, 0) + 1)
+          when 'report' then
+            jsonb_build_object('laterRetries', coalesce((known.metadata ->> 'laterRetries')::integer, 0) + 1)
+          else '{}'
         end,
       updated_at = now()
     from ${redrivenRows.from('row')}

@@ -30,7 +30,7 @@ export type FailureStep =
   | {
       readonly kind: 'redriven';
       readonly at: string;
-      readonly byPerson: boolean;
+      readonly cause: 'person' | 'report' | 'repair';
       readonly by: string;
       readonly nextRetryAt: string;
     }
@@ -64,7 +64,7 @@ export function failureStepOf(event: LifecycleEvent): FailureStep | null {
       return {
         kind: 'redriven',
         at: instant(event.atMs),
-        byPerson: event.cause === 'person',
+        cause: event.cause,
         by: storableText(event.by),
         nextRetryAt: instant(event.atMs + event.delayMs),
       };
@@ -92,6 +92,7 @@ function failed(
     nextRetryAt: delayMs === null ? null : instant(event.atMs + delayMs),
     metadata: storableJson({
       source: 'attempt',
+      waitsFor: 'schedule',
       ...(closedBy === undefined ? {} : { discardedBy: closedBy, discardedAt: instant(event.atMs) }),
     }),
   };

@@ -107,7 +107,7 @@ async function writeRound(
         redriven.map((row) => ({
           id: row.id,
           at: row.at,
-          by_person: row.byPerson,
+          cause: row.cause,
           by_name: row.by,
           next_retry_at: row.nextRetryAt,
         })),

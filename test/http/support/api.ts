@@ -13,6 +13,9 @@ import { createSecretBox } from '../../../src/util/secret-box.ts';
 import { Caches, TemplateMetrics, TieredCache } from '../../../src/cache/index.ts';
 import { testDatabase } from '../../support/services.ts';
 import type { SendQueue } from '../../../src/engine/contract.ts';
+import type { RedisSendQueue } from '../../../src/engine/queue.ts';
+import { RetryDesk } from '../../../src/engine/retry-desk.ts';
+import { createFailures, type WaxwingFailures } from '../../../src/failures/index.ts';
 import type { EventLog } from '../../../src/model/events.ts';
 import type { Gate } from './gate.ts';
 import { MemoryQueue } from '../../messages/support/memory-queue.ts';
@@ -138,6 +141,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     bookings,
     queues: createQueueAdministration({ queues, send: queue }),
     cache: { report: () => templateMetrics.getCacheReport(), history: record.cacheHistory },
+    failures: { failures: failuresOver(record, queue), record },
     admin: {
       record,
       queue,
@@ -187,6 +191,29 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
       await record.close();
     },
   };
+}
+
+/** What came back goes nowhere with the queue in memory; tests of redrives use the real engine. */
+function failuresOver(record: WaxwingRecord, queue: SendQueue): WaxwingFailures {
+  const { retries } = queue as Partial<Pick<RedisSendQueue, 'retries'>>;
+  return createFailures({
+    record,
+    queue: { place: (target) => queue.place(target), clearPairLimit: () => Promise.resolve() },
+    retries:
+      retries ??
+      new RetryDesk(
+        null as never,
+        4,
+        () => Promise.resolve(1),
+        () => Promise.resolve(false),
+      ),
+    intervalMs: 60_000,
+    scheduleSeconds: [60],
+    statusWatchdogMs: 3_600_000,
+    chooseSender: () => Promise.reject(new Error('not here')),
+    prepareSender: () => Promise.resolve(false),
+    contactOf: (to) => ({ e164: to, contact: to }),
+  });
 }
 
 export function sign(body: string, secret = APP_SECRET): string {

@@ -1,0 +1,16 @@
+export {
+  createDeadLetterDesk,
+  type ActReport,
+  type DeadLetterDesk,
+  type DeadLetterDetail,
+  type Selection,
+} from './dead-letters.ts';
+export {
+  createFailures,
+  type FailuresOptions,
+  type FailureToLog,
+  type RetryTotals,
+  type WaxwingFailures,
+} from './failures.ts';
+export { createRetryWorker, type AuditReport, type RetryWorker, type RetryWorkerStatus } from './retry-worker.ts';
+export type { ReturnPorts } from './returning.ts';

@@ -1,0 +1,54 @@
+import type { ReturningMessage, RetryDesk, RetryResult } from '../engine/retry-desk.ts';
+import type { MessageBody } from '../model/message.ts';
+import type { RecordedMessage, WaxwingRecord } from '../record/index.ts';
+import { timeOfId } from '../util/ids.ts';
+
+/** What bringing a message back needs. */
+export interface ReturnPorts {
+  readonly record: Pick<WaxwingRecord, 'messages' | 'tenants' | 'senders' | 'failures' | 'deadLetters'>;
+  readonly retries: RetryDesk;
+  /** Makes the engine know a sender again that it has lost. False = there is no such sender. */
+  readonly prepareSender: (id: string) => Promise<boolean>;
+}
+
+/** The message as the engine takes it: the same id, the same body, after the attempts that it had. */
+export async function returningMessage(ports: ReturnPorts, message: RecordedMessage): Promise<ReturningMessage> {
+  const tenant = await ports.record.tenants.ensure(message.tenant);
+  const { concurrency, weight, backlogMax } = tenant;
+  return {
+    id: message.id,
+    shard: message.shard,
+    lane: { sender: message.sender, tenant: message.tenant, conversation: message.conversation },
+    contact: message.contact,
+    priority: message.priority,
+    expiresAtMs: message.expiresAtMs,
+    body: JSON.stringify(bodyOf(message)),
+    attempts: message.attempts,
+    tenantLimits: { concurrency, weight, backlogMax },
+  };
+}
+
+/** Runs a call to the retry desk; once more when the engine had to be told the sender first. */
+export async function knowingSender(
+  ports: ReturnPorts,
+  sender: string,
+  call: () => Promise<RetryResult>,
+): Promise<RetryResult> {
+  const result = await call();
+  if (result !== 'unknown-sender' || !(await ports.prepareSender(sender))) return result;
+  return await call();
+}
+
+function bodyOf(message: RecordedMessage): MessageBody {
+  const { to, recipient, context, metadata, idempotencyKey } = message;
+  return {
+    ...(to === null ? {} : { to }),
+    ...(recipient === null ? {} : { recipient }),
+    type: message.type,
+    content: message.content,
+    ...(context === null ? {} : { context }),
+    ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
+    ...(timeOfId(message.id) === message.createdAtMs ? {} : { createdAtMs: message.createdAtMs }),
+    ...(idempotencyKey === null ? {} : { idempotencyKey }),
+  };
+}
