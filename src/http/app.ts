@@ -10,6 +10,7 @@ import { newId } from '../util/ids.ts';
 import type { Bookings } from '../bookings/index.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { alertRoutes, type AlertRouteOptions } from './alerts/routes.ts';
+import { boardAccess, boardRoutes, type BoardOptions } from './board/board.ts';
 import { bookingRoutes } from './bookings/routes.ts';
 import { mailRoutes } from './mail/routes.ts';
 import type { ApiKeyCheck } from './auth/api-keys.ts';
@@ -54,6 +55,8 @@ export interface HttpOptions {
   readonly alerts: AlertRouteOptions;
   readonly cache: CacheRouteOptions;
   readonly bookings: Bookings;
+  /** Bull Board; absent = not served. */
+  readonly board?: BoardOptions | undefined;
   /** Of the package; shown in the OpenAPI document. */
   readonly version: string;
   /** A pino logger; absent = no log. */
@@ -127,6 +130,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
     checkJwt,
     pages: { sessions, address },
     openPrefixes: [DOCS_PREFIX],
+    foreignAccess: options.board === undefined ? undefined : boardAccess(options.board.path),
   });
   await app.register(openapi, { version: options.version });
 
@@ -162,6 +166,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   cacheRoutes(app, options.cache);
   bookingRoutes(app, options);
   mailRoutes(app);
+  if (options.board !== undefined) await boardRoutes(app, { ...options.board, admin: options.admin });
   options.extend?.(app);
   await app.ready();
   return app;

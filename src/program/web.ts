@@ -1,5 +1,7 @@
 import type { TagKey } from '../providers/tag.ts';
+import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { AppError } from '../errors/app-error.ts';
 import type { Bookings } from '../bookings/index.ts';
 import type { Config, Keys } from '../config/index.ts';
 import { ScriptRunner } from '../engine/script-runner.ts';
@@ -14,7 +16,7 @@ import {
 } from '../http/index.ts';
 import { packageVersion } from '../util/version.ts';
 import { createCloudWebhook, createWebhookSecrets } from '../inbound/index.ts';
-import { createQueueAdministration, type QueueService } from '../jobs/index.ts';
+import { createQueueAdministration, SEND_QUEUE_NAME, type QueueService } from '../jobs/index.ts';
 import {
   createMessages,
   createSenders,
@@ -102,7 +104,7 @@ export function createAccepting(
 export async function startWeb(parts: WebParts): Promise<HttpServer> {
   const { config, keys, queue, record, tagKey, log, caches } = parts;
   const { tenants, senders, messages } = parts.accepting;
-  const app = await buildApp({
+  const options: HttpOptions = {
     messages,
     webhook: createCloudWebhook({
       queue,
@@ -130,8 +132,50 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },
     version: packageVersion(),
     logger: log,
-  });
-  return await startServer(app, { host: config.host, port: config.port });
+  };
+  const board = {
+    path: config.bullBoardPath,
+    queues: parts.queues,
+    send: { name: SEND_QUEUE_NAME, queue, messages, record },
+    secret: keys.jwtSecret,
+  };
+  if (!config.bullBoardEnabled) return await listen(options, config.host, config.port);
+  if (config.bullBoardPort === undefined) return await listen({ ...options, board }, config.host, config.port);
+  const main = await listen(options, config.host, config.port);
+  try {
+    const own = await listen(
+      { ...options, board, extend: only(config.bullBoardPath) },
+      config.host,
+      config.bullBoardPort,
+    );
+    log.info({ url: `${own.url}${config.bullBoardPath}` }, 'Bull Board');
+    return {
+      ...main,
+      stop: async (graceMs) => {
+        await Promise.all([own.stop(graceMs), main.stop(graceMs)]);
+      },
+    };
+  } catch (error) {
+    await main.stop(0);
+    throw error;
+  }
+}
+
+async function listen(options: HttpOptions, host: string, port: number): Promise<HttpServer> {
+  return await startServer(await buildApp(options), { host, port });
+}
+
+/** On its own port the board has the sign-in beside it and nothing else of the API. */
+function only(path: string): (app: FastifyInstance) => void {
+  const shown = [path, '/login', '/logout'];
+  return (app) => {
+    app.addHook('onRequest', (request, _reply, done) => {
+      const url = request.url.split('?')[0] ?? '';
+      const isShown = shown.some((one) => url === one || url.startsWith(`${one}/`));
+      if (isShown) done();
+      else done(new AppError('NOT_FOUND', { detail: 'This port serves Bull Board only.' }));
+    });
+  };
 }
 
 /** The senders of the settings in the record's shape, so that they are served without asking the record. */

@@ -39,6 +39,8 @@ export interface AuthOptions {
   readonly pages?: { readonly sessions: PageSessions; readonly address: PublicAddress };
   /** Routes of foreign plugins below these paths are open without a policy of their own. */
   readonly openPrefixes: readonly string[];
+  /** Says who may call the routes of foreign plugins that are not open; undefined = not one of them. */
+  readonly foreignAccess?: ((method: string, url: string) => Access | undefined) | undefined;
 }
 
 const SECURITY: Readonly<Record<Access, readonly Record<string, string[]>[]>> = {
@@ -65,6 +67,10 @@ export const auth = plugin(
         (prefix) => route.url === prefix || route.url.startsWith(`${prefix}/`),
       );
       if (isForeign && route.config?.access === undefined) route.config = { ...route.config, access: 'open' };
+      const method = String(Array.isArray(route.method) ? route.method[0] : route.method);
+      const foreign = options.foreignAccess?.(method, route.url);
+      if (foreign !== undefined && route.config?.access === undefined)
+        route.config = { ...route.config, access: foreign };
       const access = route.config?.access;
       if (access === undefined) {
         throw new Error(`${String(route.method)} ${route.url} does not say who may call it: give it config.access.`);

@@ -42,6 +42,8 @@ const NO_REDIS = 'redis://127.0.0.1:1';
 export interface ApiOptions {
   /** Job queues on a real Redis; without them the queue routes answer 503. */
   readonly queues?: QueueService;
+  /** BULL_BOARD_PATH; without it there is no board. */
+  readonly boardPath?: string;
   /** QUIET_HOURS. */
   readonly quietHours?: string;
   readonly autoCreate?: boolean;
@@ -139,6 +141,16 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     alerts: options.alerts ?? { state: { alerts: [], outbox: [], evaluatedAtMs: 0, by: '' } },
     metrics: { metrics: options.metrics ?? new Metrics({ ofProcess: false }), isOpen: false },
     bookings,
+    ...(options.boardPath === undefined
+      ? {}
+      : {
+          board: {
+            path: options.boardPath,
+            queues,
+            send: { name: 'whatsapp-send', queue, messages, record },
+            secret: JWT.secret,
+          },
+        }),
     queues: createQueueAdministration({ queues, send: queue }),
     cache: { report: () => templateMetrics.getCacheReport(), history: record.cacheHistory },
     failures: { failures: failuresOver(record, queue), record },
