@@ -11,7 +11,7 @@ export const AREAS = {
   cloud: 'Cloud API',
   providers: 'Evolution, Twilio',
   jobs: 'Jobs',
-  observe: 'Metrics, alerts, traces',
+  observe: 'Metrics and alerts',
   dangerous: 'Dangerous',
 } as const;
 export type Area = keyof typeof AREAS;

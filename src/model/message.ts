@@ -78,8 +78,6 @@ export interface MessageBody {
   readonly createdAtMs?: number;
   /** Epoch ms, only where it is scheduled: from then on counts how long it takes. */
   readonly sendAtMs?: number;
-  /** W3C traceparent of the accept, only while traces are on. */
-  readonly traceparent?: string;
   /** The caller's Idempotency-Key, when there was one. */
   readonly idempotencyKey?: string;
 }

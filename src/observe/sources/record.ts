@@ -32,7 +32,7 @@ export const RECORD_METRICS: readonly MetricDefinition[] = [
   {
     ...shared,
     name: 'waxwing_messages_without_status',
-    help: 'Messages sent longer ago than STATUS_WATCHDOG_SECONDS, and not a week ago, of which no status came; up to 10,000.',
+    help: 'Messages sent more than an hour and less than a week ago of which no status came; counted up to 10,000.',
   },
   {
     ...shared,
@@ -47,7 +47,7 @@ export const RECORD_METRICS: readonly MetricDefinition[] = [
 export function recordSource(options: {
   readonly record: Pick<WaxwingRecord, 'connections' | 'totals'>;
   readonly recorders: () => readonly Pick<Recorder, 'state'>[];
-  /** STATUS_WATCHDOG_SECONDS. */
+  /** A message sent longer ago than this should have a status by now. */
   readonly silentAfterSeconds: number;
 }): MetricSource {
   const { totals } = options.record;
