@@ -29,7 +29,14 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 /** For a platform key or a JWT. */
-const REPORTS = new Set(['/api/v1/queues/stats', '/metrics', '/api/workers/whatsapp', '/api/webhooks/whatsapp/health']);
+const REPORTS = new Set([
+  '/api/cache/metrics',
+  '/api/cache/metrics/history',
+  '/api/v1/queues/stats',
+  '/metrics',
+  '/api/workers/whatsapp',
+  '/api/webhooks/whatsapp/health',
+]);
 const CONTRACT = [
   'post /v1/messages',
   'post /v1/messages/batch',
@@ -72,6 +79,8 @@ const CONTRACT = [
   'post /admin/keys/{id}/rotate',
   'delete /admin/keys/{id}',
   'get /admin/audit',
+  'get /api/cache/metrics',
+  'get /api/cache/metrics/history',
   'get /v1/bookings',
   'post /v1/bookings',
   'get /v1/bookings/{id}',
