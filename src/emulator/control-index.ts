@@ -43,6 +43,12 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
   },
   { method: 'GET', path: '/_emulator/ledger.ndjson', what: 'The whole ledger in memory, one JSON object per line.' },
   {
+    method: 'POST',
+    path: '/_emulator/evolution/{instance}/connection',
+    what: 'Closes or opens the connection of an Evolution instance: state = open, connecting or close.',
+    body: { state: 'close' },
+  },
+  {
     method: 'GET',
     path: '/_emulator/stats',
     what: 'Totals; per number the most in any rolling second and in flight; the smallest gap per pair (?pairs=10); webhooks.',

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { CONTROL_ROUTES } from './control-index.ts';
 import { receiveInbound } from './inbound.ts';
+import { setConnection } from './foreign-routes.ts';
 import type { LedgerEntry, LedgerQuery } from './ledger.ts';
 import { verifyWebhook } from './outbox.ts';
 import { RESET_PARTS, resetWorld } from './reset.ts';
@@ -69,6 +70,9 @@ export function registerControl(app: FastifyInstance, world: World): void {
     return { rules: world.rules.list() };
   });
 
+  app.post<{ Params: { instance: string } }>('/_emulator/evolution/:instance/connection', (request) =>
+    setConnection(world, request.params.instance, request.body),
+  );
   app.post('/_emulator/inbound', { bodyLimit: INBOUND_BYTES_MAX }, (request) => receiveInbound(world, request.body));
   app.post('/_emulator/reset', (request) => {
     const { what } = parseControl(resetSchema, request.body ?? {}, 'reset');

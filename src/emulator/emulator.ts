@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { registerControl } from './control-routes.ts';
 import { Conversations } from './conversations.ts';
+import { registerForeign } from './foreign-routes.ts';
 import { unknownPath } from './graph-access.ts';
 import { GraphError } from './graph-error.ts';
 import { registerGraph } from './graph-routes.ts';
@@ -178,6 +179,7 @@ async function registerAll(app: FastifyInstance, world: World): Promise<void> {
     return reply.code(error.status).send(error.envelope());
   });
   registerMessages(app, world);
+  registerForeign(app, world);
   registerGraph(app, world);
   registerControl(app, world);
   await registerPage(app);

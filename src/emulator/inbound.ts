@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { newWamid, phoneDigits, waIdOf } from './identity.ts';
+import { newMessageId } from './foreign-ids.ts';
+import { phoneDigits, waIdOf } from './identity.ts';
 import { GraphError } from './graph-error.ts';
 import type { Delivery } from './outbox.ts';
 import { ControlError, isPlainObject, parseControl } from './settings.ts';
@@ -29,7 +30,10 @@ const WITHOUT_CONTENT: readonly string[] = ['unsupported', 'request_welcome'];
 const inboundSchema = z.looseObject({
   phoneNumberId: z
     .string()
-    .regex(/^\d{1,32}$/, 'a phone number id is digits')
+    .regex(
+      /^(\d{1,32}|(evolution|twilio)\..{1,128})$/,
+      'a phone number id is digits; others are evolution.<instance> or twilio.<number>',
+    )
     .optional(),
   /** The customer's phone number. */
   from: z.string().max(32).optional(),
@@ -72,7 +76,7 @@ export async function receiveInbound(world: World, value: unknown): Promise<Inbo
       problems: [{ field: 'from', detail: 'is required' }],
     });
   const content = contentOf(world, input.type, input[input.type]);
-  const id = newWamid(party, 'in');
+  const id = newMessageId(phoneNumberId, party, 'in');
   const atMs = nowMs();
   const number = world.numbers.get(phoneNumberId);
   number.used = true;

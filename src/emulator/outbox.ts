@@ -1,4 +1,6 @@
 import { Agent, request } from 'undici';
+import { foreignOf } from './foreign-ids.ts';
+import { evolutionEvent, foreignPost, foreignUrl, type ForeignPost } from './foreign-webhooks.ts';
 import type { Settings } from './settings.ts';
 import type { Timers } from './timers.ts';
 import { escapedJson, signature, webhookPayload, type Update } from './webhook-body.ts';
@@ -37,6 +39,8 @@ interface Batch {
   readonly items: readonly Queued[];
   /** Made once: a retry sends the same bytes. */
   readonly body: string;
+  /** Headers of another provider; null = Meta's, made for every POST. */
+  readonly headers: ForeignPost['headers'] | null;
   attempts: number;
 }
 
@@ -69,7 +73,8 @@ export class Outbox {
   /** Puts an update on its way. Without a webhook address it goes nowhere. */
   send(update: Update, done: ((delivery: Delivery) => void) | null = null): void {
     const { webhook, numbers } = this.#settings();
-    const url = numbers[update.phoneNumberId]?.webhookUrl ?? webhook.url;
+    const foreign = foreignUrl(update, this.#settings());
+    const url = foreign === undefined ? (numbers[update.phoneNumberId]?.webhookUrl ?? webhook.url) : foreign;
     if (url === null) {
       done?.({ delivered: false, status: null });
       return;
@@ -85,6 +90,22 @@ export class Outbox {
       // The copy takes a way of its own, so it can also arrive at the same time or first.
       this.#timers.after(Math.random() * 50, () => this.#later(url, { update, done: null }));
     }
+  }
+
+  /** Tells an event of an Evolution instance that is about no message. Tried once. */
+  sendEvent(instance: string, event: string, data: unknown): void {
+    const settings = this.#settings();
+    const { webhookUrl } = settings.evolution;
+    if (webhookUrl === null) return;
+    const { body, headers } = evolutionEvent(instance, event, data, settings);
+    const { timeoutMs } = settings.webhook;
+    const timeouts = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs };
+    this.stats.posts += 1;
+    void request(webhookUrl, { method: 'POST', dispatcher: this.#agent, ...timeouts, headers, body })
+      .then((answer) => answer.body.dump())
+      .catch((error: unknown) => {
+        this.stats.lastError = error instanceof Error ? error.message : 'unknown';
+      });
   }
 
   /** Settings changed: what was held back may go now. */
@@ -157,9 +178,17 @@ export class Outbox {
 
   #nextBatch(target: Target, batchMax: number): Batch | null {
     if (target.items.length === 0) return null;
-    const items = target.items.splice(0, batchMax);
+    const isForeign = (item: Queued): boolean => foreignOf(item.update.phoneNumberId) !== null;
+    const [first] = target.items;
+    if (first !== undefined && isForeign(first)) {
+      // The other providers tell one thing in one POST.
+      const items = target.items.splice(0, 1);
+      return { items, ...foreignPost(first.update, target.url, this.#settings()), attempts: 0 };
+    }
+    const other = target.items.findIndex(isForeign);
+    const items = target.items.splice(0, other < 0 ? batchMax : Math.min(batchMax, other));
     const updates = items.map((item) => item.update);
-    return { items, body: escapedJson(webhookPayload(updates, this.#settings())), attempts: 0 };
+    return { items, body: escapedJson(webhookPayload(updates, this.#settings())), headers: null, attempts: 0 };
   }
 
   /** One try. Never throws: what a receiver does wrong ends in a retry and in the statistics. */
@@ -174,7 +203,7 @@ export class Outbox {
         dispatcher: this.#agent,
         headersTimeout: webhook.timeoutMs,
         bodyTimeout: webhook.timeoutMs,
-        headers: {
+        headers: batch.headers ?? {
           'content-type': 'application/json',
           'user-agent': 'facebookexternalua',
           ...(webhook.appSecret === null ? {} : { 'x-hub-signature-256': signature(batch.body, webhook.appSecret) }),
@@ -191,6 +220,8 @@ export class Outbox {
     if (generation !== this.#generation) return;
     this.stats.posts += 1;
     this.stats.lastStatus = status;
+    // The other providers take any success; Meta takes 200 only.
+    if (batch.headers !== null && status !== null && status >= 200 && status < 300) status = 200;
     if (status !== 200) this.stats.lastError = problem ?? `answered ${String(status)} instead of 200`;
     this.#settle(target, batch, status);
     this.#schedule(target, 0);

@@ -122,6 +122,29 @@ export const settingsSchema = z
         queueMax: z.number().int().min(1).max(10_000_000).default(100_000),
       })
       .prefault({}),
+    evolution: z
+      .strictObject({
+        /** Accepted `apikey` headers; null = any that is not empty. */
+        apiKeys: z.array(z.string().min(1)).nullable().default(null),
+        webhookUrl: httpUrl.nullable().default(null),
+        /** Headers of every webhook: put the secret word here. */
+        webhookHeaders: z
+          .record(z.string().regex(/^[\w-]{1,64}$/, 'a name of a header'), z.string().max(512))
+          .default({}),
+        /** State of the connection by instance; others are `open`. A closed one refuses messages. */
+        instances: z.record(z.string(), z.enum(['open', 'connecting', 'close'])).default({}),
+      })
+      .prefault({}),
+    twilio: z
+      .strictObject({
+        /** The only account that is accepted; null = any. */
+        accountSid: z.string().min(1).nullable().default(null),
+        /** Accepted for Basic auth, and signs webhooks; null = any, and webhooks are not signed. */
+        authToken: z.string().min(1).nullable().default(null),
+        /** For messages of customers, and for statuses of messages that bring no StatusCallback. */
+        webhookUrl: httpUrl.nullable().default(null),
+      })
+      .prefault({}),
     memory: z
       .strictObject({
         /** Requests that the ledger keeps in memory. */
@@ -198,6 +221,12 @@ export function shownSettings(settings: Settings): Settings {
       appSecret: hide(settings.webhook.appSecret),
       verifyToken: hide(settings.webhook.verifyToken),
     },
+    evolution: {
+      ...settings.evolution,
+      apiKeys: settings.evolution.apiKeys === null ? null : settings.evolution.apiKeys.map(() => HIDDEN),
+      webhookHeaders: Object.fromEntries(Object.keys(settings.evolution.webhookHeaders).map((name) => [name, HIDDEN])),
+    },
+    twilio: { ...settings.twilio, authToken: hide(settings.twilio.authToken) },
   };
 }
 
