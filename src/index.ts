@@ -2,7 +2,15 @@ import pino, { type Logger } from 'pino';
 import type { CacheReport, CacheService, HitDetail } from './cache/index.ts';
 import { formatProblems, loadConfig } from './config/index.ts';
 import type { QueueService } from './jobs/index.ts';
-import type { Messages, MessageView } from './messages/index.ts';
+import {
+  generateIdempotencyKey,
+  type Messages,
+  type MessageView,
+  type SendMessageOptions,
+  type SendMessageResult,
+  type ThrottledSender,
+  type ThrottledStats,
+} from './messages/index.ts';
 import { messageRequestSchema, parseRequest } from './messages/request.ts';
 import type { ContentSidOptions, Creator } from './templates/index.ts';
 import type { WaxwingFailures } from './failures/index.ts';
@@ -13,7 +21,15 @@ export type { ErrorCode } from './errors/catalogue.ts';
 export type { QueueService } from './jobs/index.ts';
 export type { CacheReport, CacheService } from './cache/index.ts';
 export type { FailureToLog, RetryTotals, WaxwingFailures } from './failures/index.ts';
-export type { Messages, MessageView } from './messages/index.ts';
+export { generateIdempotencyKey } from './messages/index.ts';
+export type {
+  Messages,
+  MessageView,
+  SendMessageOptions,
+  SendMessageResult,
+  ThrottledSender,
+  ThrottledStats,
+} from './messages/index.ts';
 
 export interface WaxwingOptions {
   /** Settings by their names, over those of the environment: `{ REDIS_URL: 'redis://…' }`. */
@@ -69,6 +85,14 @@ export interface Waxwing {
   recordCacheCreation(key: string, dataSignature?: string | null, sid?: string | null): void;
   /** Figures of the caches of this process; from memory, at most a millisecond. */
   getCacheReport(): CacheReport;
+  /** Sends texts at the pace WhatsApp allows and skips repetitions. Usable after `start()`. */
+  readonly throttled: ThrottledSender;
+  /** `throttled.sendMessage`. */
+  sendMessage(phone: string, text: string, options?: SendMessageOptions): Promise<SendMessageResult>;
+  /** The key under which the same text to the same person counts as one: `whatsapp:<phone>:<16 hex>`. */
+  generateIdempotencyKey(phone: string, text: string, options?: { readonly type?: string }): string;
+  /** `throttled.getStats`. */
+  getStats(): Promise<ThrottledStats>;
 }
 
 /** Makes an instance; nothing runs before `start()`. */
@@ -86,6 +110,16 @@ export function createWaxwing(options: WaxwingOptions = {}): Waxwing {
     },
     get failures() {
       return current().failures;
+    },
+    get throttled() {
+      return current().throttled;
+    },
+    generateIdempotencyKey,
+    async sendMessage(phone, text, sendOptions) {
+      return await current().throttled.sendMessage(phone, text, sendOptions);
+    },
+    async getStats() {
+      return await current().throttled.getStats();
     },
     get queues() {
       return current().queues;
@@ -114,7 +148,7 @@ export function createWaxwing(options: WaxwingOptions = {}): Waxwing {
         priority,
         ...(conversationId === undefined ? {} : { conversation: conversationId }),
       });
-      return (await current().messages.accept(request, { kind: 'platform' })).message;
+      return (await current().shortSend.send(request, { kind: 'platform' })).message;
     },
   };
 }

@@ -5,6 +5,7 @@ import { LIMIT_SETTINGS } from './catalogue-limits.ts';
 import { OBSERVE_SETTINGS } from './catalogue-observe.ts';
 import { PROCESS_SETTINGS } from './catalogue-process.ts';
 import { PROVIDER_SETTINGS } from './catalogue-providers.ts';
+import { SWITCH_SETTINGS } from './catalogue-switch.ts';
 import type { Setting } from './setting.ts';
 
 /** Every setting that this version reads, by its name in the environment. */
@@ -12,6 +13,7 @@ export const SETTINGS = {
   ...PROCESS_SETTINGS,
   ...PROVIDER_SETTINGS,
   ...LIMIT_SETTINGS,
+  ...SWITCH_SETTINGS,
   ...CIRCUIT_SETTINGS,
   ...CACHE_SETTINGS,
   ...JOB_SETTINGS,

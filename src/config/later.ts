@@ -18,13 +18,6 @@ export const LATER_SETTINGS: Readonly<Record<string, LaterSetting>> = {
   REDIS_CLUSTER_NODES: cluster,
   REDIS_SENTINELS: cluster,
   REDIS_SENTINEL_NAME: cluster,
-  WHATSAPP_SEND_QUEUE_ENABLED: {
-    agrees: ['true', '1', 'yes', 'on'],
-    refusedBecause: 'this version always sends through the queue',
-  },
-  WHATSAPP_SEND_QUEUE_PERCENT: { agrees: ['100'], refusedBecause: 'this version always sends through the queue' },
-  WHATSAPP_SEND_QUEUE_NAME: { agrees: ['whatsapp-send'] },
-  WHATSAPP_SEND_FALLBACK: { agrees: ['reject'] },
   ...Object.fromEntries(
     [
       'TWILIO_CONTENT_URL',

@@ -6,6 +6,7 @@ export const AREAS = {
   limits: 'Limits',
   retries: 'Retries',
   stream: 'Stream',
+  switch: 'Queue switch',
   circuit: 'Circuit breakers',
   cache: 'Cache',
   cloud: 'Cloud API',

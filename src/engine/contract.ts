@@ -1,6 +1,7 @@
 import type { AttemptReport } from '../model/events.ts';
 import type { LaterRetry } from '../model/later-retry.ts';
 import type { Hold, Lane, MessageError } from '../model/message.ts';
+import type { LaneLook } from './lane-look.ts';
 
 /** Limits of one sender. All of them live in its shard, so they hold over all processes. */
 export interface SenderLimits {
@@ -213,6 +214,12 @@ export interface SendQueue {
   pauseReason(sender: string): Promise<string | null>;
   /** Senders that a circuit breaker holds, and how often that happened. */
   circuits(): Promise<Circuits>;
+  /** Can the queue be asked right now, as far as the connection knows. A false one has certainly stored nothing. */
+  isReachable(): boolean;
+  /** What waits in a conversation, for a send past the queue. */
+  lookAtLane(lane: Lane, contact: string): Promise<LaneLook>;
+  /** Pairs whose gap or bucket holds the next message back right now; counted by a scan, kept for a second. */
+  limitedPairs(): Promise<number>;
   pauseTenant(sender: string, tenant: string): Promise<void>;
   resumeTenant(sender: string, tenant: string): Promise<void>;
   /** Stops hand-overs on every shard; accepting goes on. */

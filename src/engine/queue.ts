@@ -19,6 +19,8 @@ import {
 } from './contract.ts';
 import { readCircuits } from './circuits.ts';
 import { DueTimer } from './due-timer.ts';
+import { countLimitedPairs } from './limited-pairs.ts';
+import { type LaneLook, lookAtLane } from './lane-look.ts';
 import { LAYOUT_VERSION, shardPrefix } from './keys.ts';
 import { packLane } from './lane.ts';
 import { MemoryWatch } from './memory-watch.ts';
@@ -61,6 +63,7 @@ export class RedisSendQueue implements SendQueue {
   readonly #memory: MemoryWatch;
   readonly #shards: readonly Shard[];
   readonly #shardOf = new Map<string, number>();
+  #limitedPairs: Promise<number> | undefined;
 
   constructor(options: SendQueueOptions) {
     this.shards = options.shards;
@@ -151,6 +154,25 @@ export class RedisSendQueue implements SendQueue {
       opened: found.reduce((sum, { opened }) => sum + opened, 0),
       closed: found.reduce((sum, { closed }) => sum + closed, 0),
     };
+  }
+  isReachable(): boolean {
+    return this.#client.status === 'ready';
+  }
+  async lookAtLane(lane: Lane, contact: string): Promise<LaneLook> {
+    return await lookAtLane(this.#client, shardPrefix(this.#shardFor(lane.sender)), lane, contact).catch(
+      (error: unknown) => {
+        throw toQueueError(error);
+      },
+    );
+  }
+  async limitedPairs(): Promise<number> {
+    const prefixes = Array.from({ length: this.shards }, (_, shard) => shardPrefix(shard));
+    this.#limitedPairs ??= countLimitedPairs(this.#client, prefixes).finally(() => {
+      setTimeout(() => (this.#limitedPairs = undefined), 1000).unref();
+    });
+    return await this.#limitedPairs.catch((error: unknown) => {
+      throw toQueueError(error);
+    });
   }
   async pauseTenant(sender: string, tenant: string): Promise<void> {
     await this.#controlSender(sender, 'pause-tenant', [tenant]);

@@ -115,6 +115,25 @@ export const ERRORS = {
     detail: 'Its keys at JWT_JWKS_URL cannot be fetched. Try again, or use a token that `waxwing token` made.',
     retryAfterSeconds: 5,
   },
+  DIRECT_NOT_SENT: {
+    status: 503,
+    retryable: true,
+    title: 'The message was not sent',
+    detail: 'The queue is bypassed and the message could not go now. Nothing was stored; send it again.',
+    retryAfterSeconds: 5,
+  },
+  DIRECT_REFUSED: {
+    status: 422,
+    retryable: false,
+    title: 'The provider refused the message',
+    detail: 'It was sent past the queue and refused for good; correct the message.',
+  },
+  DIRECT_UNKNOWN: {
+    status: 502,
+    retryable: false,
+    title: 'It is not known whether the message was sent',
+    detail: 'The queue was bypassed and the answer of the provider was lost. Sending again can send it twice.',
+  },
   SHUTTING_DOWN: {
     status: 503,
     retryable: true,

@@ -5,7 +5,7 @@ import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { CloudWebhook } from '../inbound/cloud-webhook.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { QueueAdministration } from '../jobs/index.ts';
-import type { Messages } from '../messages/index.ts';
+import type { Messages, ShortSend } from '../messages/index.ts';
 import { newId } from '../util/ids.ts';
 import type { Bookings } from '../bookings/index.ts';
 import type { AdminOptions } from './admin-options.ts';
@@ -39,6 +39,7 @@ import { webhookRoutes } from './webhooks/routes.ts';
 
 export interface HttpOptions {
   readonly messages: Messages;
+  readonly shortSend: ShortSend;
   readonly webhook: CloudWebhook;
   readonly admin: AdminOptions;
   readonly checkKey: ApiKeyCheck;

@@ -11,3 +11,13 @@ export { oldestOwned, usableSenders } from './usable-senders.ts';
 export { chooseShard, DEFAULT_SENDER } from './shard.ts';
 export { generateIdempotencyKey } from './fingerprint.ts';
 export type { MessageView } from './view.ts';
+export { createQueueSwitch, percentileOf } from './queue-switch.ts';
+export { createShortSend, type ShortSend, type ShortSent } from './short-send.ts';
+export {
+  createThrottled,
+  type DeliveryFailureCounts,
+  type SendMessageOptions,
+  type SendMessageResult,
+  type ThrottledSender,
+  type ThrottledStats,
+} from './throttled.ts';

@@ -21,6 +21,8 @@ export interface PreparedMessage {
   readonly type: MessageType;
   readonly body: MessageBody;
   readonly idempotency: { readonly key: string; readonly bodyDigest: Buffer } | null;
+  /** The key was made of the content: a repetition is the same content, not the same request. */
+  readonly isContentKey: boolean;
 }
 
 /**
@@ -34,7 +36,12 @@ export interface PreparedMessage {
  */
 export function prepareMessage(
   request: MessageRequest,
-  options: { readonly idempotencyKey: string | undefined; readonly nowMs: number },
+  options: {
+    readonly idempotencyKey: string | undefined;
+    readonly nowMs: number;
+    /** What content de-duplication calls this kind of message; default its type. */
+    readonly contentLabel?: string | undefined;
+  },
 ): PreparedMessage {
   const { nowMs } = options;
   const address = readAddress(request);
@@ -52,18 +59,38 @@ export function prepareMessage(
     type,
     content,
     ...(context === undefined ? {} : { context }),
-    ...(request.metadata === undefined ? {} : { metadata: request.metadata }),
+    ...metadataOf(),
     ...(idempotency === null ? {} : { idempotencyKey: idempotency.key }),
     ...(sendAtMs === null ? {} : { sendAtMs }),
   };
-  return { contact: address.contact, conversation, priority, sendAtMs, expiresAtMs, type, body, idempotency };
+  return {
+    contact: address.contact,
+    conversation,
+    priority,
+    sendAtMs,
+    expiresAtMs,
+    type,
+    body,
+    idempotency,
+    isContentKey: request.dedupe === true,
+  };
+
+  /** A key made of the content is kept with the message, so that a person can see what counts as its repetition. */
+  function metadataOf(): Pick<MessageBody, 'metadata'> {
+    if (request.dedupe !== true || idempotency === null) {
+      return request.metadata === undefined ? {} : { metadata: request.metadata };
+    }
+    return { metadata: { ...request.metadata, idempotencyKey: idempotency.key } };
+  }
 
   function idempotencyOf(): PreparedMessage['idempotency'] {
     if (request.dedupe === true) {
       const said = canonicalJson({ content, context });
       const text = type === 'text' && context === undefined ? request.text.body : said;
-      const key = generateIdempotencyKey(address.to ?? address.contact, text, { type });
-      return { key, bodyDigest: digestOf([address.contact, type, text]) };
+      const key = generateIdempotencyKey(address.to ?? address.contact, text, {
+        type: options.contentLabel ?? type,
+      });
+      return { key, bodyDigest: digestOf([address.contact, options.contentLabel ?? type, text]) };
     }
     if (options.idempotencyKey === undefined) return null;
     // Defaults are filled in and times are compared as instants: what means the same is the same body.

@@ -23,12 +23,24 @@ export interface MessagesOptions {
   readonly now?: () => number;
   /** STATUS_WATCHDOG_SECONDS in ms; default an hour. */
   readonly statusWatchdogMs?: number;
+  /** Hears of a message that was skipped because its content went to the same recipient within 24 h. */
+  readonly onDuplicateContent?: (first: { readonly id: string; readonly tenant: string }) => void;
 }
 
 export interface AcceptOptions {
   readonly idempotencyKey?: string | undefined;
   /** How long to wait for the message to be sent, ms; 0 (default) = not at all. */
   readonly waitMs?: number;
+  /** With `dedupe`: what this kind of message is called, part of its key. Default: its type. */
+  readonly contentLabel?: string | undefined;
+}
+
+/** A valid message with its tenant and sender, before anything was stored. */
+export interface Draft {
+  readonly tenant: TenantRecord;
+  readonly sender: SenderRecord;
+  readonly prepared: PreparedMessage;
+  readonly message: NewMessage;
 }
 
 export interface Accepted {
@@ -49,6 +61,11 @@ export interface Messages extends Reading {
    */
   accept(request: MessageRequest, principal: Principal, options?: AcceptOptions): Promise<Accepted>;
   /**
+   * The message that a request means, checked like an accept and stored nowhere: for the way past the queue.
+   * @throws AppError of the catalogue
+   */
+  draft(request: MessageRequest, principal: Principal, options?: AcceptOptions): Promise<Draft>;
+  /**
    * Stores many; the failure of one changes nothing for the others. Items of one conversation keep their order.
    * @param items unchecked: each is validated by itself
    * @returns one result per item, in order
@@ -66,14 +83,6 @@ function refuseUnsuitable(sender: SenderRecord, body: MessageBody): void {
   });
 }
 
-/** A message that is ready to be stored. */
-interface Candidate {
-  readonly tenant: TenantRecord;
-  readonly sender: SenderRecord;
-  readonly prepared: PreparedMessage;
-  readonly message: NewMessage;
-}
-
 /** Items validated in one go; other requests get their turn in between. */
 const ITEMS_PER_TURN = 50;
 
@@ -87,19 +96,18 @@ export function createMessages(options: MessagesOptions): Messages {
     ...(options.statusWatchdogMs === undefined ? {} : { statusWatchdogMs: options.statusWatchdogMs }),
   });
 
-  async function candidateFor(
+  async function draft(
     request: MessageRequest,
     principal: Principal,
-    idempotencyKey: string | undefined,
-  ): Promise<Candidate> {
+    { idempotencyKey, contentLabel }: AcceptOptions = {},
+  ): Promise<Draft> {
     const tenantId = tenantOf(principal, request.tenant);
     const nowMs = now();
-    const prepared = prepareMessage(request, { idempotencyKey, nowMs });
+    const prepared = prepareMessage(request, { idempotencyKey, nowMs, contentLabel });
     const body = bodyText(prepared.body);
     const tenant = await tenants.resolve(tenantId);
     const sender = await senders.choose(tenant.id, request.sender);
     refuseUnsuitable(sender, prepared.body);
-    await senders.prepare(sender, tenant);
     const message: NewMessage = {
       id: newId(nowMs),
       lane: { sender: sender.id, tenant: tenant.id, conversation: prepared.conversation },
@@ -114,14 +122,20 @@ export function createMessages(options: MessagesOptions): Messages {
     return { tenant, sender, prepared, message };
   }
 
+  async function registered(request: MessageRequest, principal: Principal, options: AcceptOptions): Promise<Draft> {
+    const made = await draft(request, principal, options);
+    await senders.prepare(made.sender, made.tenant);
+    return made;
+  }
+
   /** Tells the engine of the sender again and repeats: it lost its memory, for instance with an emptied Redis. */
-  async function acceptAgain({ sender, tenant, message }: Candidate): Promise<AcceptResult> {
+  async function acceptAgain({ sender, tenant, message }: Draft): Promise<AcceptResult> {
     senders.forgotten(sender.id);
     await senders.prepare(sender, tenant);
     return queue.accept(message);
   }
 
-  async function submit(candidate: Candidate): Promise<AcceptResult> {
+  async function submit(candidate: Draft): Promise<AcceptResult> {
     try {
       return await queue.accept(candidate.message);
     } catch (error) {
@@ -130,7 +144,7 @@ export function createMessages(options: MessagesOptions): Messages {
     }
   }
 
-  async function conclude(candidate: Candidate, result: AcceptResult, principal: Principal): Promise<Accepted> {
+  async function conclude(candidate: Draft, result: AcceptResult, principal: Principal): Promise<Accepted> {
     const { prepared, message } = candidate;
     const fields = {
       ...message.lane,
@@ -147,6 +161,7 @@ export function createMessages(options: MessagesOptions): Messages {
       case 'duplicate': {
         const first = await firstOf(result.id, principal, message.lane.tenant);
         const view = first ?? acceptedView({ ...fields, id: result.id }, true);
+        if (prepared.isContentKey) options.onDuplicateContent?.({ id: result.id, tenant: message.lane.tenant });
         return { message: { ...view, duplicate: true }, result: 'duplicate', sentInTime: false };
       }
       case 'key-reused':
@@ -176,9 +191,11 @@ export function createMessages(options: MessagesOptions): Messages {
 
   return {
     ...reading,
+    draft,
 
-    async accept(request, principal, { idempotencyKey, waitMs = 0 } = {}) {
-      const candidate = await candidateFor(request, principal, idempotencyKey);
+    async accept(request, principal, options = {}) {
+      const { waitMs = 0 } = options;
+      const candidate = await registered(request, principal, options);
       // Before the accept, so that an event in between is not missed.
       const outcome = waitMs > 0 ? queue.waitForOutcome(candidate.message.id, waitMs) : null;
       outcome?.catch(() => undefined);
@@ -187,13 +204,13 @@ export function createMessages(options: MessagesOptions): Messages {
     },
 
     async acceptBatch(items, principal) {
-      const candidates: (Candidate | AppError)[] = [];
+      const candidates: (Draft | AppError)[] = [];
       for (let from = 0; from < items.length; from += ITEMS_PER_TURN) {
         if (from > 0) await nextTurn();
         const part = items.slice(from, from + ITEMS_PER_TURN).map(async (item, index) => {
           try {
             const { idempotencyKey, ...request } = parseRequest(batchItemSchema, item);
-            return await candidateFor(request, principal, idempotencyKey);
+            return await registered(request, principal, { idempotencyKey });
           } catch (error) {
             throw ofItem(error, `messages[${from + index}]`);
           }
@@ -221,7 +238,7 @@ export function createMessages(options: MessagesOptions): Messages {
   };
 
   async function concludeItem(
-    candidate: Candidate,
+    candidate: Draft,
     result: AcceptResult | AppError | UnknownSenderError,
     principal: Principal,
   ): Promise<Accepted> {

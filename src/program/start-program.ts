@@ -6,7 +6,13 @@ import type { RedisSendQueue } from '../engine/queue.ts';
 import type { HttpServer } from '../http/index.ts';
 import type { QueueService } from '../jobs/index.ts';
 import type { WaxwingFailures } from '../failures/index.ts';
-import { type Messages, senderLimits, settingsSenders } from '../messages/index.ts';
+import {
+  type Messages,
+  senderLimits,
+  settingsSenders,
+  type ShortSend,
+  type ThrottledSender,
+} from '../messages/index.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
@@ -23,6 +29,7 @@ import { openFailures } from './failures.ts';
 import { openQueue } from './queue.ts';
 import { openRecordOf } from './record.ts';
 import { migrateWhenPossible, startRecorders } from './recorders.ts';
+import { openShortSending } from './short-send.ts';
 import { type Accepting, createAccepting, queueCheck, startWeb } from './web.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
@@ -36,6 +43,8 @@ export interface Program {
   readonly record: WaxwingRecord;
   readonly messages: Messages;
   readonly failures: WaxwingFailures;
+  readonly shortSend: ShortSend;
+  readonly throttled: ThrottledSender;
   readonly queues: QueueService;
   readonly accepting: Accepting;
   readonly caches: ProgramCaches;
@@ -83,12 +92,19 @@ export async function startProgram(
     await prepareSenders(config, queue, record, isMigrated, log);
     const recorders = startRecorders(queue, services.redis, services.databaseUrl, log, observing.ofRecorder);
     started.push(() => recorders.stop());
-    const accepting = createAccepting(config, queue, record, caches);
+    const accepting = createAccepting(config, queue, record, caches, log);
     const failures = openFailures({ config, queue, record, accepting, log });
     started.push(() => failures.worker.stop());
     if (role !== 'web') failures.worker.start();
     const jobs = openJobs(config, services.redis, log);
     started.push(() => jobs.close());
+    const tagKey = tagKeyOf(keys);
+    const { messages } = accepting;
+    const shortSending = openShortSending({
+      ...{ config, queue, record, messages, tagKey, log },
+      settingsAccounts: settingsAccounts(config),
+    });
+    const { shortSend, throttled } = shortSending;
     const { queues } = jobs;
     const bookings = openBookings(config, record, queues);
     const parts = {
@@ -102,7 +118,8 @@ export async function startProgram(
       caches,
       queues,
       bookings,
-      tagKey: tagKeyOf(keys),
+      shortSend,
+      tagKey,
     };
     let isStopping = false;
     let stopping: Promise<void> | undefined;
@@ -154,11 +171,12 @@ export async function startProgram(
       const own = await startWorkerServer({ ...parts, readyChecks, isStopping: () => isStopping, observing });
       started.push(() => own.stop(config.shutdownGraceMs));
     }
+    // Ended first: requests that wait for a direct send's turn would only hold the server up.
+    started.push(() => shortSending.stop(config.shutdownGraceMs));
     const stop = async () => {
       isStopping = true;
       await undo();
     };
-    const { messages } = accepting;
     return {
       role,
       keys,
@@ -167,6 +185,8 @@ export async function startProgram(
       record,
       messages,
       failures,
+      shortSend,
+      throttled,
       queues,
       accepting,
       caches,

@@ -26,11 +26,13 @@ import {
   senderLimits,
   type Senders,
   settingsSenders,
+  type ShortSend,
   type Tenants,
 } from '../messages/index.ts';
 import type { AlertEngine } from '../observe/index.ts';
 import type { Observing } from './observing.ts';
 import type { WaxwingFailures } from '../failures/index.ts';
+import { logDuplicate } from './short-send.ts';
 import type { SenderRecord, WaxwingRecord } from '../record/index.ts';
 import { cachedSenders, cachedTenants } from './cached-stores.ts';
 import type { ProgramCaches } from './caches.ts';
@@ -42,6 +44,7 @@ interface WebParts {
   readonly record: WaxwingRecord;
   readonly accepting: Accepting;
   readonly failures: WaxwingFailures;
+  readonly shortSend: ShortSend;
   readonly queues: QueueService;
   readonly caches: ProgramCaches;
   readonly tagKey: TagKey;
@@ -81,6 +84,7 @@ export function createAccepting(
   queue: RedisSendQueue,
   record: WaxwingRecord,
   { service, evictions }: ProgramCaches,
+  log: Logger,
 ): Accepting {
   const tenants = createTenants({
     store: cachedTenants(record.tenants, service),
@@ -96,7 +100,14 @@ export function createAccepting(
     fromSettings: settingsSenderRecords(config),
   });
   const statusWatchdogMs = config.statusWatchdogSeconds * 1000;
-  const messages = createMessages({ queue, store: record.messages, tenants, senders, statusWatchdogMs });
+  const messages = createMessages({
+    queue,
+    store: record.messages,
+    tenants,
+    senders,
+    statusWatchdogMs,
+    onDuplicateContent: (first) => logDuplicate(log, first),
+  });
   return { tenants, senders, messages };
 }
 
@@ -106,6 +117,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
   const { tenants, senders, messages } = parts.accepting;
   const options: HttpOptions = {
     messages,
+    shortSend: parts.shortSend,
     webhook: createCloudWebhook({
       queue,
       rawWebhooks: record.rawWebhooks,
@@ -127,7 +139,11 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     alerts: parts.alerts,
     metrics: { metrics: parts.observing.metrics, isOpen: config.metricsOpen },
     bookings: parts.bookings,
-    queues: createQueueAdministration({ queues: parts.queues, send: queue }),
+    queues: createQueueAdministration({
+      queues: parts.queues,
+      send: queue,
+      sendQueueName: config.whatsappSendQueueName,
+    }),
     cache: { report: () => caches.metrics.getCacheReport(), history: record.cacheHistory },
     health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },
     version: packageVersion(),

@@ -13,6 +13,7 @@ import { openDatabase, type PoolState } from './database.ts';
 import { announced, type RecordChanges } from './changes.ts';
 import { deadLettersOf, type DeadLetters } from './dead-letters.ts';
 import { failuresOf, type Failures } from './failures.ts';
+import { directOf, type Direct } from './direct.ts';
 import { messagesOf, type Messages } from './messages.ts';
 import { peopleOf, type People } from './people.ts';
 import { rawWebhooksOf, type RawWebhooks } from './raw-webhooks.ts';
@@ -53,6 +54,7 @@ export {
   type FailureRecord,
   type Failures,
 } from './failures.ts';
+export type { Claim, Direct, DirectKey } from './direct.ts';
 export type { MessageFilter, Messages } from './messages.ts';
 export { migrate, MigrationError, schemaState } from './migrate.ts';
 export type { People } from './people.ts';
@@ -107,6 +109,7 @@ export interface WaxwingRecord {
   readonly sessions: Sessions;
   readonly signInAttempts: SignInAttempts;
   readonly totals: Totals;
+  readonly direct: Direct;
   readonly timings: Timings;
   /** The connections of this process. */
   connections(): PoolState;
@@ -144,6 +147,7 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     sessions: sessionsOf(database),
     signInAttempts: signInAttemptsOf(database, options.signInAttempts),
     totals: totalsOf(database),
+    direct: directOf(database),
     timings: timingsOf(database),
     connections: () => database.connections(),
     cacheHistory: cacheHistoryOf(database),

@@ -171,6 +171,17 @@ create table dead_letters (
 CREATE INDEX dead_letters_newest ON dead_letters USING btree (dead_at, message_id);
 CREATE INDEX dead_letters_tenant ON dead_letters USING btree (tenant, dead_at, message_id);
 
+create table direct_keys (
+  tenant text not null,
+  sender text not null,
+  key text not null,
+  body_digest bytea not null,
+  message_id uuid not null,
+  claimed_at timestamp with time zone not null default now(),
+  constraint direct_keys_pkey PRIMARY KEY (tenant, sender, key)
+);
+CREATE INDEX direct_keys_claimed_at ON direct_keys USING btree (claimed_at);
+
 create table inbound_messages (
   id uuid not null,
   tenant text not null,

@@ -148,11 +148,7 @@ describe('names', () => {
 
   test('refuses a later setting when ignoring it would do something else than asked', () => {
     expect(keys(bad({ REDIS_CLUSTER_NODES: 'a:1,b:2' }))).toEqual(['REDIS_CLUSTER_NODES']);
-    expect(keys(bad({ WHATSAPP_SEND_QUEUE_ENABLED: 'false' }))).toEqual(['WHATSAPP_SEND_QUEUE_ENABLED']);
-    expect(loadConfig({ WHATSAPP_SEND_QUEUE_ENABLED: 'true', WHATSAPP_SEND_QUEUE_PERCENT: '100' }, cwd)).toMatchObject({
-      ok: true,
-      warnings: [],
-    });
+    expect(keys(bad({ WHATSAPP_SEND_QUEUE_PERCENT: '101' }))).toEqual(['WHATSAPP_SEND_QUEUE_PERCENT']);
   });
 
   test('knows no name both as a setting and as one that comes later', () => {

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { AppError } from '../../errors/app-error.ts';
-import type { Messages } from '../../messages/index.ts';
+import type { ShortSend } from '../../messages/index.ts';
 import {
   conversationIdSchema,
   idempotencyKeySchema,
@@ -32,7 +32,7 @@ const sendBody = z.strictObject({
 const sendAnswer = z.object({
   jobId: z.string().describe('Id of the message; GET /v1/messages/{id} follows it.'),
   queued: z.boolean(),
-  immediate: z.boolean().describe('Handed to a worker at once.'),
+  immediate: z.boolean().describe('Handed to a worker at once; with `direct`: the provider has taken it.'),
   duplicate: z.boolean(),
   direct: z.boolean().describe('The queue was bypassed.'),
 });
@@ -45,7 +45,7 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
 };
 
 /** `POST /api/whatsapp/send`: phone number and text in, exactly one of queued / immediate / duplicate out. */
-export function sendRoutes(app: FastifyInstance, { messages }: { readonly messages: Messages }): void {
+export function sendRoutes(app: FastifyInstance, { shortSend }: { readonly shortSend: ShortSend }): void {
   app.withTypeProvider<ZodTypeProvider>().post(
     '/api/whatsapp/send',
     {
@@ -62,7 +62,7 @@ export function sendRoutes(app: FastifyInstance, { messages }: { readonly messag
     async (request, reply) => {
       const { phoneNumber, text, conversationId, priority, dedupe } = request.body;
       const tenant = tenantNamed(request.body);
-      const accepted = await renamingFields(tenant.field, async () => {
+      const sent = await renamingFields(tenant.field, async () => {
         const message = parseRequest(messageRequestSchema, {
           tenant: tenant.id,
           to: phoneNumber,
@@ -72,15 +72,15 @@ export function sendRoutes(app: FastifyInstance, { messages }: { readonly messag
           priority,
           dedupe,
         });
-        return messages.accept(message, principalOf(request), { idempotencyKey: request.headers['idempotency-key'] });
+        return shortSend.send(message, principalOf(request), { idempotencyKey: request.headers['idempotency-key'] });
       });
-      const { result } = accepted;
+      const { result, message, direct } = sent;
       return reply.code(202).send({
-        jobId: accepted.message.id,
+        jobId: message.id,
         queued: result === 'queued',
         immediate: result === 'immediate',
         duplicate: result === 'duplicate',
-        direct: false,
+        direct,
       });
     },
   );

@@ -4,7 +4,13 @@ import { createBookings, parseQuietHours, type Bookings, type ReminderQueue } fr
 import { buildApp, createApiKeyCheck, signJwt, type Role } from '../../../src/http/index.ts';
 import { createCloudWebhook, createWebhookSecrets } from '../../../src/inbound/index.ts';
 import { createQueueAdministration, createQueueService, type QueueService } from '../../../src/jobs/index.ts';
-import { createMessages, createSenders, createTenants, type Messages } from '../../../src/messages/index.ts';
+import {
+  createMessages,
+  createSenders,
+  createShortSend,
+  createTenants,
+  type Messages,
+} from '../../../src/messages/index.ts';
 import type { AlertRouteOptions } from '../../../src/http/alerts/routes.ts';
 import { Metrics } from '../../../src/observe/index.ts';
 import type { NewSender, WaxwingRecord } from '../../../src/record/index.ts';
@@ -117,6 +123,12 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   const tenants = createTenants({ store: record.tenants, autoCreate: options.autoCreate ?? true });
   const senders = createSenders({ store: record.senders, tenantStore: record.tenants, queue, fromSettings });
   const messages = createMessages({ queue, store: record.messages, tenants, senders });
+  const shortSend = createShortSend({
+    ...{ messages, queue, keys: record.direct, fallback: 'reject' as const },
+    isOnQueue: () => true,
+    directSender: { send: () => Promise.reject(new Error('these tests send through the queue')) },
+    readAccount: () => Promise.resolve(null),
+  });
   const secrets = createWebhookSecrets({
     senders: record.senders,
     appSecret: 'appSecret' in options ? options.appSecret : APP_SECRET,
@@ -136,6 +148,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   });
   const app = await buildApp({
     messages,
+    shortSend,
     webhook: createCloudWebhook({ queue, rawWebhooks: record.rawWebhooks, secrets, tagKey: TAG_KEY }),
     reports: { queue, record },
     alerts: options.alerts ?? { state: { alerts: [], outbox: [], evaluatedAtMs: 0, by: '' } },

@@ -12,6 +12,7 @@ import {
   type TenantLimits,
   type UnrecordedMessage,
 } from '../../../src/engine/contract.ts';
+import type { LaneLook } from '../../../src/engine/lane-look.ts';
 import { AppError } from '../../../src/errors/app-error.ts';
 import type { EventEntry, EventLog, LifecycleEvent } from '../../../src/model/events.ts';
 import type { MessageError } from '../../../src/model/message.ts';
@@ -52,6 +53,17 @@ export class MemoryQueue implements SendQueue {
   readonly #entries: EventEntry[] = [];
   readonly #waiters = new Set<() => void>();
   #entrySeq = 0;
+
+  isReachable(): boolean {
+    return !this.isAway;
+  }
+  lookAtLane(): Promise<LaneLook> {
+    this.#reach();
+    return Promise.resolve({ waiting: 0, pairFreeInMs: 0 });
+  }
+  limitedPairs(): Promise<number> {
+    return Promise.resolve(0);
+  }
 
   circuits(): Promise<Circuits> {
     return Promise.resolve({ open: [], opened: 0, closed: 0 });

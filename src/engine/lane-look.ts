@@ -1,0 +1,27 @@
+import type { Lane } from '../model/message.ts';
+import type { RedisClient } from './connection.ts';
+import { packLane } from './lane.ts';
+
+/** What somebody who sends past the queue must know of it. */
+export interface LaneLook {
+  /** Messages of the conversation that are queued or in flight. */
+  readonly waiting: number;
+  /** How long the pair is still closed after the queue's last attempt, ms; 0 = open. */
+  readonly pairFreeInMs: number;
+}
+
+/** Reads beside the scripts: only a hint for the pair, exact for the conversation. */
+export async function lookAtLane(client: RedisClient, prefix: string, lane: Lane, contact: string): Promise<LaneLook> {
+  const [waiting, pair, offset, time] = await Promise.all([
+    client.llen(`${prefix}c:${packLane(lane)}`),
+    client.get(`${prefix}p:${lane.sender}|${contact}`),
+    client.hget(`${prefix}g`, 'off'),
+    client.time(),
+  ]);
+  const [seconds = 0, microseconds = 0] = time.map(Number);
+  const nowMs = seconds * 1000 + Math.floor(microseconds / 1000) + Number(offset ?? 0);
+  const [next = ''] = (pair ?? '').split('|', 1);
+  // `B`: another conversation's attempt to this contact is on its way; its gap is not known yet.
+  const pairFreeInMs = /^\d+$/.test(next) ? Math.max(0, Number(next) - nowMs) : 0;
+  return { waiting, pairFreeInMs };
+}

@@ -1,0 +1,178 @@
+import type { SendQueue } from '../engine/contract.ts';
+import { AppError } from '../errors/app-error.ts';
+import type { SenderAccount } from '../providers/contract.ts';
+import type { Direct, DirectKey } from '../record/index.ts';
+import type { DirectResult, DirectSender } from '../worker/direct-sender.ts';
+import { DirectKeys } from './direct-keys.ts';
+import type { Principal } from './principal.ts';
+import type { QueueSwitch } from './queue-switch.ts';
+import type { MessageRequest } from './request.ts';
+import type { Accepted, AcceptOptions, Draft, Messages } from './service.ts';
+import { acceptedView } from './view.ts';
+
+export interface ShortSendOptions {
+  readonly messages: Pick<Messages, 'accept' | 'draft' | 'get'>;
+  readonly queue: Pick<SendQueue, 'isReachable' | 'lookAtLane'>;
+  readonly isOnQueue: QueueSwitch;
+  /** WHATSAPP_SEND_FALLBACK: what happens while the queue cannot be reached. */
+  readonly fallback: 'direct' | 'reject';
+  readonly directSender: Pick<DirectSender, 'send'>;
+  readonly readAccount: (sender: string) => Promise<SenderAccount | null>;
+  readonly keys: Pick<Direct, 'claim' | 'release'>;
+  /** How long a direct send waits for what the queue still holds of its conversation, ms. */
+  readonly queueDrainMs?: number;
+  /** Hears of content that was skipped; as in `MessagesOptions`. */
+  readonly onDuplicateContent?: (first: { readonly id: string; readonly tenant: string }) => void;
+  /** Hears that the queue was bypassed because it could not be reached. */
+  readonly onFallback?: (tenant: string) => void;
+}
+
+export interface ShortSent extends Pick<Accepted, 'message' | 'result'> {
+  /** The queue was bypassed: the provider has taken the message already. */
+  readonly direct: boolean;
+}
+
+/** The short way to send: through the queue, or past it when that is switched off or away. */
+export interface ShortSend {
+  /**
+   * @returns on the queue: as `Messages.accept()`. Direct: when the provider has taken it
+   * @throws AppError as `Messages.accept()`; direct: `DIRECT_NOT_SENT` (retryable), `DIRECT_REFUSED`, `DIRECT_UNKNOWN`
+   */
+  send(request: MessageRequest, principal: Principal, options?: Omit<AcceptOptions, 'waitMs'>): Promise<ShortSent>;
+}
+
+const DRAIN_LOOK_MS = 50;
+
+export function createShortSend(options: ShortSendOptions): ShortSend {
+  const { messages, queue, directSender } = options;
+  const keys = new DirectKeys(options.keys);
+  /** Direct sends of a conversation look at the queue one after the other, so that they keep the order of the calls. */
+  const lines = new Map<string, Promise<unknown>>();
+
+  async function onQueue(request: MessageRequest, principal: Principal, how: AcceptOptions): Promise<ShortSent> {
+    const { message, result } = await messages.accept(request, principal, how);
+    return { message, result, direct: false };
+  }
+
+  async function send(
+    request: MessageRequest,
+    principal: Principal,
+    how: Omit<AcceptOptions, 'waitMs'> = {},
+  ): Promise<ShortSent> {
+    const draft = await messages.draft(request, principal, how);
+    const isReachable = queue.isReachable();
+    if (options.isOnQueue(draft.tenant)) {
+      // A queue that was asked may have stored the message although no answer came: then there is no safe way past it.
+      if (isReachable || options.fallback === 'reject') return await onQueue(request, principal, how);
+      options.onFallback?.(draft.tenant.id);
+    }
+    return await inLine(draft, async () => {
+      if (isReachable) {
+        const looked = await untilDrained(draft);
+        // What the queue holds of this conversation goes first; behind it is the only place that keeps the order.
+        if (looked === 'still-waiting') return await onQueue(request, principal, how);
+        return () => direct(draft, looked.pairFreeInMs, principal);
+      }
+      return () => direct(draft, 0, principal);
+    });
+  }
+
+  /** Runs the looking of one conversation in turn; the sending itself has its own line. */
+  async function inLine(draft: Draft, look: () => Promise<ShortSent | (() => Promise<ShortSent>)>): Promise<ShortSent> {
+    const { sender, tenant, conversation } = draft.message.lane;
+    const lane = `${sender}|${tenant}|${conversation}`;
+    let going: Promise<ShortSent> | undefined;
+    const before = lines.get(lane) ?? Promise.resolve();
+    const turn = before
+      .catch(() => undefined)
+      .then(async () => {
+        const found = await look();
+        // Joins the direct line within this turn, so that who comes next stands behind it there.
+        going = typeof found === 'function' ? found() : Promise.resolve(found);
+        going.catch(() => undefined);
+      });
+    lines.set(lane, turn);
+    try {
+      await turn;
+    } finally {
+      if (lines.get(lane) === turn) lines.delete(lane);
+    }
+    if (going === undefined) throw new AppError('INTERNAL');
+    return await going;
+  }
+
+  async function untilDrained({ message }: Draft): Promise<'still-waiting' | { readonly pairFreeInMs: number }> {
+    const giveUpAt = performance.now() + (options.queueDrainMs ?? 10_000);
+    for (;;) {
+      let looked;
+      try {
+        looked = await queue.lookAtLane(message.lane, message.contact);
+      } catch {
+        // The engine does not know the sender, or went away: it holds nothing that this process could wait for.
+        return { pairFreeInMs: 0 };
+      }
+      if (looked.waiting === 0) return looked;
+      if (performance.now() > giveUpAt) return 'still-waiting';
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+    }
+  }
+
+  async function direct(draft: Draft, pairFreeInMs: number, principal: Principal): Promise<ShortSent> {
+    const { message, tenant, sender, prepared } = draft;
+    const paused = tenant.pausedReason ?? sender.pausedReason;
+    if (paused !== null) {
+      throw new AppError('DIRECT_NOT_SENT', { detail: `Nothing was sent: sending is paused (${paused}).` });
+    }
+    const key: DirectKey | null =
+      prepared.idempotency === null ? null : { ...message.lane, ...prepared.idempotency, messageId: message.id };
+    const [account, claim] = await Promise.all([options.readAccount(sender.id), key === null ? null : keys.claim(key)]);
+    if (claim?.isOtherBody === true) throw new AppError('IDEMPOTENCY_KEY_REUSED');
+    const view = acceptedView(
+      { ...message.lane, ...prepared, id: claim?.messageId ?? message.id, body: prepared.body },
+      claim?.isFirst === false,
+    );
+    if (claim?.isFirst === false) {
+      if (prepared.isContentKey) options.onDuplicateContent?.({ id: claim.messageId, tenant: tenant.id });
+      const first = await messages.get(claim.messageId, principal, tenant.id).catch(() => view);
+      return { message: { ...first, duplicate: true }, result: 'duplicate', direct: true };
+    }
+    let result: DirectResult = { kind: 'not-sent', error: null, retryAfterMs: 1000 };
+    try {
+      if (account === null) throw new AppError('SENDER_MISSING');
+      result = await directSender.send({
+        ...message,
+        expiresAtMs: prepared.expiresAtMs,
+        account,
+        limits: sender,
+        tenantConcurrency: tenant.concurrency,
+        pairFreeInMs,
+      });
+    } finally {
+      if (key !== null && (result.kind === 'not-sent' || result.kind === 'refused')) await keys.release(key);
+    }
+    if (result.kind !== 'sent') throw directError(result, message.id);
+    const sentAt = new Date().toISOString();
+    const { providerMessageId, attempts } = result;
+    const sent = { ...view, status: 'sent' as const, attempts, providerMessageId, sentAt };
+    return { message: sent, result: 'immediate', direct: true };
+  }
+
+  return { send };
+}
+
+function directError(result: Exclude<DirectResult, { kind: 'sent' }>, id: string): AppError {
+  const said = result.error === null ? '' : ` ${result.error.title}: ${result.error.detail}`;
+  switch (result.kind) {
+    case 'refused':
+      return new AppError('DIRECT_REFUSED', { detail: `The provider refused message ${id}.${said}` });
+    case 'unknown':
+      return new AppError('DIRECT_UNKNOWN', {
+        detail: `Message ${id} may have been sent: the provider's answer was lost. Do not send it again blindly.`,
+      });
+    case 'not-sent':
+      return new AppError('DIRECT_NOT_SENT', {
+        detail: `Nothing was sent.${said === '' ? " The message's turn would come too late." : said}`,
+        retryAfterSeconds: Math.max(1, Math.ceil(result.retryAfterMs / 1000)),
+      });
+  }
+}

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Logger } from 'pino';
+import type { Config } from '../config/index.ts';
+import type { RedisSendQueue } from '../engine/queue.ts';
+import {
+  createQueueSwitch,
+  createShortSend,
+  createThrottled,
+  type Messages,
+  type ShortSend,
+  type ThrottledSender,
+} from '../messages/index.ts';
+import type { MessageEvent } from '../model/events.ts';
+import type { SenderAccount } from '../providers/contract.ts';
+import type { TagKey } from '../providers/tag.ts';
+import type { WaxwingRecord } from '../record/index.ts';
+import { Accounts } from '../worker/accounts.ts';
+import { DirectSender } from '../worker/direct-sender.ts';
+import { createDirectRecorder } from './direct-recorder.ts';
+import { closeProviders, createProviders } from './providers.ts';
+
+export interface ShortSending {
+  readonly shortSend: ShortSend;
+  readonly throttled: ThrottledSender;
+  /** Finishes direct sends that are in flight and writes what is left to be recorded. */
+  stop(graceMs: number): Promise<void>;
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly queue: RedisSendQueue;
+  readonly record: WaxwingRecord;
+  readonly messages: Messages;
+  /** Senders of the settings, which need no record. */
+  readonly settingsAccounts: readonly SenderAccount[];
+  readonly tagKey: TagKey;
+  readonly log: Logger;
+}
+
+/** A caller of the short form waits this long for a direct send; below the half minute after which most give up. */
+const DIRECT_PATIENCE_MS = 20_000;
+
+/** The short form of sending: the queue, and the way past it. Its connections open with the first direct send. */
+export function openShortSending(parts: Parts): ShortSending {
+  const { config, queue, record, messages, settingsAccounts, tagKey, log } = parts;
+  const providers = createProviders(config);
+  const recorder = createDirectRecorder(record.direct, log);
+  const directSender = new DirectSender({
+    worker: `direct-${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
+    provider: ({ provider }) => providers[provider],
+    policy: { attemptsMax: config.queueRetryAttempts, backoffMs: config.queueBackoffDelay },
+    tagKey,
+    breaker: { threshold: config.circuitBreakerThreshold, openMs: config.circuitBreakerTimeout },
+    patienceMs: DIRECT_PATIENCE_MS,
+    onConcluded: (events: readonly MessageEvent[]) => recorder.add(events),
+  });
+  const accounts = new Accounts(async (id) => {
+    const own = settingsAccounts.find((account) => account.id === id);
+    return own ?? (await record.senders.getWithCredentials(id));
+  });
+  let toldAtMs = Number.NEGATIVE_INFINITY;
+  const shortSend = createShortSend({
+    messages,
+    queue,
+    isOnQueue: createQueueSwitch({
+      enabled: config.whatsappSendQueueEnabled,
+      percent: config.whatsappSendQueuePercent,
+    }),
+    fallback: config.whatsappSendFallback,
+    directSender,
+    readAccount: (id) => accounts.get(id),
+    keys: record.direct,
+    onDuplicateContent: (first) => logDuplicate(log, first),
+    onFallback: (tenant) => {
+      if (performance.now() - toldAtMs < 10_000) return;
+      toldAtMs = performance.now();
+      log.warn({ tenant }, 'the queue cannot be reached: the short form sends directly until it is back');
+    },
+  });
+  const throttled = createThrottled({ shortSend, queue, countFailures: () => record.failures.counts() });
+  return {
+    shortSend,
+    throttled,
+    async stop(graceMs) {
+      await directSender.stop(graceMs);
+      await recorder.stop();
+      await closeProviders(providers);
+    },
+  };
+}
+
+/** F3: a repetition is skipped, and said. Never with the recipient or the text. */
+export function logDuplicate(log: Logger, { id, tenant }: { readonly id: string; readonly tenant: string }): void {
+  log.info({ messageId: id, tenant }, 'skipped: the same content went to the same recipient within 24 h');
+}

@@ -1,0 +1,300 @@
+import type { Grant } from '../engine/contract.ts';
+import { packLane } from '../engine/lane.ts';
+import type { MessageEvent } from '../model/events.ts';
+import type { Lane, MessageError } from '../model/message.ts';
+import type { MessageProvider, SenderAccount } from '../providers/contract.ts';
+import type { TagKey } from '../providers/tag.ts';
+import { attempt, type AttemptResult } from './attempt.ts';
+import { DirectPace, type Paced } from './direct-pace.ts';
+import type { RetryPolicy } from './policy.ts';
+import { ProviderHealth, type ProviderHealthOptions } from './provider-health.ts';
+
+/** A message that goes to its provider past the queue. */
+export interface DirectMessage extends Omit<Paced, 'sender' | 'tenant'> {
+  readonly id: string;
+  readonly lane: Lane;
+  readonly priority: number;
+  readonly expiresAtMs: number | null;
+  /** `MessageBody` as JSON. */
+  readonly body: string;
+  readonly account: SenderAccount;
+  /** The queue paced this pair before: not earlier than in this time, ms. */
+  readonly pairFreeInMs?: number;
+}
+
+export type DirectResult =
+  | { readonly kind: 'sent'; readonly providerMessageId: string; readonly attempts: number }
+  /** Final: the provider refuses it. */
+  | { readonly kind: 'refused'; readonly error: MessageError }
+  /** Certainly not sent; it may be tried again. `error` is null when its turn never came. */
+  | { readonly kind: 'not-sent'; readonly error: MessageError | null; readonly retryAfterMs: number }
+  /** Nobody knows: it must not be sent again blindly. */
+  | { readonly kind: 'unknown'; readonly error: MessageError | null };
+
+export interface DirectSenderOptions {
+  /** Name of this process in attempts. */
+  readonly worker: string;
+  readonly provider: (account: SenderAccount) => MessageProvider | undefined;
+  readonly policy: Omit<RetryPolicy, 'scheduleSeconds' | 'deferBlocks'>;
+  readonly tagKey: TagKey;
+  readonly breaker: ProviderHealthOptions;
+  /** Longest time from the call to the start of the last attempt, ms; a turn that comes later is not waited for. */
+  readonly patienceMs: number;
+  /** Messages in the line at most; more are refused at once. Default 5,000. */
+  readonly waitingMax?: number;
+  /** Hears what happened to a message, in order, when that is final. Must not throw. */
+  readonly onConcluded: (events: readonly MessageEvent[]) => void;
+}
+
+interface Waiting {
+  readonly message: DirectMessage;
+  readonly paced: Paced;
+  readonly deadlineMs: number;
+  readonly resolve: (result: DirectResult) => void;
+  readonly events: MessageEvent[];
+  attempt: number;
+  counted: number;
+  notBeforeMs: number;
+  inFlight: boolean;
+  lastError: MessageError | null;
+}
+
+/** No hand-over of the queue has this id, and the tag's form allows it. */
+const NO_ENTRY = '0-0';
+const FIRST_BYTE_BY_MS = 250;
+
+/**
+ * Sends inside this process, for when the queue is switched off or away: in order per conversation, with the pair gap,
+ * the pair bucket, the rate and the caps kept within the process. It keeps nothing: a call ends when its message was
+ * sent, refused, given up or lost, so that nobody believes in a message that only a memory knows.
+ */
+export class DirectSender {
+  readonly #options: DirectSenderOptions;
+  readonly #pace = new DirectPace();
+  readonly #health: ProviderHealth;
+  readonly #lanes = new Map<string, Waiting[]>();
+  readonly #abort = new AbortController();
+  #count = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #idle: (() => void) | undefined;
+  #stopping = false;
+
+  constructor(options: DirectSenderOptions) {
+    this.#options = options;
+    this.#health = new ProviderHealth(options.breaker);
+  }
+
+  /** Messages in the line, those in flight included. */
+  get waiting(): number {
+    return this.#count;
+  }
+
+  send(message: DirectMessage): Promise<DirectResult> {
+    const now = performance.now();
+    if (this.#stopping || this.#count >= (this.#options.waitingMax ?? 5000)) {
+      return Promise.resolve({ kind: 'not-sent', error: null, retryAfterMs: 1000 });
+    }
+    const paced: Paced = { ...message, sender: message.lane.sender, tenant: message.lane.tenant };
+    if (message.pairFreeInMs !== undefined) this.#pace.holdPair(paced, now + message.pairFreeInMs);
+    return new Promise((resolve) => {
+      const lane = packLane(message.lane);
+      const line = this.#lanes.get(lane) ?? [];
+      line.push({
+        message,
+        paced,
+        // What expires meanwhile must not go late, and nobody waits for it longer.
+        deadlineMs: now + Math.min(this.#options.patienceMs, (message.expiresAtMs ?? Infinity) - Date.now()),
+        resolve,
+        events: [acceptedEvent(message)],
+        attempt: 0,
+        counted: 0,
+        notBeforeMs: now,
+        inFlight: false,
+        lastError: null,
+      });
+      this.#lanes.set(lane, line);
+      this.#count += 1;
+      this.#pump();
+    });
+  }
+
+  /** Starts nothing more, and waits for what is in flight; after `graceMs` that is broken off. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#timer);
+    for (const line of this.#lanes.values()) {
+      for (const one of line.filter(({ inFlight }) => !inFlight)) this.#giveUp(one, 1000);
+    }
+    const timer = setTimeout(() => this.#abort.abort(), graceMs);
+    while (this.#count > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+    clearTimeout(timer);
+  }
+
+  /** Starts every head that may go and arms one timer for the next that will. */
+  #pump(): void {
+    clearTimeout(this.#timer);
+    if (this.#stopping) return;
+    const now = performance.now();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const line of [...this.#lanes.values()]) {
+      for (const one of line.filter(({ inFlight, deadlineMs }) => !inFlight && deadlineMs <= now)) {
+        this.#giveUp(one, 1000);
+      }
+      const [head] = line;
+      if (head === undefined || head.inFlight) continue;
+      const ownMs = Math.max(0, Math.ceil(head.notBeforeMs - now));
+      const paceMs = this.#pace.waitMs(head.paced, now);
+      const waitMs = paceMs === null ? null : Math.max(ownMs, paceMs);
+      if (waitMs !== null && now + waitMs > head.deadlineMs) {
+        // Its turn comes after anybody waits for it: better told now than then.
+        this.#giveUp(head, waitMs);
+        nextMs = 0;
+      } else if (waitMs === 0) {
+        this.#pace.start(head.paced, now);
+        void this.#attempt(head);
+      } else {
+        nextMs = Math.min(nextMs, waitMs ?? Number.POSITIVE_INFINITY, head.deadlineMs - now);
+      }
+    }
+    if (nextMs !== Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.#pump(), Math.ceil(nextMs));
+  }
+
+  async #attempt(one: Waiting): Promise<void> {
+    one.inFlight = true;
+    const { account, lane } = one.message;
+    const { worker, tagKey, policy } = this.#options;
+    const provider = this.#options.provider(account);
+    let result: AttemptResult;
+    if (provider === undefined) {
+      result = { settlement: { kind: 'failed', error: noProvider(account) }, report: null };
+    } else {
+      result = await attempt(grantOf(one), {
+        worker,
+        account,
+        provider,
+        tagKey,
+        policy: { ...policy, scheduleSeconds: [], deferBlocks: false },
+        startByAtMs: performance.now() + FIRST_BYTE_BY_MS,
+        signal: this.#abort.signal,
+        judge: (of, outcome) => this.#health.judge(of, outcome).badHealth,
+      });
+    }
+    const { settlement, badHealth } = result;
+    const now = performance.now();
+    const wasOpen = this.#pace.circuitUntilMs(lane.sender) !== null;
+    if (badHealth !== undefined && (wasOpen || badHealth.opens)) {
+      this.#pace.openCircuit(lane.sender, now + badHealth.openMs);
+    } else if (badHealth === undefined && settlement.kind !== 'unstarted' && wasOpen) {
+      this.#pace.closeCircuit(lane.sender);
+    }
+    this.#pace.end(one.paced, now, settlement.kind === 'retry' ? settlement.brake : undefined);
+    one.inFlight = false;
+    this.#settle(one, result, now);
+    this.#pump();
+  }
+
+  #settle(one: Waiting, { settlement, report }: AttemptResult, now: number): void {
+    if (settlement.kind === 'unstarted') {
+      if (this.#stopping) this.#giveUp(one, 1000);
+      return;
+    }
+    one.attempt += 1;
+    one.lastError = report?.error ?? one.lastError;
+    const base = { messageId: one.message.id, atMs: Date.now(), report };
+    switch (settlement.kind) {
+      case 'sent': {
+        const { providerMessageId } = settlement;
+        one.events.push({ ...base, type: 'sent', providerMessageId });
+        this.#conclude(one, { kind: 'sent', providerMessageId, attempts: one.attempt });
+        return;
+      }
+      case 'failed':
+        this.#fail(one, settlement.error, report);
+        return;
+      case 'unknown':
+        one.events.push({ ...base, type: 'unknown', waitMs: null });
+        this.#conclude(one, { kind: 'unknown', error: report?.error ?? null });
+        return;
+      case 'deferred':
+        // There is no slow schedule without a queue.
+        this.#fail(one, one.lastError ?? noAttempt(), report);
+        return;
+      case 'retry': {
+        if (settlement.brake?.on === 'sender' || this.#stopping) {
+          this.#fail(one, one.lastError ?? noAttempt(), report);
+          return;
+        }
+        one.counted += settlement.counted ? 1 : 0;
+        one.notBeforeMs = now + settlement.delayMs;
+        one.events.push({ ...base, type: 'retry', delayMs: settlement.delayMs });
+      }
+    }
+  }
+
+  #fail(one: Waiting, error: MessageError, report: AttemptResult['report']): void {
+    one.events.push({ messageId: one.message.id, atMs: Date.now(), type: 'failed', error, report });
+    this.#conclude(one, error.retryable ? { kind: 'not-sent', error, retryAfterMs: 5000 } : { kind: 'refused', error });
+  }
+
+  /** Its turn did not come in time: nothing of it was sent by the last attempt, if there was one. */
+  #giveUp(one: Waiting, retryAfterMs: number): void {
+    if (one.attempt > 0 && one.lastError !== null) {
+      const { lastError: error } = one;
+      one.events.push({ messageId: one.message.id, atMs: Date.now(), type: 'failed', error, report: null });
+    } else {
+      one.events.length = 0; // the caller hears that it was never taken
+    }
+    this.#conclude(one, { kind: 'not-sent', error: one.lastError, retryAfterMs: Math.ceil(retryAfterMs) });
+  }
+
+  #conclude(one: Waiting, result: DirectResult): void {
+    const lane = packLane(one.message.lane);
+    const line = this.#lanes.get(lane) ?? [];
+    line.splice(line.indexOf(one), 1);
+    if (line.length === 0) this.#lanes.delete(lane);
+    this.#count -= 1;
+    if (one.events.length > 0) this.#options.onConcluded(one.events);
+    one.resolve(result);
+    if (this.#count === 0) this.#idle?.();
+  }
+}
+
+function grantOf({ message, attempt: made, counted }: Waiting): Grant {
+  const { id, lane, contact, expiresAtMs, body } = message;
+  return {
+    ...{ shard: -1, entry: NO_ENTRY, lane, messageId: id, attempt: made + 1, counted, deferrals: 0 },
+    contact,
+    expiresAtMs,
+    body,
+  };
+}
+
+function acceptedEvent(message: DirectMessage): MessageEvent {
+  const { id, lane, contact, priority, expiresAtMs, body } = message;
+  const base = { messageId: id, atMs: Date.now(), lane, seq: 0, contact, priority, expiresAtMs, body };
+  return { ...base, type: 'accepted', sendAtMs: null };
+}
+
+function noProvider({ provider }: SenderAccount): MessageError {
+  return {
+    code: 'SENDER_MISCONFIGURED',
+    providerCode: null,
+    title: 'The sender is not set up',
+    detail: `This program has no provider ${provider}.`,
+    retryable: true,
+  };
+}
+
+function noAttempt(): MessageError {
+  return {
+    code: 'SEND_NOT_STARTED',
+    providerCode: null,
+    title: 'The attempt was not started',
+    detail: 'Nothing was sent.',
+    retryable: true,
+  };
+}
