@@ -276,9 +276,9 @@ export function createQueueService(options: QueueServiceOptions): QueueService {
   return service;
 }
 
-/** The one job of a reminder. BullMQ forbids colons in ids; the encoding leaves none, and no slash inside a part. */
+/** The one job of a reminder. BullMQ forbids colons in ids; the encoding leaves none; ids of tenants and bookings hold no tilde. */
 export function reminderJobId(salonId: string, bookingId: string, reminderType: string): string {
-  return ['reminder', salonId, bookingId, reminderType].map(encodeURIComponent).join('/');
+  return ['reminder', salonId, bookingId, reminderType].map(encodeURIComponent).join('~');
 }
 
 function isoOf(value: Instant, field: string): string {

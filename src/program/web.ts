@@ -29,7 +29,7 @@ import {
   type ShortSend,
   type Tenants,
 } from '../messages/index.ts';
-import type { AlertEngine } from '../observe/index.ts';
+import { Metrics, type AlertEngine } from '../observe/index.ts';
 import type { Observing } from './observing.ts';
 import type { WaxwingFailures } from '../failures/index.ts';
 import { logDuplicate } from './short-send.ts';
@@ -159,11 +159,10 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
   if (config.bullBoardPort === undefined) return await listen({ ...options, board }, config.host, config.port);
   const main = await listen(options, config.host, config.port);
   try {
-    const own = await listen(
-      { ...options, board, extend: only(config.bullBoardPath) },
-      config.host,
-      config.bullBoardPort,
-    );
+    // Figures of its own, which nobody reads: a metric has one place.
+    const metrics = { metrics: new Metrics({ ofProcess: false }), isOpen: false };
+    const only = { ...options, board, metrics, extend: boardOnly(config.bullBoardPath) };
+    const own = await listen(only, config.host, config.bullBoardPort);
     log.info({ url: `${own.url}${config.bullBoardPath}` }, 'Bull Board');
     return {
       ...main,
@@ -182,7 +181,7 @@ async function listen(options: HttpOptions, host: string, port: number): Promise
 }
 
 /** On its own port the board has the sign-in beside it and nothing else of the API. */
-function only(path: string): (app: FastifyInstance) => void {
+function boardOnly(path: string): (app: FastifyInstance) => void {
   const shown = [path, '/login', '/logout'];
   return (app) => {
     app.addHook('onRequest', (request, _reply, done) => {
