@@ -18,7 +18,9 @@ export async function readUnrecorded(
   const accepted = own.find((event): event is AcceptedEvent => event.type === 'accepted' && event.messageId === id);
   if (accepted === undefined) return null;
   const recent = await range(client, 'XREVRANGE', prefix, '+', entryId, RECENT_ENTRIES);
-  const end = recent.find((event) => event.messageId === id && isEnd(event));
+  // One that came back after its end has none.
+  const last = recent.find((event) => event.messageId === id && (isEnd(event) || event.type === 'redriven'));
+  const end = last?.type === 'redriven' ? undefined : last;
   // A scheduled or deferred message that has joined its conversation stands under a number of that moment.
   const joined = recent.find((event) => event.messageId === id && event.type === 'queued');
   const seq = joined?.type === 'queued' ? joined.seq : accepted.seq;

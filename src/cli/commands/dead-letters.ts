@@ -1,0 +1,135 @@
+import { defineCommand } from 'citty';
+import { adminClient } from '../admin-client.ts';
+import { CommandError } from '../settings.ts';
+
+const url = {
+  type: 'string',
+  description: 'Address of the program (default: from HOST and PORT)',
+  valueHint: 'address',
+} as const;
+const json = { type: 'boolean', description: 'Print JSON' } as const;
+const filters = {
+  tenant: { type: 'string', description: 'Only of this tenant', valueHint: 'id' },
+  sender: { type: 'string', description: 'Only of this sender', valueHint: 'id' },
+  code: { type: 'string', description: 'Only with this code, such as 131026', valueHint: 'code' },
+  from: { type: 'string', description: 'Dead at or after, ISO 8601', valueHint: 'time' },
+  to: { type: 'string', description: 'Dead before, ISO 8601', valueHint: 'time' },
+} as const;
+
+type Filters = { readonly [Name in keyof typeof filters]?: string | undefined };
+
+interface Letter {
+  readonly id: string;
+  readonly tenant: string;
+  readonly sender: string;
+  readonly code: string;
+  readonly held: boolean;
+  readonly deadAt: string;
+}
+
+function filterOf({ tenant, sender, code, from, to }: Filters): Filters {
+  const given = Object.entries({ tenant, sender, code, from, to }).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given);
+}
+
+const list = defineCommand({
+  meta: { name: 'list', description: 'List dead letters, newest first' },
+  args: { ...filters, limit: { type: 'string', default: '50', description: '1 to 200' }, url, json },
+  async run({ args }) {
+    const client = await adminClient(args.url);
+    const page = (await client.get('/admin/dead-letters', { ...filterOf(args), limit: args.limit })) as {
+      items: Letter[];
+      next: string | null;
+    };
+    if (args.json) console.log(JSON.stringify(page));
+    else if (page.items.length === 0) console.log('No dead letters.');
+    else for (const letter of page.items) console.log(line(letter));
+  },
+});
+
+function line({ id, deadAt, tenant, sender, code, held }: Letter): string {
+  return `${deadAt}  ${id}  ${code}${held ? ' (held: outcome unknown)' : ''}  ${tenant}  ${sender}`;
+}
+
+const show = defineCommand({
+  meta: { name: 'show', description: 'Show one with its attempts and what to do' },
+  args: { id: { type: 'positional', required: true, description: "The message's id" }, url, json },
+  async run({ args }) {
+    const client = await adminClient(args.url);
+    const letter = (await client.get(`/admin/dead-letters/${encodeURIComponent(args.id)}`)) as Letter & {
+      attempts: { attempt: number; startedAt: string; outcome: string; httpStatus: number | null }[];
+      advice: { title: string; meaning: string; personShould: string };
+    };
+    if (args.json) {
+      console.log(JSON.stringify(letter));
+      return;
+    }
+    const attempts = letter.attempts.map(
+      ({ attempt, startedAt, outcome, httpStatus }) => `  ${attempt}. ${startedAt}  ${outcome}  ${httpStatus ?? ''}`,
+    );
+    const { title, meaning, personShould } = letter.advice;
+    console.log([line(letter), ...attempts, '', title, meaning, personShould].join('\n'));
+  },
+});
+
+/** `redrive` and `discard`: a dry run unless --yes is given, so that a filter is looked at before it acts. */
+function act(word: 'redrive' | 'discard', description: string) {
+  return defineCommand({
+    meta: { name: word, description },
+    args: {
+      id: { type: 'positional', required: false, description: "The message's id; without it the filters choose" },
+      ...filters,
+      all: { type: 'boolean', description: 'Every dead letter, where no filter is given' },
+      yes: { type: 'boolean', description: 'Do it; without it only say what would be done' },
+      url,
+      json,
+    },
+    async run({ args }) {
+      const filter = filterOf(args);
+      const { id } = args;
+      if (id === undefined && Object.keys(filter).length === 0 && args.all !== true) {
+        throw new CommandError('Give an id, a filter such as --code 131026, or --all.');
+      }
+      const client = await adminClient(args.url);
+      const selection = id === undefined ? { filter } : { ids: [id] };
+      const report = (await client.post(`/admin/dead-letters/${word}`, {
+        ...selection,
+        dryRun: args.yes !== true,
+      })) as {
+        sentence: string;
+        more: boolean;
+        items: { id: string; result: string; sentence: string | null }[];
+      };
+      if (args.json) {
+        console.log(JSON.stringify(report));
+        return;
+      }
+      for (const item of report.items) console.log(`${item.id}  ${item.result}  ${item.sentence ?? ''}`.trimEnd());
+      console.log(report.sentence);
+      if (report.more) console.log('There are more: run it again.');
+      if (args.yes !== true) console.log('Nothing was done. Do it with --yes.');
+    },
+  });
+}
+
+const exportAll = defineCommand({
+  meta: { name: 'export', description: 'Write all to stdout, one JSON object per line' },
+  args: { ...filters, url },
+  async run({ args }) {
+    const client = await adminClient(args.url);
+    for await (const part of await client.stream('/admin/dead-letters/export', filterOf(args))) {
+      process.stdout.write(part);
+    }
+  },
+});
+
+export const deadLetters = defineCommand({
+  meta: { name: 'dead-letters', description: 'Messages that will not be tried again unless a person acts' },
+  subCommands: {
+    list,
+    show,
+    redrive: act('redrive', 'Send dead letters again'),
+    discard: act('discard', 'Give dead letters up for good'),
+    export: exportAll,
+  },
+});
