@@ -1,4 +1,5 @@
 import { CIRCUIT_SETTINGS } from './catalogue-circuit.ts';
+import { INBOUND_SETTINGS } from './catalogue-inbound.ts';
 import { JOB_SETTINGS } from './catalogue-jobs.ts';
 import { CACHE_SETTINGS } from './catalogue-cache.ts';
 import { LIMIT_SETTINGS } from './catalogue-limits.ts';
@@ -16,6 +17,7 @@ export const SETTINGS = {
   ...SWITCH_SETTINGS,
   ...CIRCUIT_SETTINGS,
   ...CACHE_SETTINGS,
+  ...INBOUND_SETTINGS,
   ...JOB_SETTINGS,
   ...OBSERVE_SETTINGS,
 } as const satisfies Record<

@@ -11,6 +11,7 @@ export const AREAS = {
   cache: 'Cache',
   cloud: 'Cloud API',
   providers: 'Evolution, Twilio',
+  inbound: 'Inbound',
   jobs: 'Jobs',
   observe: 'Metrics and alerts',
   dangerous: 'Dangerous',

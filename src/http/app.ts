@@ -2,7 +2,7 @@ import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
-import type { CloudWebhook } from '../inbound/cloud-webhook.ts';
+import type { Reception, WebhookKeeper } from '../inbound/index.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { QueueAdministration } from '../jobs/index.ts';
 import type { Messages, ShortSend } from '../messages/index.ts';
@@ -35,12 +35,16 @@ import { signInRoutes } from './sign-in/routes.ts';
 import { isHttps, type PublicAddress } from './sign-in/same-origin.ts';
 import { createPageSessions } from './sign-in/sessions.ts';
 import { tenantRoutes } from './tenants/routes.ts';
+import { conversationRoutes, type ConversationRouteOptions } from './conversations/routes.ts';
+import { webhookArchiveRoutes } from './webhook-archive/routes.ts';
 import { webhookRoutes } from './webhooks/routes.ts';
 
 export interface HttpOptions {
   readonly messages: Messages;
   readonly shortSend: ShortSend;
-  readonly webhook: CloudWebhook;
+  readonly webhook: Reception;
+  readonly webhookKeeper: WebhookKeeper;
+  readonly conversations: ConversationRouteOptions;
   readonly admin: AdminOptions;
   readonly checkKey: ApiKeyCheck;
   readonly jwt: JwtSettings;
@@ -156,6 +160,8 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   sendRoutes(app, options);
   healthRoutes(app, options.health);
   webhookRoutes(app, options);
+  webhookArchiveRoutes(app, options);
+  conversationRoutes(app, options.conversations);
   tenantRoutes(app, options.admin);
   senderRoutes(app, options.admin);
   keyRoutes(app, options.admin);

@@ -1,2 +1,12 @@
-export { createCloudWebhook, type CloudWebhook, type CloudWebhookOptions } from './cloud-webhook.ts';
+export type { WebhookRequest } from './authority.ts';
+export type { HandedMessage, InboundHooks } from './hooks.ts';
+export { createMicroBatcher, type MicroBatcher } from './micro-batcher.ts';
+export { createProviderEventActions } from './provider-events.ts';
+export { createReception, type Reception, type ReceptionOptions } from './reception.ts';
+export { createWebhookKeeper, startWebhookKeeper, type WebhookKeeper } from './replay.ts';
+export { InboundStatistics, type InboundFigures } from './statistics.ts';
+export { createStatusProcessor } from './status-processor.ts';
+export { createUserLimit } from './user-limit.ts';
+export type { KeptWebhookJob } from './webhook-job.ts';
+export { createWebhookProcessor, type WebhookProcessor } from './webhook-processor.ts';
 export { createWebhookSecrets, type WebhookSecrets } from './webhook-secrets.ts';

@@ -1,24 +1,28 @@
-import { timingSafeEqual, createHash } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { AppError } from '../errors/app-error.ts';
 import { createMemory, EVICTED, type Evictions } from '../messages/index.ts';
-import type { Senders } from '../record/index.ts';
+import type { SenderProvider, Senders } from '../record/index.ts';
 
+/** What a webhook of one sender proves itself with. */
 export interface SenderSecrets {
+  readonly provider: SenderProvider;
   readonly externalId: string;
-  readonly appSecret: string | null;
+  /** Cloud API: `appSecret`. Evolution: `webhookToken`. Twilio: `authToken`. */
+  readonly secret: string | null;
+  /** Cloud API: the word of the verification call. */
   readonly verifyToken: string | null;
 }
 
-/** Secrets by which webhooks prove themselves: one of the settings, and those of senders that have their own. */
+/** Secrets by which webhooks prove themselves: those of the settings, and those of senders that have their own. */
 export interface WebhookSecrets {
-  /** App secret of the settings. */
-  readonly global: string | null;
-  /** @throws AppError `NOT_FOUND` when there is no such sender */
-  assertKnown(sender: string): Promise<void>;
+  /** Of the settings: it speaks for every sender of the provider. */
+  global(provider: SenderProvider): string | null;
+  /** @throws AppError `NOT_FOUND` when there is no such sender of this provider */
+  assertKnown(provider: SenderProvider, sender: string): Promise<void>;
   /** @throws AppError `NOT_FOUND` when there is no such sender */
   ofSender(sender: string): Promise<SenderSecrets>;
-  /** By phone number id; null when it is none of ours. */
-  ofExternalId(externalId: string): Promise<SenderSecrets | null>;
+  /** By the provider's own id; null when it is none of ours. */
+  ofExternalId(provider: SenderProvider, externalId: string): Promise<SenderSecrets | null>;
   isVerifyToken(token: string, sender: string | undefined): Promise<boolean>;
 }
 
@@ -30,11 +34,22 @@ export interface WebhookSecretsOptions {
   readonly verifyToken: string | undefined;
   /** New secrets count at once in every process; without, within seconds. */
   readonly evictions?: Evictions | undefined;
+  /** EVOLUTION_WEBHOOK_TOKEN. */
+  readonly evolutionToken?: string | undefined;
+  /** TWILIO_AUTH_TOKEN. */
+  readonly twilioAuthToken?: string | undefined;
 }
+
+/** Name of the secret among a sender's credentials. */
+const CREDENTIAL: Readonly<Record<SenderProvider, string>> = {
+  cloud: 'appSecret',
+  evolution: 'webhookToken',
+  twilio: 'authToken',
+};
 
 export function createWebhookSecrets(options: WebhookSecretsOptions): WebhookSecrets {
   const { senders } = options;
-  // In memory, so that statuses come in while the record is away.
+  // In memory, so that webhooks come in while the record is away.
   const bySender = createMemory<SenderSecrets>();
   const byExternalId = createMemory<SenderSecrets>();
   options.evictions?.((evicted) => {
@@ -43,12 +58,19 @@ export function createWebhookSecrets(options: WebhookSecretsOptions): WebhookSec
     // By number too: which one the sender had before is not told.
     for (const memory of [bySender, byExternalId]) memory.expire();
   });
+  const globals: Readonly<Record<SenderProvider, string | undefined>> = {
+    cloud: options.appSecret,
+    evolution: options.evolutionToken,
+    twilio: options.twilioAuthToken,
+  };
+  const global = (provider: SenderProvider) => globals[provider] ?? null;
 
   async function load(id: string): Promise<SenderSecrets | null> {
     const sender = await senders.getWithCredentials(id);
     if (sender === null) return null;
-    const { appSecret, verifyToken } = sender.credentials;
-    return { externalId: sender.externalId, appSecret: appSecret ?? null, verifyToken: verifyToken ?? null };
+    const { provider, externalId, credentials } = sender;
+    const secret = credentials[CREDENTIAL[provider]] ?? null;
+    return { provider, externalId, secret, verifyToken: credentials['verifyToken'] ?? null };
   }
 
   async function ofSender(id: string): Promise<SenderSecrets> {
@@ -58,20 +80,23 @@ export function createWebhookSecrets(options: WebhookSecretsOptions): WebhookSec
   }
 
   return {
-    global: options.appSecret ?? null,
+    global,
     ofSender,
-    async assertKnown(sender) {
+    async assertKnown(provider, sender) {
       try {
-        await ofSender(sender);
+        const found = await ofSender(sender);
+        if (found.provider === provider) return;
       } catch (error) {
         // With a secret of the settings the webhook can be judged without the record.
         const isAway = error instanceof AppError && error.code === 'RECORD_UNAVAILABLE';
-        if (!isAway || options.appSecret === undefined) throw error;
+        if (isAway && global(provider) !== null) return;
+        throw error;
       }
+      throw new AppError('NOT_FOUND', { detail: `There is no such sender of ${provider}.` });
     },
-    ofExternalId: (externalId) =>
-      byExternalId.get(externalId, async () => {
-        const sender = await senders.findByExternalId('cloud', externalId);
+    ofExternalId: (provider, externalId) =>
+      byExternalId.get(`${provider}\n${externalId}`, async () => {
+        const sender = await senders.findByExternalId(provider, externalId);
         return sender === null ? null : load(sender.id);
       }),
     async isVerifyToken(token, sender) {

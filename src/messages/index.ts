@@ -1,7 +1,7 @@
 export { createMessages, type Accepted, type AcceptOptions, type BatchResult, type Messages } from './service.ts';
 export type { ListQuery, Reading, TimelineView } from './reading.ts';
 export type { MessageQuery, MessageStore, SenderStore, TenantStore } from './ports.ts';
-export { DEFAULT_TENANT, type Principal } from './principal.ts';
+export { DEFAULT_TENANT, scopeOf, type Principal } from './principal.ts';
 export { createSenders, senderLimits, type Senders } from './senders.ts';
 export { createTenants, limitsOf, type Tenants } from './tenants.ts';
 export { createMemory, type Memory } from './memory.ts';
@@ -10,7 +10,7 @@ export { EVICTED, followEvictions, type Evictions } from './evictions.ts';
 export { oldestOwned, usableSenders } from './usable-senders.ts';
 export { chooseShard, DEFAULT_SENDER } from './shard.ts';
 export { generateIdempotencyKey } from './fingerprint.ts';
-export type { MessageView } from './view.ts';
+export { recordedView, type MessageView } from './view.ts';
 export { createQueueSwitch, percentileOf } from './queue-switch.ts';
 export { createShortSend, type ShortSend, type ShortSent } from './short-send.ts';
 export {

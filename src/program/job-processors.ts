@@ -6,6 +6,7 @@ import type { RedisSendQueue } from '../engine/queue.ts';
 import { emailProcessor, reminderProcessor, type JobProcessors, type QueueService } from '../jobs/index.ts';
 import { createMailer } from '../mail/index.ts';
 import type { WaxwingRecord } from '../record/index.ts';
+import type { Inbound } from './inbound.ts';
 import type { Accepting } from './web.ts';
 
 /** What processors may need; they are made once per worker process. */
@@ -17,12 +18,17 @@ export interface ProcessorParts {
   readonly accepting: Accepting;
   readonly queues: QueueService;
   readonly tagKey: TagKey;
+  readonly inbound: Inbound;
   readonly bookings: Bookings;
   readonly log: Logger;
 }
 
 /** One entry per part that works on job queues; the rooms above `jobs` are wired in here, because `jobs` may not know them. */
-const PARTS: readonly ((parts: ProcessorParts) => JobProcessors)[] = [reminders, emails];
+const PARTS: readonly ((parts: ProcessorParts) => JobProcessors)[] = [
+  reminders,
+  emails,
+  ({ inbound }) => inbound.processors,
+];
 
 /** The processor of each job queue that has one. */
 export function createJobProcessors(parts: ProcessorParts): JobProcessors {

@@ -26,6 +26,7 @@ import { createObserving, type Observing } from './observing.ts';
 import { startWorkerServer } from './worker-server.ts';
 import { watchProgress } from './progress.ts';
 import { openFailures } from './failures.ts';
+import { createInbound, type Inbound } from './inbound.ts';
 import { openQueue } from './queue.ts';
 import { openRecordOf } from './record.ts';
 import { migrateWhenPossible, startRecorders } from './recorders.ts';
@@ -42,6 +43,7 @@ export interface Program {
   readonly queue: RedisSendQueue;
   readonly record: WaxwingRecord;
   readonly messages: Messages;
+  readonly inbound: Inbound;
   readonly failures: WaxwingFailures;
   readonly shortSend: ShortSend;
   readonly throttled: ThrottledSender;
@@ -107,7 +109,7 @@ export async function startProgram(
     const { shortSend, throttled } = shortSending;
     const { queues } = jobs;
     const bookings = openBookings(config, record, queues);
-    const parts = {
+    const base = {
       config,
       keys,
       queue,
@@ -121,6 +123,9 @@ export async function startProgram(
       shortSend,
       tagKey,
     };
+    const inbound = createInbound({ ...base, settingsAccounts: settingsAccounts(config) });
+    started.push(() => inbound.close());
+    const parts = { ...base, inbound };
     let isStopping = false;
     let stopping: Promise<void> | undefined;
     const worker =
@@ -135,6 +140,7 @@ export async function startProgram(
     if (worker !== null) started.push(() => worker.stop(config.shutdownGraceMs));
     if (worker !== null) {
       const stopJobs = await jobs.startWorkers(createJobProcessors(parts));
+      started.push(inbound.startKeeping());
       // Both kinds of work end within one grace period, not one after the other.
       started.push(() => Promise.all([stopJobs(), worker.stop(config.shutdownGraceMs)]));
       started.push(startReminderSweep(bookings, log));
@@ -183,6 +189,7 @@ export async function startProgram(
       services,
       queue,
       record,
+      inbound,
       messages,
       failures,
       shortSend,

@@ -1,4 +1,3 @@
-import type { TagKey } from '../providers/tag.ts';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { AppError } from '../errors/app-error.ts';
@@ -15,7 +14,6 @@ import {
   startServer,
 } from '../http/index.ts';
 import { packageVersion } from '../util/version.ts';
-import { createCloudWebhook, createWebhookSecrets } from '../inbound/index.ts';
 import { createQueueAdministration, SEND_QUEUE_NAME, type QueueService } from '../jobs/index.ts';
 import {
   createMessages,
@@ -46,8 +44,13 @@ interface WebParts {
   readonly failures: WaxwingFailures;
   readonly shortSend: ShortSend;
   readonly queues: QueueService;
+  /** What comes in; see `inbound.ts`. */
+  readonly inbound: {
+    readonly reception: HttpOptions['webhook'];
+    readonly keeper: HttpOptions['webhookKeeper'];
+    readonly sendReceipt: HttpOptions['conversations']['sendReceipt'];
+  };
   readonly caches: ProgramCaches;
-  readonly tagKey: TagKey;
   readonly bookings: Bookings;
   readonly log: Logger;
   readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
@@ -113,22 +116,14 @@ export function createAccepting(
 
 /** Builds the API over queue and record and starts to listen. */
 export async function startWeb(parts: WebParts): Promise<HttpServer> {
-  const { config, keys, queue, record, tagKey, log, caches } = parts;
+  const { config, keys, queue, record, log, caches } = parts;
   const { tenants, senders, messages } = parts.accepting;
   const options: HttpOptions = {
     messages,
     shortSend: parts.shortSend,
-    webhook: createCloudWebhook({
-      queue,
-      rawWebhooks: record.rawWebhooks,
-      secrets: createWebhookSecrets({
-        senders: record.senders,
-        appSecret: config.whatsappAppSecret,
-        verifyToken: config.whatsappVerifyToken,
-        evictions: caches.evictions,
-      }),
-      tagKey,
-    }),
+    webhook: parts.inbound.reception,
+    webhookKeeper: parts.inbound.keeper,
+    conversations: { record, sendReceipt: parts.inbound.sendReceipt },
     admin: { record, queue, tenants, senders, senderDefaults: (provider) => senderDefaults(config, provider) },
     failures: { failures: parts.failures, record },
     checkKey: createApiKeyCheck({ platformKey: keys.apiKey, store: record.apiKeys, evictions: caches.evictions }),

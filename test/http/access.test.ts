@@ -9,6 +9,7 @@ import { PLATFORM_KEY, startApi, text, type Api, type Call } from './support/api
 
 let api: Api;
 const credentials: Record<string, string | null> = { none: null, nonsense: 'nonsense', platform: PLATFORM_KEY };
+let contactId = '';
 let keyId: string;
 let failureId: string;
 
@@ -25,6 +26,9 @@ beforeAll(async () => {
   await api.recorded();
   const key = await api.record.apiKeys.create({ tenant: 'salon1', name: 'test' });
   credentials['tenant'] = key.key;
+  await api.call({ method: 'POST', url: '/v1/messages', body: text({ tenant: 'salon1', conversation: 'known' }) });
+  await api.recorded();
+  contactId = (await api.record.conversations.find({ tenant: 'salon1', id: 'known' }))?.contactId ?? '';
   keyId = (await api.record.apiKeys.create({ tenant: null, name: 'to be revoked' })).id;
 });
 afterAll(() => api.close());
@@ -91,6 +95,19 @@ const ROUTES: [Call, allowed: string[]][] = [
   [{ url: '/admin/dead-letters/:failure' }, ALL_ROLES],
   [{ method: 'POST', url: '/admin/dead-letters/redrive', body: { filter: {}, dryRun: true } }, ['operator', 'admin']],
   [{ method: 'POST', url: '/admin/dead-letters/discard', body: { filter: {}, dryRun: true } }, ['operator', 'admin']],
+  [{ url: '/v1/conversations' }, KEYS],
+  [{ url: '/v1/conversations/:conversation' }, KEYS],
+  [{ url: '/v1/conversations/:conversation/messages' }, KEYS],
+  [{ method: 'POST', url: '/v1/conversations/:conversation/read' }, KEYS],
+  [{ url: '/v1/contacts/:contact' }, KEYS],
+  [
+    {
+      method: 'POST',
+      url: '/admin/webhooks/replay',
+      body: { from: '2026-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z', dryRun: true },
+    },
+    ['operator', 'admin'],
+  ],
   [{ url: '/admin/keys' }, ALL_ROLES],
   [{ method: 'POST', url: '/admin/keys', body: { tenant: null, name: 'x' } }, ['admin']],
   [{ method: 'POST', url: '/admin/keys/:key/rotate', body: {} }, ['admin']],
@@ -106,6 +123,7 @@ test('the matrix below names every route that is not open', () => {
         `${method} ${url
           .replace(/\/(salon1|default|booking1|:key)(?=\/|$)/, '/{id}')
           .replace(/(\/queue\/\w+)\/webhook$/, '$1/{queue}')
+          .replace(/:(conversation|contact)/, '{id}')
           .replace(/:id|:failure/, '{id}')}`,
     ),
   );
@@ -127,6 +145,8 @@ describe.each(ROUTES)('$method $url', (call, allowed) => {
       const url = call.url
         .replace(':id', created.json<{ id: string }>().id)
         .replace(':key', keyId)
+        .replace(':conversation', 'known')
+        .replace(':contact', contactId)
         .replace(':failure', failureId);
       const answer = await api.call({ ...call, url, as: credential });
       if (allowed.includes(who)) {

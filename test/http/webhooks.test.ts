@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AppError } from '../../src/errors/app-error.ts';
 import { makeTag } from '../../src/providers/tag.ts';
 import { APP_SECRET, sign, startApi, TAG_KEY, type Api } from './support/api.ts';
 
@@ -43,17 +44,7 @@ const payload = (value: Record<string, unknown>, externalId = '100200300', field
 const post = (body: string | Buffer, headers: Record<string, string> = {}, url = URL) =>
   api.call({ method: 'POST', url, body, as: null, headers: { 'content-type': 'application/json', ...headers } });
 const signed = (body: string, secret = APP_SECRET) => ({ 'x-hub-signature-256': sign(body, secret) });
-const rawWebhooks: unknown[] = [];
-beforeAll(() => {
-  const add = api.record.rawWebhooks.add.bind(api.record.rawWebhooks);
-  Object.assign(api.record.rawWebhooks, {
-    add: async (webhook: Parameters<typeof add>[0]) => {
-      const id = await add(webhook);
-      rawWebhooks.push(webhook);
-      return id;
-    },
-  });
-});
+const jobs = () => api.webhookJobs;
 
 describe('statuses', () => {
   test('are in the event log before the 200, with the message and attempt of their tag', async () => {
@@ -83,7 +74,7 @@ describe('statuses', () => {
         error: expect.objectContaining({ providerCode: '131026' }) as unknown,
       }),
     ]);
-    expect(rawWebhooks).toEqual([]);
+    expect(jobs()).toEqual([]);
   });
 
   test('a tag that was made with another key names no message', async () => {
@@ -108,14 +99,21 @@ describe('statuses', () => {
     expect((await post(body, signed(body))).statusCode).toBe(200);
   });
 
-  test('503 while the queue is away, so that Meta repeats it', async () => {
+  test('are kept in PostgreSQL while the queue is away, and 503 only when that is away too', async () => {
     api.queue.isAway = true;
+    const unavailable = () => Promise.reject(new AppError('RECORD_UNAVAILABLE'));
+    const add = api.record.rawWebhooks.add.bind(api.record.rawWebhooks);
     try {
       const body = payload({ statuses: [status()] });
+      expect((await post(body, signed(body))).statusCode).toBe(200);
+      const kept = await api.record.rawWebhooks.unprocessed(10);
+      expect(kept.map((one) => one.body.toString())).toEqual([body]);
+      Object.assign(api.record.rawWebhooks, { add: unavailable });
       const answer = await post(body, signed(body));
       expect(answer.statusCode).toBe(503);
       expect(answer.json()).toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
     } finally {
+      Object.assign(api.record.rawWebhooks, { add });
       api.queue.isAway = false;
     }
   });
@@ -134,11 +132,21 @@ describe('everything else', () => {
     ['a payload of no known shape', '{"hello":"world"}'],
     ['a list', '[1]'],
   ])('%s is kept as it came before the 200', async (_what, body) => {
-    const before = rawWebhooks.length;
+    const before = jobs().length;
     const answer = await post(body, { ...signed(body), 'user-agent': 'facebookexternalua' });
     expect(answer.statusCode).toBe(200);
-    expect(rawWebhooks.slice(before)).toEqual([
-      { provider: 'cloud', sender: null, headers: { 'user-agent': 'facebookexternalua' }, body: Buffer.from(body) },
+    expect(
+      jobs()
+        .slice(before)
+        .map(({ data }) => data),
+    ).toEqual([
+      expect.objectContaining({
+        provider: 'cloud',
+        sender: null,
+        headers: { 'user-agent': 'facebookexternalua' },
+        payload: body,
+        covers: null,
+      }),
     ]);
   });
 
@@ -147,7 +155,7 @@ describe('everything else', () => {
       .replace('Ä', '\\u00c4')
       .replace('/', '\\/');
     expect((await post(body, signed(body))).statusCode).toBe(200);
-    expect((rawWebhooks.at(-1) as { body: Buffer }).body.toString()).toBe(body);
+    expect(jobs().at(-1)?.data.payload).toBe(body);
   });
 });
 
@@ -168,11 +176,11 @@ describe('F40 · signatures', () => {
     ['of an app of another sender', body, signed(body, OWN_SECRET)],
     ['over nothing', '', {}],
   ])('refuses a signature: %s', async (_what, bytes, headers) => {
-    const before = [api.queue.evidence.length, rawWebhooks.length];
+    const before = [api.queue.evidence.length, jobs().length];
     const answer = await post(bytes, headers);
     expect(answer.statusCode).toBe(401);
     expect(answer.json()).toMatchObject({ code: 'UNAUTHORIZED' });
-    expect([api.queue.evidence.length, rawWebhooks.length]).toEqual(before);
+    expect([api.queue.evidence.length, jobs().length]).toEqual(before);
   });
 
   test('the content type does not matter, the bytes do', async () => {

@@ -15,6 +15,7 @@ const LOADERS = {
   failures: async () => (await import('./failures.ts')).failures,
   'dead-letters': async () => (await import('./dead-letters.ts')).deadLetters,
   doctor: async () => (await import('./doctor.ts')).doctor,
+  webhooks: async () => (await import('./webhooks.ts')).webhooks,
   services: async () => (await import('./services.ts')).services,
   bench: async () => (await import('./bench.ts')).bench,
 };

@@ -1,8 +1,8 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { AppError } from '../../errors/app-error.ts';
-import type { CloudWebhook } from '../../inbound/cloud-webhook.ts';
+import type { Reception } from '../../inbound/index.ts';
 import { senderIdSchema } from '../../messages/request.ts';
 
 /** Meta sends up to 3 MB in one POST; parsers of other limits lose the largest batches. */
@@ -14,11 +14,18 @@ const verification = z.object({
   'hub.verify_token': z.string().max(1000).optional(),
   'hub.challenge': z.string().max(1000).optional(),
 });
-const description =
-  'Meta calls this. The signature covers the exact bytes, so nothing may change the body on its way. Without an app secret, on the sender or in WHATSAPP_APP_SECRET, every POST is refused.';
+const DESCRIPTIONS = {
+  cloud:
+    'Meta calls this. The signature covers the exact bytes, so nothing may change the body on its way. Without an app secret, on the sender or in WHATSAPP_APP_SECRET, every POST is refused.',
+  evolution:
+    'Evolution calls this, with its secret in the header X-Webhook-Token, as a JWT of its jwt_key, in the path behind the sender, or as ?token=. Its "webhook by events" addresses work too.',
+  twilio:
+    'Twilio calls this, for messages and for statuses. Its signature covers the address that it called (PUBLIC_URL) and every field.',
+} as const;
+const NAMES = { cloud: 'Meta', evolution: 'Evolution', twilio: 'Twilio' } as const;
 
-/** `/webhooks/whatsapp/cloud`: one address for all senders, or one per sender with an app of its own. */
-export function webhookRoutes(app: FastifyInstance, { webhook }: { readonly webhook: CloudWebhook }): void {
+/** `/webhooks/whatsapp/{cloud|evolution|twilio}`: one address for all senders, or one per sender with a secret of its own. */
+export function webhookRoutes(app: FastifyInstance, { webhook }: { readonly webhook: Reception }): void {
   // In a scope of its own, where every body stays the bytes that came.
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers();
@@ -36,14 +43,17 @@ export function webhookRoutes(app: FastifyInstance, { webhook }: { readonly webh
       throw new AppError('FORBIDDEN', { detail: 'hub.verify_token is not the word in WHATSAPP_VERIFY_TOKEN.' });
     };
     const receive = async (
-      request: { readonly body: unknown; readonly headers: Readonly<Record<string, string | string[] | undefined>> },
+      provider: keyof typeof NAMES,
+      request: Pick<FastifyRequest, 'body' | 'headers' | 'url'>,
       sender: string | undefined,
     ): Promise<{ received: true }> => {
+      const { body, headers, url } = request;
       await webhook.receive({
+        provider,
         sender,
-        body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
-        signature: textOf(request.headers['x-hub-signature-256']),
-        userAgent: textOf(request.headers['user-agent']),
+        body: Buffer.isBuffer(body) ? body : Buffer.alloc(0),
+        headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, textOf(value)])),
+        path: url,
       });
       return { received: true };
     };
@@ -51,7 +61,6 @@ export function webhookRoutes(app: FastifyInstance, { webhook }: { readonly webh
     const open = { config: { access: 'open' } } as const;
     const signed = { config: { access: 'signed' }, bodyLimit: WEBHOOK_BYTES_MAX } as const;
     const asks = { tags, summary: "Meta's verification call", querystring: verification };
-    const tells = { tags, summary: 'Statuses and events from Meta', description, response: { 200: received } };
 
     routes.get('/webhooks/whatsapp/cloud', { ...open, schema: asks }, async (request, reply) =>
       reply.type('text/plain').send(await verify(request.query, undefined)),
@@ -59,9 +68,33 @@ export function webhookRoutes(app: FastifyInstance, { webhook }: { readonly webh
     routes.get('/webhooks/whatsapp/cloud/:sender', { ...open, schema: { ...asks, params } }, async (request, reply) =>
       reply.type('text/plain').send(await verify(request.query, request.params.sender)),
     );
-    routes.post('/webhooks/whatsapp/cloud', { ...signed, schema: tells }, (request) => receive(request, undefined));
-    routes.post('/webhooks/whatsapp/cloud/:sender', { ...signed, schema: { ...tells, params } }, (request) =>
-      receive(request, request.params.sender),
+    for (const provider of ['cloud', 'evolution', 'twilio'] as const) {
+      const tells = {
+        tags,
+        summary: `Messages, statuses and events from ${NAMES[provider]}`,
+        description: DESCRIPTIONS[provider],
+        response: { 200: received },
+      };
+      const address = `/webhooks/whatsapp/${provider}`;
+      routes.post(address, { ...signed, schema: tells }, (request) => receive(provider, request, undefined));
+      routes.post(`${address}/:sender`, { ...signed, schema: { ...tells, params } }, (request) =>
+        receive(provider, request, request.params.sender),
+      );
+    }
+    // Evolution appends the name of the event, and its secret may stand in the path.
+    routes.post(
+      '/webhooks/whatsapp/evolution/:sender/*',
+      {
+        ...signed,
+        schema: {
+          tags,
+          summary: 'Messages, statuses and events from Evolution, with the secret or the event in the path',
+          description: DESCRIPTIONS.evolution,
+          params: z.object({ sender: senderIdSchema, '*': z.string() }),
+          response: { 200: received },
+        },
+      },
+      (request) => receive('evolution', request, request.params.sender),
     );
     done();
   });

@@ -2,7 +2,14 @@ import { createHmac } from 'node:crypto';
 import type { FastifyBaseLogger, FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { createBookings, parseQuietHours, type Bookings, type ReminderQueue } from '../../../src/bookings/index.ts';
 import { buildApp, createApiKeyCheck, signJwt, type Role } from '../../../src/http/index.ts';
-import { createCloudWebhook, createWebhookSecrets } from '../../../src/inbound/index.ts';
+import {
+  createReception,
+  createWebhookKeeper,
+  createWebhookSecrets,
+  InboundStatistics,
+  type KeptWebhookJob,
+} from '../../../src/inbound/index.ts';
+import { AppError } from '../../../src/errors/app-error.ts';
 import { createQueueAdministration, createQueueService, type QueueService } from '../../../src/jobs/index.ts';
 import {
   createMessages,
@@ -76,6 +83,10 @@ export interface Api {
   readonly app: FastifyInstance;
   readonly queue: MemoryQueue;
   readonly record: WaxwingRecord;
+  /** Jobs for webhooks that were added. */
+  readonly webhookJobs: { readonly id: string; readonly priority: number | undefined; readonly data: KeptWebhookJob }[];
+  /** Receipts that were asked for. */
+  readonly receipts: { readonly sender: string; readonly providerMessageId: string; readonly typing: boolean }[];
   readonly templateMetrics: TemplateMetrics;
   readonly messages: Messages;
   readonly bookings: Bookings;
@@ -138,6 +149,17 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   const tiers = new TieredCache({ redisUrl: null, bytesMax: 1_048_576 });
   const templateMetrics = new TemplateMetrics({ caches: new Caches({ tiers, spikeThreshold: 0.5 }) });
   const state = { isStopping: false };
+  const webhookJobs: Api['webhookJobs'] = [];
+  const receipts: Api['receipts'] = [];
+  const webhookQueues: Pick<QueueService, 'addJobs'> = {
+    addJobs(queueName, jobs) {
+      if (memoryQueue.isAway) return Promise.reject(new AppError('QUEUE_UNAVAILABLE'));
+      for (const { data, priority, options: given } of jobs) {
+        webhookJobs.push({ id: given?.jobId ?? '', priority, data: data as unknown as KeptWebhookJob });
+      }
+      return Promise.resolve(jobs.map(({ options: given }) => ({ id: given?.jobId ?? '', queue: queueName })));
+    },
+  };
   // Connects when a test asks it something; the others need no Redis.
   const queues = options.queues ?? createQueueService({ redis: { url: NO_REDIS }, attempts: 3, backoffMs: 2000 });
   const reminders = new MemoryReminders();
@@ -149,7 +171,22 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   const app = await buildApp({
     messages,
     shortSend,
-    webhook: createCloudWebhook({ queue, rawWebhooks: record.rawWebhooks, secrets, tagKey: TAG_KEY }),
+    webhook: createReception({
+      queue,
+      queues: webhookQueues,
+      rawWebhooks: record.rawWebhooks,
+      secrets,
+      statistics: new InboundStatistics(),
+      tagKey: TAG_KEY,
+    }),
+    webhookKeeper: createWebhookKeeper({ rawWebhooks: record.rawWebhooks, queues: webhookQueues }),
+    conversations: {
+      record,
+      sendReceipt: (receipt) => {
+        receipts.push(receipt);
+        return Promise.resolve('sent');
+      },
+    },
     reports: { queue, record },
     alerts: options.alerts ?? { state: { alerts: [], outbox: [], evaluatedAtMs: 0, by: '' } },
     metrics: { metrics: options.metrics ?? new Metrics({ ofProcess: false }), isOpen: false },
@@ -186,6 +223,8 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
 
   return {
     app,
+    webhookJobs,
+    receipts,
     queue: memoryQueue,
     messages,
     bookings,

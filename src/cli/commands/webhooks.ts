@@ -1,0 +1,54 @@
+import { defineCommand } from 'citty';
+import { resolveKeys } from '../../config/index.ts';
+import { createWebhookKeeper } from '../../inbound/index.ts';
+import { joinDataServices } from '../../program/data-services.ts';
+import { openJobs } from '../../program/jobs.ts';
+import { createLog } from '../../program/log.ts';
+import { openRecordOf } from '../../program/record.ts';
+import { CommandError, settings } from '../settings.ts';
+
+const replay = defineCommand({
+  meta: { name: 'replay', description: 'Process webhooks of a time range again, in the workers that run' },
+  args: {
+    from: { type: 'string', required: true, description: 'Received at or after, ISO 8601' },
+    to: { type: 'string', description: 'Received before, ISO 8601; default now' },
+    provider: { type: 'string', description: 'cloud, evolution or twilio; default all' },
+    'dry-run': { type: 'boolean', description: 'Only count' },
+  },
+  async run({ args }) {
+    const range = {
+      fromMs: instantOf('--from', args.from),
+      toMs: args.to === undefined ? Date.now() : instantOf('--to', args.to),
+      provider: args.provider,
+    };
+    if (range.fromMs >= range.toMs) throw new CommandError('--to must be later than --from.');
+    const config = settings();
+    const log = createLog('warn');
+    const keys = await resolveKeys(config);
+    const services = await joinDataServices(config, log);
+    const record = openRecordOf(config, keys, services, log);
+    const jobs = openJobs(config, services.redis, log);
+    try {
+      const keeper = createWebhookKeeper({ rawWebhooks: record.rawWebhooks, queues: jobs.queues });
+      const { found, queued } = await keeper.replay(range, args['dry-run'] === true);
+      const what = `${found} webhook${found === 1 ? '' : 's'} in this range`;
+      console.log(args['dry-run'] === true ? `${what}; nothing was done.` : `${what}, ${queued} queued.`);
+      return 0;
+    } finally {
+      await jobs.close();
+      await record.close();
+      await services.stop();
+    }
+  },
+});
+
+export const webhooks = defineCommand({
+  meta: { name: 'webhooks', description: 'Look after webhooks that came in' },
+  subCommands: { replay },
+});
+
+function instantOf(name: string, text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw new CommandError(`${name} is no time: write it as 2026-01-31T08:00:00Z.`);
+  return ms;
+}

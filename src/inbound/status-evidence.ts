@@ -1,0 +1,18 @@
+import type { StatusEvidence } from '../engine/contract.ts';
+import type { ProviderStatus } from '../providers/contract.ts';
+import { readTag, type TagKey } from '../providers/tag.ts';
+
+/** A provider's status as the engine takes it; a tag that is not ours names no message. */
+export function evidenceOf(status: ProviderStatus, tagKey: TagKey): StatusEvidence {
+  const tag = status.tag === null ? null : readTag(status.tag, tagKey);
+  return {
+    messageId: tag?.messageId ?? '',
+    attempt: tag?.attempt ?? null,
+    ...(tag?.entry === undefined ? {} : { entry: tag.entry }),
+    providerMessageId: status.providerMessageId,
+    status: status.status,
+    providerAtMs: status.atMs,
+    error: status.error,
+    ...(status.laterRetry === undefined ? {} : { laterRetry: status.laterRetry }),
+  };
+}

@@ -1,0 +1,81 @@
+import type { WebhookJobData } from '../jobs/index.ts';
+import { cloudReader } from '../providers/cloud/reader.ts';
+import type { ReadWebhook, WebhookReader } from '../providers/events.ts';
+import { evolutionReader } from '../providers/evolution/reader.ts';
+import { withCallbackTag } from '../providers/twilio/callback.ts';
+import { twilioReader } from '../providers/twilio/reader.ts';
+import type { SenderProvider, WebhookBytes } from '../record/index.ts';
+
+/** What a webhook's job carries beyond what any caller of the queue gives. */
+export interface KeptWebhookJob extends WebhookJobData {
+  /** `payload` is the body as text, or as base64 when it is no UTF-8. */
+  readonly encoding: 'utf8' | 'base64';
+  readonly headers: Readonly<Record<string, string>>;
+  /** The only provider id that the signature speaks for; null = all. */
+  readonly covers: string | null;
+  /** Its statuses are in the event log already. */
+  readonly hasStatuses: boolean;
+  /** A person asked for it again: only what is new has effects. */
+  readonly isReplay: boolean;
+  /** Of a replay: the webhook that it is about. Otherwise the job's id is the webhook's. */
+  readonly webhookId?: string;
+}
+
+const READERS: Readonly<Record<SenderProvider, WebhookReader>> = {
+  cloud: cloudReader,
+  evolution: evolutionReader,
+  twilio: twilioReader,
+};
+
+/** Header under which the address of a Twilio webhook is kept: its query carries our tag. */
+export const QUERY_HEADER = 'x-waxwing-query';
+
+/** Fields of a form; a field that came several times has a list. */
+export function formOf(body: string): Record<string, string | string[]> {
+  const form: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>;
+  for (const [name, value] of new URLSearchParams(body)) {
+    const known = form[name];
+    form[name] = known === undefined ? value : [...(Array.isArray(known) ? known : [known]), value];
+  }
+  return form;
+}
+
+/** The body as its provider's reader takes it. @throws SyntaxError when it is not what the provider sends */
+export function parseBody(provider: SenderProvider, body: Buffer, headers: Readonly<Record<string, string>>): unknown {
+  const text = body.toString('utf8');
+  const isForm = provider === 'twilio' && !/^\s*[[{]/.test(text);
+  if (!isForm) return JSON.parse(text) as unknown;
+  return withCallbackTag(formOf(text), Object.fromEntries(new URLSearchParams(headers[QUERY_HEADER] ?? '')));
+}
+
+export function readWebhook(provider: SenderProvider, parsed: unknown, receivedAtMs: number): ReadWebhook {
+  return READERS[provider].read(parsed, receivedAtMs);
+}
+
+/** Puts a webhook into a job, byte by byte. */
+export function jobOf(webhook: WebhookBytes, how: { hasStatuses: boolean; isReplay: boolean }): KeptWebhookJob {
+  const text = webhook.body.toString('utf8');
+  const isText = Buffer.from(text, 'utf8').equals(webhook.body);
+  return {
+    salonId: '',
+    payload: isText ? text : webhook.body.toString('base64'),
+    encoding: isText ? 'utf8' : 'base64',
+    receivedAt: new Date(webhook.receivedAtMs).toISOString(),
+    provider: webhook.provider,
+    sender: webhook.sender,
+    headers: webhook.headers,
+    covers: webhook.covers,
+    ...how,
+  };
+}
+
+/** The provider that a payload without a name comes from, by its shape; the Cloud API when in doubt. */
+export function guessProvider(payload: unknown): SenderProvider {
+  if (typeof payload !== 'object' || payload === null) return 'cloud';
+  if ('event' in payload && 'instance' in payload) return 'evolution';
+  return 'MessageSid' in payload || 'SmsSid' in payload ? 'twilio' : 'cloud';
+}
+
+export function isProvider(word: string | undefined): word is SenderProvider {
+  return word === 'cloud' || word === 'evolution' || word === 'twilio';
+}
