@@ -42,6 +42,7 @@ describe('resolveKeys()', () => {
       apiKey: 'given-key',
       jwtSecret: 'given-jwt',
       secretKey: 'given-secret',
+      previousSecretKeys: [],
       made: [],
     });
     await expect(stat(dir)).rejects.toMatchObject({ code: 'ENOENT' });
