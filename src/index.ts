@@ -12,6 +12,7 @@ import {
   type ThrottledStats,
 } from './messages/index.ts';
 import { messageRequestSchema, parseRequest } from './messages/request.ts';
+import type { Statistics } from './stats/index.ts';
 import type { ContentSidOptions, Creator } from './templates/index.ts';
 import type { WaxwingFailures } from './failures/index.ts';
 import { type Program, type Role, startProgram } from './program/start-program.ts';
@@ -30,6 +31,7 @@ export type {
   ThrottledSender,
   ThrottledStats,
 } from './messages/index.ts';
+export type { Statistics, StatsQuery, StatsReport } from './stats/index.ts';
 
 export interface WaxwingOptions {
   /** Settings by their names, over those of the environment: `{ REDIS_URL: 'redis://…' }`. */
@@ -59,6 +61,8 @@ export interface Waxwing {
   readonly failures: WaxwingFailures;
   /** Job queues: webhooks, statuses, reminders, e-mail. Usable after `start()`. */
   readonly queues: QueueService;
+  /** Figures of a dashboard. Usable after `start()`. */
+  readonly stats: Statistics;
   /** @throws Error with every wrong setting at once, or with a sentence when a part cannot start */
   start(): Promise<void>;
   /** Finishes what is in flight. Safe to call twice. */
@@ -123,6 +127,9 @@ export function createWaxwing(options: WaxwingOptions = {}): Waxwing {
     },
     get queues() {
       return current().queues;
+    },
+    get stats() {
+      return current().stats;
     },
     get cache() {
       return current().caches.service;

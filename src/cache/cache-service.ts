@@ -1,5 +1,5 @@
 import type { Cache, Caches } from './cache.ts';
-import { dashboardTags, type CacheTtls, define, namedCaches } from './named-caches.ts';
+import { ALL_SALONS, dashboardTags, type CacheTtls, define, namedCaches } from './named-caches.ts';
 import { assertTtl } from './policy.ts';
 
 /** Version of values under keys that the caller names: their shape is the caller's. */
@@ -25,6 +25,7 @@ export class CacheService {
     const named = namedCaches(ttls);
     this.named = {
       dashboard: caches.of(named.dashboard),
+      dashboardRange: caches.of(named.dashboardRange),
       salon: caches.of(named.salon),
       template: caches.of(named.template),
       conversation: caches.of(named.conversation),
@@ -130,9 +131,15 @@ export class CacheService {
   async invalidateDashboardCache(ownerId: string | null, salonId: string): Promise<void> {
     const { dashboard } = this.named;
     await Promise.all([
-      this.caches.tiers.evictTags([dashboardTags.ofSalon(salonId)]),
+      this.dashboardsChanged([salonId]),
       ownerId === null ? undefined : this.del(dashboard.key(ownerId, salonId), dashboard.key(ownerId)),
     ]);
+  }
+
+  /** Forgets every dashboard that shows one of these salons, those of all salons together among them. */
+  async dashboardsChanged(salonIds: readonly string[]): Promise<void> {
+    if (salonIds.length === 0) return;
+    await this.caches.tiers.evictTags([...salonIds, ALL_SALONS].map(dashboardTags.ofSalon));
   }
 
   get #metrics() {

@@ -2,7 +2,7 @@ export { Cacheable, CacheEvict, cacheable, cacheEvict, useCache } from './decora
 export type { CacheableOptions, CacheEvictOptions, MethodDecorator } from './decorators.ts';
 export { CacheService } from './cache-service.ts';
 export { Caches, type Cache } from './cache.ts';
-export { define as defineCache, type CacheDefinition, type CacheTtls } from './named-caches.ts';
+export { ALL_SALONS, define as defineCache, type CacheDefinition, type CacheTtls } from './named-caches.ts';
 export { CacheMetrics, type Condition, type Figures } from './metrics.ts';
 export type { CachePolicy } from './policy.ts';
 export {

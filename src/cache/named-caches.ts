@@ -31,6 +31,9 @@ const STALE_SECONDS = 3600;
 /** "There is none" is evicted like a value, by whoever makes one; this bounds it all the same. */
 const NULL_TTL_SECONDS = 30;
 
+/** Stands for the salon in dashboards of all salons together; no salon can be called that. */
+export const ALL_SALONS = '*';
+
 const dashboardUser = (user: string): string => keyOf('dashboard', 'user', user);
 const dashboardSalon = (salon: string): string => keyOf('dashboard', 'salon', salon);
 
@@ -47,6 +50,13 @@ export function namedCaches(ttls: CacheTtls) {
       ttlSeconds: ttls.dashboardSeconds,
       key: (user, salon) => keyOf('dashboard', 'stats', user, ...(salon === undefined ? [] : [salon])),
       tags: (user, salon) => [dashboardUser(user), ...(salon === undefined ? [] : [dashboardSalon(salon)])],
+    }),
+    dashboardRange: define<[user: string, salon: string, from: string, to: string, timeZone: string], unknown>({
+      ...kept,
+      name: 'dashboard',
+      ttlSeconds: ttls.dashboardSeconds,
+      key: (...parts) => keyOf('dashboard', 'stats', ...parts),
+      tags: (user, salon) => [dashboardUser(user), dashboardSalon(salon)],
     }),
     salon: define<[id: string], unknown>({
       ...kept,

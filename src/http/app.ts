@@ -6,6 +6,7 @@ import type { Reception, WebhookKeeper } from '../inbound/index.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { QueueAdministration } from '../jobs/index.ts';
 import type { Messages, ShortSend } from '../messages/index.ts';
+import type { Statistics } from '../stats/index.ts';
 import { newId } from '../util/ids.ts';
 import type { Bookings } from '../bookings/index.ts';
 import type { AdminOptions } from './admin-options.ts';
@@ -34,6 +35,7 @@ import { senderRoutes } from './senders/routes.ts';
 import { signInRoutes } from './sign-in/routes.ts';
 import { isHttps, type PublicAddress } from './sign-in/same-origin.ts';
 import { createPageSessions } from './sign-in/sessions.ts';
+import { statsRoutes } from './stats/routes.ts';
 import { tenantRoutes } from './tenants/routes.ts';
 import { conversationRoutes, type ConversationRouteOptions } from './conversations/routes.ts';
 import { webhookArchiveRoutes } from './webhook-archive/routes.ts';
@@ -62,6 +64,7 @@ export interface HttpOptions {
   readonly bookings: Bookings;
   /** Bull Board; absent = not served. */
   readonly board?: BoardOptions | undefined;
+  readonly stats: Statistics;
   /** Of the package; shown in the OpenAPI document. */
   readonly version: string;
   /** A pino logger; absent = no log. */
@@ -172,6 +175,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   queueRoutes(app, options);
   cacheRoutes(app, options.cache);
   bookingRoutes(app, options);
+  statsRoutes(app, options);
   mailRoutes(app);
   if (options.board !== undefined) await boardRoutes(app, { ...options.board, admin: options.admin });
   options.extend?.(app);

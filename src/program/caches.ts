@@ -2,9 +2,10 @@ import type { Logger } from 'pino';
 import { Caches, CacheService, type Condition, TemplateMetrics, TieredCache, useCache } from '../cache/index.ts';
 import type { Config } from '../config/index.ts';
 import { EVICTED } from '../messages/index.ts';
-import type { RecordChanges, WaxwingRecord } from '../record/index.ts';
+import type { RecordChanges, RecorderOptions, WaxwingRecord } from '../record/index.ts';
 import { ContentSidCache } from '../templates/index.ts';
 import { CacheReporter } from './cache-reporter.ts';
+import { ThreadEvictions } from './statistics.ts';
 
 /** The caches of this process, and what hangs on them. */
 export interface ProgramCaches {
@@ -13,6 +14,8 @@ export interface ProgramCaches {
   /** For `openRecord`: every change of the record evicts what it makes old. */
   readonly changes: RecordChanges;
   readonly evictions: TieredCache['onEvicted'];
+  /** For the recorders: what they write evicts what shows it, at most a second later. */
+  readonly ofRecorder: Pick<RecorderOptions, 'onBatch'>;
   /** Once the record is open: template content ids, figures in the background, warm-up. */
   follow(record: WaxwingRecord): Promise<ContentSidCache>;
   stop(): Promise<void>;
@@ -44,6 +47,7 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
     projectsSeconds: config.cacheProjectsTtl / 1000,
     conversationHistorySeconds: config.cacheConversationTtl / 1000,
   });
+  const threads = new ThreadEvictions(service);
   const metrics = new TemplateMetrics({ caches });
   await tiers.start();
   useCache(service);
@@ -51,7 +55,8 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
   return {
     service,
     metrics,
-    changes: changesOf(service),
+    changes: changesOf(service, threads),
+    ofRecorder: { onBatch: ({ threads: changed }) => threads.add(changed) },
     evictions: (listener) => tiers.onEvicted(listener),
     async follow(record) {
       const contentSids = new ContentSidCache({
@@ -67,6 +72,7 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
     },
     async stop() {
       await reporter?.stop();
+      await threads.flush();
       useCache(null);
       tiers.stop();
     },
@@ -74,12 +80,22 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
 }
 
 /** Which keys a change makes old: the one list of it. */
-function changesOf({ caches: { tiers }, named }: CacheService): RecordChanges {
+function changesOf(service: CacheService, threads: ThreadEvictions): RecordChanges {
+  const {
+    caches: { tiers },
+    named,
+  } = service;
   return {
     tenant: (id) => tiers.evict([named.salon.key(id)]),
     sender: ({ id, tenant }) =>
       tiers.evict([named.whatsappConfig.key(id), ...(tenant === null ? [] : [named.userProjects.key(tenant)])]),
     apiKey: () => tiers.evict([EVICTED.apiKeys]),
+    booking: (tenant) => service.invalidateDashboardCache(null, tenant),
+    threads: (changed) => {
+      threads.add(changed);
+      return Promise.resolve();
+    },
+    contacts: (aliases) => tiers.evict(aliases.map(({ value }) => named.userMapping.key(value))),
   };
 }
 

@@ -16,6 +16,7 @@ import {
 import type { SenderAccount } from '../providers/contract.ts';
 import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
+import type { Statistics } from '../stats/index.ts';
 import type { ContentSidCache } from '../templates/index.ts';
 import { openCaches, type ProgramCaches } from './caches.ts';
 import { type DataServices, openDataServices } from './data-services.ts';
@@ -28,6 +29,7 @@ import { watchProgress } from './progress.ts';
 import { openFailures } from './failures.ts';
 import { createInbound, type Inbound } from './inbound.ts';
 import { openQueue } from './queue.ts';
+import { openStatistics } from './statistics.ts';
 import { openRecordOf } from './record.ts';
 import { migrateWhenPossible, startRecorders } from './recorders.ts';
 import { openShortSending } from './short-send.ts';
@@ -51,6 +53,7 @@ export interface Program {
   readonly accepting: Accepting;
   readonly caches: ProgramCaches;
   readonly contentSids: ContentSidCache;
+  readonly stats: Statistics;
   /** Null in the worker role, and when nothing should listen. */
   readonly server: HttpServer | null;
   readonly worker: RunningWorker | null;
@@ -92,7 +95,12 @@ export async function startProgram(
     const queue = await openQueue(config, services.redis, log, observing.ofQueue);
     started.push(() => queue.close());
     await prepareSenders(config, queue, record, isMigrated, log);
-    const recorders = startRecorders(queue, services.redis, services.databaseUrl, log, observing.ofRecorder);
+    const recorders = startRecorders(queue, services.redis, services.databaseUrl, log, {
+      onBatch(batch) {
+        observing.ofRecorder.onBatch?.(batch);
+        caches.ofRecorder.onBatch?.(batch);
+      },
+    });
     started.push(() => recorders.stop());
     const accepting = createAccepting(config, queue, record, caches, log);
     const failures = openFailures({ config, queue, record, accepting, log });
@@ -109,6 +117,7 @@ export async function startProgram(
     const { shortSend, throttled } = shortSending;
     const { queues } = jobs;
     const bookings = openBookings(config, record, queues);
+    const stats = openStatistics(record, caches.service);
     const base = {
       config,
       keys,
@@ -122,6 +131,7 @@ export async function startProgram(
       bookings,
       shortSend,
       tagKey,
+      stats,
     };
     const inbound = createInbound({ ...base, settingsAccounts: settingsAccounts(config) });
     started.push(() => inbound.close());
@@ -198,6 +208,7 @@ export async function startProgram(
       accepting,
       caches,
       contentSids,
+      stats,
       server,
       worker,
       observing,

@@ -31,6 +31,7 @@ import { Metrics, type AlertEngine } from '../observe/index.ts';
 import type { Observing } from './observing.ts';
 import type { WaxwingFailures } from '../failures/index.ts';
 import { logDuplicate } from './short-send.ts';
+import type { Statistics } from '../stats/index.ts';
 import type { SenderRecord, WaxwingRecord } from '../record/index.ts';
 import { cachedSenders, cachedTenants } from './cached-stores.ts';
 import type { ProgramCaches } from './caches.ts';
@@ -52,6 +53,7 @@ interface WebParts {
   };
   readonly caches: ProgramCaches;
   readonly bookings: Bookings;
+  readonly stats: Statistics;
   readonly log: Logger;
   readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
   readonly isStopping: () => boolean;
@@ -139,6 +141,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
       send: queue,
       sendQueueName: config.whatsappSendQueueName,
     }),
+    stats: parts.stats,
     cache: { report: () => caches.metrics.getCacheReport(), history: record.cacheHistory },
     health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },
     version: packageVersion(),

@@ -1,4 +1,10 @@
 import type { ApiKeys } from './api-keys.ts';
+import type { Bookings } from './bookings.ts';
+import type { Chat } from './inbound/chat.ts';
+import type { InboundRecord } from './inbound/record.ts';
+import type { Alias } from './inbound/types.ts';
+import type { ProviderChanges } from './inbound/changes.ts';
+import type { ChangedThread } from './recording/write.ts';
 import type { Senders } from './senders.ts';
 import type { Tenants } from './tenants.ts';
 
@@ -10,14 +16,27 @@ export interface RecordChanges {
   tenant(id: string): Promise<void>;
   sender(change: { readonly id: string; readonly tenant: string | null }): Promise<void>;
   apiKey(id: string): Promise<void>;
+  booking(tenant: string): Promise<void>;
+  /** Conversations in which something was sent, received or read. May be told a moment later: see the caller. */
+  threads(threads: readonly ChangedThread[]): Promise<void>;
+  /** Who is behind these names, or what is known of the person, may be another now. */
+  contacts(aliases: readonly Alias[]): Promise<void>;
 }
 
-/** The writers of tenants, senders and keys, with every change told. */
-export function announced(
-  stores: { readonly tenants: Tenants; readonly senders: Senders; readonly apiKeys: ApiKeys },
-  changes: RecordChanges,
-): { readonly tenants: Tenants; readonly senders: Senders; readonly apiKeys: ApiKeys } {
-  const { tenants, senders, apiKeys } = stores;
+/** The stores whose writers tell of their changes. */
+export interface AnnouncingStores {
+  readonly tenants: Tenants;
+  readonly senders: Senders;
+  readonly apiKeys: ApiKeys;
+  readonly bookings: Bookings;
+  readonly inbound: InboundRecord;
+  readonly providerChanges: ProviderChanges;
+  readonly chat: Chat;
+}
+
+/** The writers, with every change told. The recorder tells of its own (`RecordedBatch.threads`). */
+export function announced(stores: AnnouncingStores, changes: RecordChanges): AnnouncingStores {
+  const { tenants, senders, apiKeys, bookings, inbound, providerChanges, chat } = stores;
   const told = async <T extends { readonly id: string; readonly tenant: string | null }>(sender: T | null) => {
     if (sender !== null) await changes.sender(sender);
     return sender;
@@ -62,6 +81,66 @@ export function announced(
         const revoked = await apiKeys.revoke(id);
         if (revoked !== null) await changes.apiKey(id);
         return revoked;
+      },
+    },
+    bookings: {
+      ...bookings,
+      async create(tenant, ...rest) {
+        const made = await bookings.create(tenant, ...rest);
+        await changes.booking(tenant);
+        return made;
+      },
+      async change(tenant, ...rest) {
+        const changed = await bookings.change(tenant, ...rest);
+        if (changed !== null) await changes.booking(tenant);
+        return changed;
+      },
+      async cancel(tenant, id) {
+        const cancelled = await bookings.cancel(tenant, id);
+        if (cancelled !== null) await changes.booking(tenant);
+        return cancelled;
+      },
+      async stampSent(tenant, ...rest) {
+        const stamped = await bookings.stampSent(tenant, ...rest);
+        if (stamped) await changes.booking(tenant);
+        return stamped;
+      },
+      async endReminder(tenant, ...rest) {
+        await bookings.endReminder(tenant, ...rest);
+        await changes.booking(tenant);
+      },
+    },
+    inbound: {
+      ...inbound,
+      async add(batch) {
+        const outcome = await inbound.add(batch);
+        // Also for repeats: an earlier attempt may have died between its commit and its word.
+        if (outcome.recorded.length > 0) {
+          await Promise.all([
+            changes.threads(outcome.recorded),
+            changes.contacts(outcome.recorded.flatMap(({ message }) => message.aliases)),
+          ]);
+        }
+        return outcome;
+      },
+    },
+    providerChanges: {
+      ...providerChanges,
+      async setMarketing(tenant, aliases, change) {
+        await providerChanges.setMarketing(tenant, aliases, change);
+        await changes.contacts(aliases);
+      },
+      async addNames(tenant, before, after) {
+        await providerChanges.addNames(tenant, before, after);
+        await changes.contacts([...before, ...after]);
+      },
+    },
+    chat: {
+      ...chat,
+      async markRead(key) {
+        const read = await chat.markRead(key);
+        await changes.threads([{ tenant: key.tenant, conversation: key.id }]);
+        return read;
       },
     },
   };

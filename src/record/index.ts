@@ -21,6 +21,7 @@ import { sealedOf, type Sealed } from './sealed.ts';
 import { sendersOf, type Senders } from './senders.ts';
 import { sessionsOf, type Sessions } from './sessions.ts';
 import { signInAttemptsOf, type SignInAttempts, type SignInAttemptsOptions } from './sign-in-attempts.ts';
+import { statsOf, type Stats } from './stats.ts';
 import { tenantsOf, type Tenants } from './tenants.ts';
 import { timingsOf, type Timings } from './timings.ts';
 import { totalsOf, type Totals } from './totals.ts';
@@ -64,6 +65,8 @@ export type { Resealed, Sealed } from './sealed.ts';
 export type { NewSender, Senders } from './senders.ts';
 export type { Sessions } from './sessions.ts';
 export type { BackOff, SignInAttempts } from './sign-in-attempts.ts';
+export type { ChangedThread } from './recording/write.ts';
+export type { Stats, StatsCounts, StatsRange } from './stats.ts';
 export type { Tenants } from './tenants.ts';
 export type { AttemptTimings, Timings } from './timings.ts';
 export type { OpenTotals, Totals } from './totals.ts';
@@ -111,6 +114,7 @@ export interface WaxwingRecord {
   readonly totals: Totals;
   readonly direct: Direct;
   readonly timings: Timings;
+  readonly stats: Stats;
   /** The connections of this process. */
   connections(): PoolState;
   readonly cacheHistory: CacheHistory;
@@ -128,6 +132,10 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     tenants: tenantsOf(database, options.tenantDefaults),
     senders: sendersOf(database, options.secretBox),
     apiKeys: apiKeysOf(database),
+    bookings: bookingsOf(database),
+    inbound: inboundRecordOf(database),
+    providerChanges: providerChangesOf(database),
+    chat: chatOf(database, messages),
   };
   return {
     ...(options.changes === undefined ? stores : announced(stores, options.changes)),
@@ -135,10 +143,6 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     rawWebhooks: rawWebhooksOf(database),
     contacts: contactsOf(database),
     conversations: conversationsOf(database),
-    inbound: inboundRecordOf(database),
-    providerChanges: providerChangesOf(database),
-    chat: chatOf(database, messages),
-    bookings: bookingsOf(database),
     audit: auditOf(database),
     sealed: sealedOf(database, options.secretBox),
     failures: failuresOf(database),
@@ -149,6 +153,7 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     totals: totalsOf(database),
     direct: directOf(database),
     timings: timingsOf(database),
+    stats: statsOf(database),
     connections: () => database.connections(),
     cacheHistory: cacheHistoryOf(database),
     contentSids: contentSidsOf(database),

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventEntry, EventLog } from '../model/events.ts';
 import { record } from './recording/record.ts';
-import type { DeliveryChange } from './recording/write.ts';
+import type { ChangedThread, DeliveryChange } from './recording/write.ts';
 import { openSession, type RecorderSession } from './recording/session.ts';
 import { isStatementTimeout } from './sql-errors.ts';
 
@@ -40,6 +40,8 @@ export interface RecordedBatch {
   readonly quarantined: number;
   /** Messages whose delivery became another one than it was, by a status that the provider told. */
   readonly deliveries: readonly DeliveryChange[];
+  /** Conversations whose messages changed, for caches; one may be named twice. */
+  readonly threads: readonly ChangedThread[];
   readonly durationMs: number;
 }
 
@@ -154,7 +156,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   async function recordBatch(session: RecorderSession, entries: readonly EventEntry[]): Promise<void> {
     const startedMs = performance.now();
     try {
-      const { recorded, quarantined, deliveries } = await record(session, log.shard, entries);
+      const { recorded, quarantined, deliveries, threads } = await record(session, log.shard, entries);
       batch = Math.min(batchMax, batch * 2);
       failures = 0;
       lastError = null;
@@ -168,6 +170,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         events: recorded,
         quarantined: quarantined.length,
         deliveries,
+        threads,
         durationMs: performance.now() - startedMs,
       });
     } catch (error) {

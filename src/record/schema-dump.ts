@@ -21,9 +21,16 @@ export async function dumpSchema(databaseUrl: string): Promise<string> {
       const columns = await linesOf(client, COLUMNS, table.oid);
       const constraints = await linesOf(client, CONSTRAINTS, table.oid);
       const indexes = await linesOf(client, INDEXES, table.oid);
+      const triggers = await linesOf(client, TRIGGERS, table.oid);
       const body = [...columns, ...constraints].map((line) => `  ${line}`).join(',\n');
-      parts.push([`create table ${table.name} (\n${body}\n);`, ...indexes.map((line) => `${line};`)].join('\n'));
+      parts.push(
+        [`create table ${table.name} (\n${body}\n);`, ...[...indexes, ...triggers].map((line) => `${line};`)].join(
+          '\n',
+        ),
+      );
     }
+    const functions = await client.query<{ text: string }>(FUNCTIONS);
+    parts.push(...functions.rows.map(({ text }) => `${text.trim()};`));
     return `${parts.join('\n\n')}\n`;
   } finally {
     await client.end();
@@ -52,6 +59,16 @@ const INDEXES = `
   from pg_index join pg_class on pg_class.oid = indexrelid
   where indrelid = $1 and not exists (select from pg_constraint where conindid = indexrelid)
   order by relname collate "C"`;
+
+const TRIGGERS = `
+  select replace(pg_get_triggerdef(oid), current_schema() || '.', '') as line
+  from pg_trigger where tgrelid = $1 and not tgisinternal
+  order by tgname collate "C"`;
+
+const FUNCTIONS = `
+  select replace(pg_get_functiondef(oid), current_schema() || '.', '') as text
+  from pg_proc where pronamespace = current_schema()::regnamespace and prokind = 'f'
+  order by proname collate "C"`;
 
 async function linesOf(client: pg.Client, query: string, table: number): Promise<string[]> {
   const { rows } = await client.query<{ line: string }>(query, [table]);

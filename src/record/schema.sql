@@ -56,6 +56,7 @@ create table booking_reminders (
   constraint booking_reminders_pkey PRIMARY KEY (tenant, booking_id, kind)
 );
 CREATE INDEX booking_reminders_due ON booking_reminders USING btree (due_at) WHERE (status = 'scheduled'::text);
+CREATE INDEX booking_reminders_sent ON booking_reminders USING btree (sent_at, tenant) WHERE (sent_at IS NOT NULL);
 
 create table bookings (
   tenant text not null,
@@ -78,7 +79,9 @@ create table bookings (
   constraint bookings_status_check CHECK ((status = ANY (ARRAY['active'::text, 'cancelled'::text]))),
   constraint bookings_pkey PRIMARY KEY (tenant, id)
 );
+CREATE INDEX bookings_made ON bookings USING btree (created_at, tenant);
 CREATE INDEX bookings_starts ON bookings USING btree (tenant, starts_at, id);
+CREATE INDEX bookings_starts_all ON bookings USING btree (starts_at);
 
 create table cache_history (
   hour timestamp with time zone not null,
@@ -154,6 +157,7 @@ create table conversations (
   unread integer not null default 0,
   event_seq bigint not null default 0,
   updated_at timestamp with time zone not null default now(),
+  waiting_since timestamp with time zone,
   constraint conversations_pkey PRIMARY KEY (tenant, sender, id)
 );
 CREATE INDEX conversations_contact ON conversations USING btree (contact_id, sender, last_message_at);
@@ -203,6 +207,15 @@ create table inbound_messages (
   constraint inbound_messages_sender_provider_message_id_key UNIQUE (sender, provider_message_id)
 );
 CREATE INDEX inbound_messages_conversation ON inbound_messages USING btree (tenant, conversation, created_at, id);
+CREATE TRIGGER inbound_added AFTER INSERT ON inbound_messages REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_added_inbound();
+
+create table inbound_stats (
+  tenant text not null,
+  slot timestamp with time zone not null,
+  writer integer not null,
+  messages bigint not null,
+  constraint inbound_stats_pkey PRIMARY KEY (tenant, slot, writer)
+);
 
 create table message_events (
   shard integer not null,
@@ -216,6 +229,18 @@ create table message_events (
   constraint message_events_pkey PRIMARY KEY (shard, entry_ms, entry_seq, entry_index)
 );
 CREATE INDEX message_events_message ON message_events USING btree (message_id);
+
+create table message_stats (
+  tenant text not null,
+  slot timestamp with time zone not null,
+  writer integer not null,
+  status text not null,
+  is_sent boolean not null,
+  reason text not null,
+  messages bigint not null,
+  send_ms bigint not null,
+  constraint message_stats_pkey PRIMARY KEY (tenant, slot, writer, status, is_sent, reason)
+);
 
 create table messages (
   id uuid not null,
@@ -265,6 +290,8 @@ CREATE INDEX messages_created ON messages USING btree (created_at, id);
 CREATE INDEX messages_silent ON messages USING btree (sent_at, id) WHERE ((engine_status = 'sent'::text) AND (delivery_status IS NULL));
 CREATE INDEX messages_status ON messages USING btree (tenant, status, created_at, id);
 CREATE INDEX messages_tenant ON messages USING btree (tenant, created_at, id);
+CREATE TRIGGER messages_added AFTER INSERT ON messages REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_added_messages();
+CREATE TRIGGER messages_changed AFTER UPDATE ON messages REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION count_changed_messages();
 
 create table people (
   id uuid not null,
@@ -324,6 +351,16 @@ create table recorder_quarantine (
   error text not null,
   quarantined_at timestamp with time zone not null default now(),
   constraint recorder_quarantine_pkey PRIMARY KEY (shard, entry_ms, entry_seq, entry_index)
+);
+
+create table response_stats (
+  tenant text not null,
+  slot timestamp with time zone not null,
+  writer integer not null,
+  bucket smallint not null,
+  responses bigint not null,
+  response_ms bigint not null,
+  constraint response_stats_pkey PRIMARY KEY (tenant, slot, writer, bucket)
 );
 
 create table sender_events (
@@ -410,6 +447,36 @@ create table status_events (
 );
 CREATE INDEX status_events_message ON status_events USING btree (message_id) WHERE (message_id IS NOT NULL);
 
+create table templates (
+  id uuid not null,
+  tenant text,
+  key text not null,
+  language text not null,
+  provider text not null,
+  account text not null,
+  sender text,
+  name text not null,
+  category text not null,
+  components jsonb not null,
+  status text not null,
+  reason text,
+  provider_id text,
+  created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
+  updated_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
+  synced_at timestamp with time zone,
+  constraint templates_provider_check CHECK ((provider = ANY (ARRAY['cloud'::text, 'twilio'::text]))),
+  constraint templates_tenant_fkey FOREIGN KEY (tenant) REFERENCES tenants(id),
+  constraint templates_pkey PRIMARY KEY (id)
+);
+CREATE INDEX templates_account ON templates USING btree (provider, account);
+CREATE UNIQUE INDEX templates_at_provider ON templates USING btree (provider, account, (
+CASE provider
+    WHEN 'twilio'::text THEN COALESCE(provider_id, (id)::text)
+    ELSE name
+END), language);
+CREATE UNIQUE INDEX templates_key ON templates USING btree (COALESCE(tenant, ''::text), account, key, language);
+CREATE INDEX templates_list ON templates USING btree (created_at, id);
+
 create table tenants (
   id text not null,
   name text not null,
@@ -454,3 +521,129 @@ CREATE INDEX idx_whatsapp_failures_phone ON whatsapp_delivery_failures USING btr
 CREATE INDEX idx_whatsapp_failures_reported ON whatsapp_delivery_failures USING btree (next_retry_at) WHERE ((status = 'PENDING'::text) AND (metadata @> '{"source": "report"}'::jsonb));
 CREATE INDEX idx_whatsapp_failures_retry ON whatsapp_delivery_failures USING btree (status, next_retry_at, attempt_count);
 CREATE INDEX idx_whatsapp_failures_status ON whatsapp_delivery_failures USING btree (status, next_retry_at);
+
+CREATE OR REPLACE FUNCTION count_added_inbound()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update conversations set waiting_since = coalesce(conversations.waiting_since, waiting.since)
+  from (
+    select tenant, sender, conversation, min(created_at) as since
+    from added where not is_echo group by tenant, sender, conversation
+  ) waiting
+  where conversations.tenant = waiting.tenant and conversations.sender = waiting.sender
+    and conversations.id = waiting.conversation;
+  -- An echo is an answer that somebody gave on the phone.
+  update conversations set waiting_since = null
+  from (
+    select tenant, sender, conversation, max(created_at) as at
+    from added where is_echo group by tenant, sender, conversation
+  ) echo
+  where conversations.tenant = echo.tenant and conversations.sender = echo.sender
+    and conversations.id = echo.conversation and conversations.waiting_since <= echo.at;
+  insert into inbound_stats as known (tenant, slot, writer, messages)
+  select coalesce(tenant, ''), slot, stats_writer(), count(*)
+  from (select tenant, stats_slot(created_at) as slot from added where not is_echo) message
+  group by grouping sets ((tenant, slot), (slot))
+  order by 1, 2
+  on conflict (tenant, slot, writer) do update set messages = known.messages + excluded.messages;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION count_added_messages()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  insert into message_stats as known (tenant, slot, writer, status, is_sent, reason, messages, send_ms)
+  select coalesce(tenant, ''), slot, stats_writer(), status, is_sent, reason, count(*), sum(send_ms)
+  from (
+    select tenant, stats_slot(created_at) as slot, status, sent_at is not null as is_sent,
+      stats_reason(status, error, delivery_error) as reason,
+      coalesce(greatest(0, extract(epoch from sent_at - coalesce(send_at, created_at)) * 1000), 0)::bigint as send_ms
+    from added
+  ) message
+  group by grouping sets ((tenant, slot, status, is_sent, reason), (slot, status, is_sent, reason))
+  order by 1, 2, 4, 5, 6
+  on conflict (tenant, slot, writer, status, is_sent, reason) do update set
+    messages = known.messages + excluded.messages, send_ms = known.send_ms + excluded.send_ms;
+
+  -- The statement has locked these conversations already, in their order.
+  with first as (
+    select tenant, sender, conversation, max(created_at) as latest from added group by tenant, sender, conversation
+  ),
+  answered as (
+    select thread.tenant, thread.sender, thread.id, thread.waiting_since, (
+        select min(added.created_at) from added
+        where added.tenant = thread.tenant and added.sender = thread.sender and added.conversation = thread.id
+          and added.created_at >= thread.waiting_since
+      ) as at
+    from conversations thread
+    join first on first.tenant = thread.tenant and first.sender = thread.sender and first.conversation = thread.id
+    where thread.waiting_since is not null and first.latest >= thread.waiting_since
+  ),
+  cleared as (
+    update conversations set waiting_since = null
+    from answered
+    where conversations.tenant = answered.tenant and conversations.sender = answered.sender
+      and conversations.id = answered.id
+  )
+  insert into response_stats as known (tenant, slot, writer, bucket, responses, response_ms)
+  select coalesce(tenant, ''), slot, stats_writer(), bucket, count(*), sum(ms)
+  from (
+    select tenant, stats_slot(waiting_since) as slot, extract(epoch from at - waiting_since) * 1000 as ms,
+      floor(4 * log(2, 1 + extract(epoch from at - waiting_since)::numeric))::smallint as bucket
+    from answered
+  ) response
+  group by grouping sets ((tenant, slot, bucket), (slot, bucket))
+  order by 1, 2, 4
+  on conflict (tenant, slot, writer, bucket) do update set
+    responses = known.responses + excluded.responses, response_ms = known.response_ms + excluded.response_ms;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION count_changed_messages()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  insert into message_stats as known (tenant, slot, writer, status, is_sent, reason, messages, send_ms)
+  select coalesce(tenant, ''), slot, stats_writer(), status, is_sent, reason, sum(n), sum(n * send_ms)
+  from (
+    select side.n, tenant, stats_slot(created_at) as slot, status, sent_at is not null as is_sent,
+      stats_reason(status, error, delivery_error) as reason,
+      coalesce(greatest(0, extract(epoch from sent_at - coalesce(send_at, created_at)) * 1000), 0)::bigint as send_ms
+    from (
+      select -1 as n, tenant, created_at, status, sent_at, send_at, error, delivery_error from before
+      union all
+      select 1, tenant, created_at, status, sent_at, send_at, error, delivery_error from after
+    ) side
+  ) message
+  group by grouping sets ((tenant, slot, status, is_sent, reason), (slot, status, is_sent, reason))
+  having sum(n) <> 0 or sum(n * send_ms) <> 0
+  order by 1, 2, 4, 5, 6
+  on conflict (tenant, slot, writer, status, is_sent, reason) do update set
+    messages = known.messages + excluded.messages, send_ms = known.send_ms + excluded.send_ms;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION stats_reason(status text, error jsonb, delivery_error jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select case when status = 'failed' then left(coalesce(
+     coalesce(nullif(delivery_error, 'null'::jsonb), error) ->> 'code', 'UNKNOWN') || ' ' ||
+     coalesce(coalesce(nullif(delivery_error, 'null'::jsonb), error) ->> 'providerCode', ''), 100) else '' end $function$;
+
+CREATE OR REPLACE FUNCTION stats_slot(at timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$ select date_bin('30 minutes', at, 'epoch'::timestamptz) $function$;
+
+CREATE OR REPLACE FUNCTION stats_writer()
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+AS $function$ select coalesce(nullif(current_setting('waxwing.writer', true), '')::integer, -1 - pg_backend_pid() % 64) $function$;

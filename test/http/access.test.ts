@@ -81,6 +81,7 @@ const ROUTES: [Call, allowed: string[]][] = [
   [{ url: '/v1/bookings/booking1' }, KEYS],
   [{ method: 'PATCH', url: '/v1/bookings/booking1', body: {} }, KEYS],
   [{ method: 'DELETE', url: '/v1/bookings/booking1' }, KEYS],
+  [{ url: '/v1/stats' }, KEYS],
   [{ url: '/admin/queue/stats/webhook' }, ALL_ROLES],
   [{ url: '/admin/queue/health' }, ALL_ROLES],
   [{ method: 'POST', url: '/admin/queue/pause/webhook' }, ['operator', 'admin']],

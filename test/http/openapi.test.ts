@@ -46,6 +46,7 @@ const CONTRACT = [
   'get /api/webhooks/whatsapp/health',
   'get /admin/alerts',
   'get /v1/messages',
+  'get /v1/stats',
   'get /v1/messages/{id}',
   'get /v1/messages/{id}/timeline',
   'delete /v1/messages/{id}',

@@ -7,6 +7,7 @@ export type Execute = <R extends object>(statement: Statement, values: readonly 
 export interface DeliveryChange {
   readonly sender: string;
   readonly tenant: string;
+  readonly conversation: string;
   readonly status: string;
   /** Null = no status was known before. */
   readonly was: string | null;

@@ -5,7 +5,7 @@ import { flatten, positionOf, prepare, type LoggedEvent, type Position, type Ste
 import type { RecorderSession } from './session.ts';
 import { storableText } from './storable.ts';
 import { insertQuarantine, quarantineRows } from './statements.ts';
-import { columns, type DeliveryChange, writeSteps } from './write.ts';
+import { type ChangedThread, columns, type DeliveryChange, type Written, writeSteps } from './write.ts';
 
 /** Bounds one transaction: its memory here, its locks there. A batch of large entries is several transactions. */
 const EVENTS_PER_TRANSACTION = 2_000;
@@ -26,6 +26,8 @@ export interface Outcome {
   readonly quarantined: readonly string[];
   /** Messages whose delivery changed, committed. */
   readonly deliveries: readonly DeliveryChange[];
+  /** Conversations whose messages changed, committed; one may be named twice. */
+  readonly threads: readonly ChangedThread[];
 }
 
 /**
@@ -49,14 +51,19 @@ export async function record(
   }
   const prepared = steps.length;
   let isolated = 0;
-  const deliveries: DeliveryChange[] = [];
+  const written: Written[] = [];
   for (let start = 0; start < steps.length; start += EVENTS_PER_TRANSACTION) {
-    const found = await writeOrIsolate(session, steps.slice(start, start + EVENTS_PER_TRANSACTION), deliveries);
+    const found = await writeOrIsolate(session, steps.slice(start, start + EVENTS_PER_TRANSACTION), written);
     isolated += found.length;
     refused.push(...found);
   }
   if (refused.length > 0) await quarantine(session, refused);
-  return { recorded: prepared - isolated, quarantined: refused.map(({ reason }) => reason), deliveries };
+  return {
+    recorded: prepared - isolated,
+    quarantined: refused.map(({ reason }) => reason),
+    deliveries: written.flatMap(({ deliveries }) => deliveries),
+    threads: written.flatMap(({ threads }) => threads),
+  };
 }
 
 /** What the log could not decode has no event to keep, but must not go unseen. Below zero no event has its index. */
@@ -71,14 +78,14 @@ function damagedIn(shard: number, entry: EventEntry): Refused[] {
 async function writeOrIsolate(
   session: RecorderSession,
   steps: readonly Step[],
-  deliveries: DeliveryChange[],
+  written: Written[],
 ): Promise<Refused[]> {
   try {
-    let changed: readonly DeliveryChange[] = [];
+    let changed: Written | undefined;
     await session.transaction(async (execute) => {
       changed = await writeSteps(execute, steps);
     });
-    deliveries.push(...changed);
+    if (changed !== undefined) written.push(changed);
     return [];
   } catch (error) {
     const [only] = steps;
@@ -86,8 +93,8 @@ async function writeOrIsolate(
     if (steps.length === 1) return [refusedEvent(only.logged, error)];
     const middle = Math.ceil(steps.length / 2);
     return [
-      ...(await writeOrIsolate(session, steps.slice(0, middle), deliveries)),
-      ...(await writeOrIsolate(session, steps.slice(middle), deliveries)),
+      ...(await writeOrIsolate(session, steps.slice(0, middle), written)),
+      ...(await writeOrIsolate(session, steps.slice(middle), written)),
     ];
   }
 }

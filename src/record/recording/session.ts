@@ -19,7 +19,8 @@ const GOODBYE_MS = 1_000;
  * recorder whose machine is gone within about 20 s instead of two hours. The commit must be on disk, whatever the
  * server's default, because the events are deleted from Redis after it.
  */
-const SETTINGS = `
+const SETTINGS = (shard: number): string => `
+  set waxwing.writer = ${shard};
   set plan_cache_mode = force_generic_plan;
   set enable_seqscan = off;
   set enable_hashjoin = off;
@@ -106,7 +107,7 @@ export async function openSession(options: OpenSessionOptions): Promise<Recorder
 
 async function takeLock(client: pg.Client, options: OpenSessionOptions): Promise<void> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
-  await client.query(SETTINGS);
+  await client.query(SETTINGS(options.shard));
   options.onWaiting();
   // Ending the socket would leave the server's side waiting in the queue for the lock: it must be told.
   const cancel = () => void cancelBackend(options.databaseUrl, rows[0]?.pid ?? 0);

@@ -180,7 +180,8 @@ export const updateMessages: Statement = {
       held = row.held,
       updated_at = now()
     from ${changeRows.from('row')}
-    where messages.id = row.id`,
+    where messages.id = row.id
+    returning messages.tenant, messages.conversation`,
 };
 
 export const attemptRows = rowSet({
@@ -323,7 +324,7 @@ export const deriveDeliveries: Statement = {
       where conversations.tenant = touched.tenant and conversations.sender = touched.sender
         and conversations.id = touched.id
     )
-    select id, sender, tenant, status, was, shown, exists (
+    select id, sender, tenant, conversation, status, was, shown, exists (
       select from whatsapp_delivery_failures failure where failure.id = changed.id and failure.status <> 'RESOLVED'
     ) as has_failure
     from changed`,

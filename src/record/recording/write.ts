@@ -7,19 +7,31 @@ import { writeFailures, type DerivedDelivery } from './write-failures.ts';
 
 export type { DeliveryChange, Execute } from './execute.ts';
 
+/** A conversation with a message that was added or changed. */
+export interface ChangedThread {
+  readonly tenant: string;
+  readonly conversation: string;
+}
+
+export interface Written {
+  /** Messages whose delivery became another one than it was. */
+  readonly deliveries: readonly DeliveryChange[];
+  readonly threads: readonly ChangedThread[];
+}
+
 /**
  * Writes the steps, in the order of the log, with a statement per table. Must run inside a transaction.
  *
  * Recording a step twice changes nothing: an engine event that already has its row in the timeline takes no further
  * part, and statuses have a key of their own and are derived anew from all that is known of the message.
  */
-export async function writeSteps(execute: Execute, steps: readonly Step[]): Promise<readonly DeliveryChange[]> {
+export async function writeSteps(execute: Execute, steps: readonly Step[]): Promise<Written> {
   const engineSteps = steps.filter((step) => step.kind === 'engine');
   const statusSteps = steps.filter((step) => step.kind === 'status');
   const fresh = await writeTimeline(execute, engineSteps);
   const folded = fold(fresh);
   if (folded.inserts.length > 0) await writeMessages(execute, folded.inserts);
-  if (folded.updates.length > 0) await updateMessages(execute, folded.updates);
+  const updated = folded.updates.length > 0 ? await updateMessages(execute, folded.updates) : [];
   if (folded.attempts.length > 0) {
     await execute(sql.insertAttempts, sql.attemptRows.parameters(folded.attempts));
   }
@@ -29,7 +41,16 @@ export async function writeSteps(execute: Execute, steps: readonly Step[]): Prom
   );
   const deliveries = await writeStatuses(execute, engineSteps, statusSteps);
   await writeFailures(execute, fresh, deliveries);
-  return deliveries.filter(({ status, was }) => status !== was);
+  const changed = deliveries.filter(({ status, was }) => status !== was);
+  return { deliveries: changed, threads: threadsOf(folded, updated, changed) };
+}
+
+/** Conversations, without repeats, of which a message was added or changed. */
+function threadsOf(folded: Folded, updated: readonly ChangedThread[], deliveries: readonly ChangedThread[]) {
+  const found = new Map<string, ChangedThread>();
+  const all = [...folded.inserts.map(({ accepted }) => accepted), ...updated, ...deliveries];
+  for (const { tenant, conversation } of all) found.set(`${tenant} ${conversation}`, { tenant, conversation });
+  return [...found.values()];
 }
 
 async function writeSenderEvents(execute: Execute, steps: readonly SenderStep[]): Promise<void> {
@@ -121,8 +142,8 @@ async function writeContacts(execute: Execute, inserts: readonly NewRow[]): Prom
   if (others.size > 0) await execute(sql.insertOtherAliases, sql.otherAliasRows.parameters([...others.values()]));
 }
 
-async function updateMessages(execute: Execute, updates: Folded['updates']): Promise<void> {
-  await execute(
+async function updateMessages(execute: Execute, updates: Folded['updates']): Promise<ChangedThread[]> {
+  return await execute<ChangedThread>(
     sql.updateMessages,
     sql.changeRows.parameters(
       updates.map(({ id, change }) => ({

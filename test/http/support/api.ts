@@ -22,8 +22,9 @@ import type { AlertRouteOptions } from '../../../src/http/alerts/routes.ts';
 import { Metrics } from '../../../src/observe/index.ts';
 import type { NewSender, WaxwingRecord } from '../../../src/record/index.ts';
 import { createRecorder, openRecord, type RecordOptions } from '../../../src/record/index.ts';
+import { createStats } from '../../../src/stats/index.ts';
 import { createSecretBox } from '../../../src/util/secret-box.ts';
-import { Caches, TemplateMetrics, TieredCache } from '../../../src/cache/index.ts';
+import { Caches, CacheService, TemplateMetrics, TieredCache } from '../../../src/cache/index.ts';
 import { testDatabase } from '../../support/services.ts';
 import type { SendQueue } from '../../../src/engine/contract.ts';
 import type { RedisSendQueue } from '../../../src/engine/queue.ts';
@@ -147,7 +148,12 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   });
   const ready: Api['ready'] = { redis: async () => Promise.resolve(), database: () => record.ping() };
   const tiers = new TieredCache({ redisUrl: null, bytesMax: 1_048_576 });
-  const templateMetrics = new TemplateMetrics({ caches: new Caches({ tiers, spikeThreshold: 0.5 }) });
+  const caches = new Caches({ tiers, spikeThreshold: 0.5 });
+  const seconds = { defaultSeconds: 60, dashboardSeconds: 60, salonSeconds: 60, templateSeconds: 60 };
+  const otherSeconds = { conversationSeconds: 60, userMappingSeconds: 60, configSeconds: 60, projectsSeconds: 60 };
+  const cache = new CacheService(caches, { ...seconds, ...otherSeconds, conversationHistorySeconds: 60 });
+  const stats = createStats({ store: record.stats, cache });
+  const templateMetrics = new TemplateMetrics({ caches });
   const state = { isStopping: false };
   const webhookJobs: Api['webhookJobs'] = [];
   const receipts: Api['receipts'] = [];
@@ -201,6 +207,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
             secret: JWT.secret,
           },
         }),
+    stats,
     queues: createQueueAdministration({ queues, send: queue }),
     cache: { report: () => templateMetrics.getCacheReport(), history: record.cacheHistory },
     failures: { failures: failuresOver(record, queue), record },
