@@ -1,6 +1,6 @@
-import { integer, optionalInteger, optionalText, optionalUrl, toggle } from './setting.ts';
+import { decimal, integer, optionalInteger, optionalText, optionalUrl, toggle } from './setting.ts';
 
-/** Metrics and alerts. */
+/** Metrics, alerts, traces. */
 export const OBSERVE_SETTINGS = {
   METRICS_OPEN: toggle({
     area: 'observe',
@@ -31,5 +31,17 @@ export const OBSERVE_SETTINGS = {
     secret: true,
     pattern: { test: /^.{16,512}$/s, words: '16 … 512 characters, or whsec_ with base64' },
     doc: 'Signs alerts as Standard Webhooks says, so that the receiver knows they are ours. Needed with ALERT_WEBHOOK_URL.',
+  }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optionalUrl({
+    area: 'observe',
+    protocols: ['https:', 'http:'],
+    doc: 'OpenTelemetry collector that takes OTLP over HTTP, e.g. `http://localhost:4318`. Unset: no traces, and messages carry nothing for them.',
+  }),
+  OTEL_TRACES_SAMPLER_ARG: decimal({
+    area: 'observe',
+    default: 1,
+    min: 0,
+    max: 1,
+    doc: 'Share of new traces that are kept, 0 … 1. A trace that a caller began is kept when the caller keeps it.',
   }),
 } as const;

@@ -27,6 +27,7 @@ import { messageRoutes } from './messages/routes.ts';
 import { auth } from './plugins/auth.ts';
 import { answerClientError, errors, sendProblem } from './plugins/errors.ts';
 import { DOCS_PREFIX, openapi } from './plugins/openapi.ts';
+import { traces } from './plugins/traces.ts';
 import { validatorCompiler } from './plugins/validation.ts';
 import { queueRoutes } from './queues/routes.ts';
 import { reportRoutes, type ReportOptions } from './reports/routes.ts';
@@ -65,6 +66,8 @@ export interface HttpOptions {
   /** Bull Board; absent = not served. */
   readonly board?: BoardOptions | undefined;
   readonly stats: Statistics;
+  /** Records a span per request. Default false. */
+  readonly isTraced?: boolean;
   /** Of the package; shown in the OpenAPI document. */
   readonly version: string;
   /** A pino logger; absent = no log. */
@@ -112,6 +115,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   app.removeContentTypeParser('text/plain');
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
+  if (options.isTraced === true) await app.register(traces);
   await app.register(errors);
   await app.register(helmet, {
     contentSecurityPolicy: {

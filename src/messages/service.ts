@@ -5,6 +5,7 @@ import type { MessageBody } from '../model/message.ts';
 import type { SenderRecord, TenantRecord } from '../record/types.ts';
 import { unsuitable } from '../providers/suitability.ts';
 import { newId } from '../util/ids.ts';
+import { currentTraceparent, inSpan } from '../util/traces.ts';
 import type { MessageStore } from './ports.ts';
 import { bodyText, prepareMessage, type PreparedMessage } from './prepare.ts';
 import { tenantOf, type Principal } from './principal.ts';
@@ -104,7 +105,8 @@ export function createMessages(options: MessagesOptions): Messages {
     const tenantId = tenantOf(principal, request.tenant);
     const nowMs = now();
     const prepared = prepareMessage(request, { idempotencyKey, nowMs, contentLabel });
-    const body = bodyText(prepared.body);
+    const traceparent = currentTraceparent();
+    const body = bodyText(traceparent === undefined ? prepared.body : { ...prepared.body, traceparent });
     const tenant = await tenants.resolve(tenantId);
     const sender = await senders.choose(tenant.id, request.sender);
     refuseUnsuitable(sender, prepared.body);
@@ -189,18 +191,31 @@ export function createMessages(options: MessagesOptions): Messages {
     return { ...accepted, message: current, sentInTime: ['sent', 'delivered', 'read'].includes(current.status) };
   }
 
+  async function acceptNow(request: MessageRequest, principal: Principal, options: AcceptOptions): Promise<Accepted> {
+    const { waitMs = 0 } = options;
+    const candidate = await registered(request, principal, options);
+    // Before the accept, so that an event in between is not missed.
+    const outcome = waitMs > 0 ? queue.waitForOutcome(candidate.message.id, waitMs) : null;
+    outcome?.catch(() => undefined);
+    const accepted = await conclude(candidate, await submit(candidate), principal);
+    return outcome === null || accepted.result === 'duplicate' ? accepted : awaitSent(accepted, outcome, principal);
+  }
+
   return {
     ...reading,
     draft,
 
     async accept(request, principal, options = {}) {
-      const { waitMs = 0 } = options;
-      const candidate = await registered(request, principal, options);
-      // Before the accept, so that an event in between is not missed.
-      const outcome = waitMs > 0 ? queue.waitForOutcome(candidate.message.id, waitMs) : null;
-      outcome?.catch(() => undefined);
-      const accepted = await conclude(candidate, await submit(candidate), principal);
-      return outcome === null || accepted.result === 'duplicate' ? accepted : awaitSent(accepted, outcome, principal);
+      // Only within a trace that is recorded: a span costs more than the work around it.
+      if (currentTraceparent() === undefined) return await acceptNow(request, principal, options);
+      return await inSpan('accept message', {}, async (span) => {
+        const accepted = await acceptNow(request, principal, options);
+        const { id, tenant, sender } = accepted.message;
+        const result = accepted.result;
+        span.setAttributes({ 'waxwing.message.id': id, 'waxwing.tenant': tenant, 'waxwing.sender': sender });
+        span.setAttribute('waxwing.result', result);
+        return accepted;
+      });
     },
 
     async acceptBatch(items, principal) {

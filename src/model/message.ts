@@ -80,6 +80,8 @@ export interface MessageBody {
   readonly sendAtMs?: number;
   /** The caller's Idempotency-Key, when there was one. */
   readonly idempotencyKey?: string;
+  /** W3C trace context of the accept, only while traces are recorded: the attempts hang on it. */
+  readonly traceparent?: string;
 }
 
 /** What became of one attempt or message, in the shape that the API's `error` field shows. */

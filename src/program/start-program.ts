@@ -34,6 +34,7 @@ import { openRecordOf } from './record.ts';
 import { migrateWhenPossible, startRecorders } from './recorders.ts';
 import { openShortSending } from './short-send.ts';
 import { type Accepting, createAccepting, queueCheck, startWeb } from './web.ts';
+import { startTraces } from './traces.ts';
 import { type RunningWorker, startWorker } from './worker.ts';
 
 export type Role = 'web' | 'worker' | 'all';
@@ -83,6 +84,7 @@ export async function startProgram(
   };
   try {
     const keys = await resolveKeys(config);
+    started.push(startTraces(config, role));
     const services = await openDataServices(config, log);
     started.push(() => services.stop());
     const caches = await openCaches(config, services.cacheRedisUrl, log);

@@ -145,6 +145,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     cache: { report: () => caches.metrics.getCacheReport(), history: record.cacheHistory },
     health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },
     version: packageVersion(),
+    isTraced: config.otelExporterOtlpEndpoint !== undefined,
     logger: log,
   };
   const board = {

@@ -3,6 +3,7 @@ import type { AttemptReport } from '../model/events.ts';
 import type { MessageBody, MessageError } from '../model/message.ts';
 import type { MessageProvider, ProviderOutcome, SenderAccount } from '../providers/contract.ts';
 import { makeTag, type TagKey } from '../providers/tag.ts';
+import { inSpanOf, traceparentOf } from '../util/traces.ts';
 import { decide, type RetryPolicy } from './policy.ts';
 
 /** One attempt, from the marked hand-over to what is to be settled. */
@@ -43,14 +44,22 @@ export async function attempt(grant: Grant, context: AttemptContext): Promise<At
     return !start.refused;
   };
   const startedAtMs = Date.now();
-  const outcome = await provider.send({
-    account,
-    messageId: grant.messageId,
-    attempt: grant.attempt,
-    body: JSON.parse(grant.body) as MessageBody,
-    tag: makeTag({ messageId: grant.messageId, attempt: grant.attempt, entry: grant.entry }, context.tagKey),
-    signal: context.signal,
-    beforeFirstByte: mayStart,
+  const body = JSON.parse(grant.body) as MessageBody;
+  const outcome = await inSpanOf(body.traceparent, 'send to provider', spanAttributes(grant), async (span) => {
+    const traceparent = span?.isRecording() === true ? traceparentOf(span.spanContext()) : undefined;
+    const { messageId, entry } = grant;
+    const tag = { messageId, attempt: grant.attempt, entry, ...(traceparent === undefined ? {} : { traceparent }) };
+    const said = await provider.send({
+      account,
+      messageId,
+      attempt: grant.attempt,
+      body,
+      tag: makeTag(tag, context.tagKey),
+      signal: context.signal,
+      beforeFirstByte: mayStart,
+    });
+    span?.setAttributes({ 'waxwing.outcome': said.kind, ...providerCodeOf(said) });
+    return said;
   });
   const wasAborted = context.signal.aborted && outcome.kind === 'not-sent';
   if (start.refused || wasAborted) return { settlement: { kind: 'unstarted' }, report: null };
@@ -65,6 +74,21 @@ export async function attempt(grant: Grant, context: AttemptContext): Promise<At
     ...(outcome.kind === 'sent' ? {} : { error: outcome.error }),
   };
   return { settlement: decide(outcome, grant, context.policy), report, badHealth: context.judge(account, outcome) };
+}
+
+/** Ids and words only: no address and no text of a person. */
+function spanAttributes(grant: Grant) {
+  return {
+    'waxwing.message.id': grant.messageId,
+    'waxwing.tenant': grant.lane.tenant,
+    'waxwing.sender': grant.lane.sender,
+    'waxwing.attempt': grant.attempt,
+  };
+}
+
+function providerCodeOf(outcome: ProviderOutcome): { 'waxwing.provider.code'?: string } {
+  if (outcome.kind === 'sent' || outcome.error.providerCode === null) return {};
+  return { 'waxwing.provider.code': outcome.error.providerCode };
 }
 
 function statusOf(outcome: ProviderOutcome): { httpStatus?: number } {
