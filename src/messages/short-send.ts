@@ -71,9 +71,9 @@ export function createShortSend(options: ShortSendOptions): ShortSend {
         const looked = await untilDrained(draft);
         // What the queue holds of this conversation goes first; behind it is the only place that keeps the order.
         if (looked === 'still-waiting') return await onQueue(request, principal, how);
-        return () => direct(draft, looked.pairFreeInMs, principal);
+        return await direct(draft, looked.pairFreeInMs, principal);
       }
-      return () => direct(draft, 0, principal);
+      return await direct(draft, 0, principal);
     });
   }
 
@@ -117,7 +117,12 @@ export function createShortSend(options: ShortSendOptions): ShortSend {
     }
   }
 
-  async function direct(draft: Draft, pairFreeInMs: number, principal: Principal): Promise<ShortSent> {
+  /** Looks everything up that takes time; what it returns stands in the direct line as soon as it is called. */
+  async function direct(
+    draft: Draft,
+    pairFreeInMs: number,
+    principal: Principal,
+  ): Promise<ShortSent | (() => Promise<ShortSent>)> {
     const { message, tenant, sender, prepared } = draft;
     const paused = tenant.pausedReason ?? sender.pausedReason;
     if (paused !== null) {
@@ -136,10 +141,12 @@ export function createShortSend(options: ShortSendOptions): ShortSend {
       const first = await messages.get(claim.messageId, principal, tenant.id).catch(() => view);
       return { message: { ...first, duplicate: true }, result: 'duplicate', direct: true };
     }
-    let result: DirectResult = { kind: 'not-sent', error: null, retryAfterMs: 1000 };
-    try {
-      if (account === null) throw new AppError('SENDER_MISSING');
-      result = await directSender.send({
+    if (account === null) {
+      if (key !== null) await keys.release(key);
+      throw new AppError('SENDER_MISSING');
+    }
+    return async () => {
+      const result = await directSender.send({
         ...message,
         expiresAtMs: prepared.expiresAtMs,
         account,
@@ -147,14 +154,13 @@ export function createShortSend(options: ShortSendOptions): ShortSend {
         tenantConcurrency: tenant.concurrency,
         pairFreeInMs,
       });
-    } finally {
       if (key !== null && (result.kind === 'not-sent' || result.kind === 'refused')) await keys.release(key);
-    }
-    if (result.kind !== 'sent') throw directError(result, message.id);
-    const sentAt = new Date().toISOString();
-    const { providerMessageId, attempts } = result;
-    const sent = { ...view, status: 'sent' as const, attempts, providerMessageId, sentAt };
-    return { message: sent, result: 'immediate', direct: true };
+      if (result.kind !== 'sent') throw directError(result, message.id);
+      const sentAt = new Date().toISOString();
+      const { providerMessageId, attempts } = result;
+      const sent = { ...view, status: 'sent' as const, attempts, providerMessageId, sentAt };
+      return { message: sent, result: 'immediate', direct: true };
+    };
   }
 
   return { send };

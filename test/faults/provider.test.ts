@@ -77,7 +77,8 @@ faultTest(
   '5xx, refused connections, TLS and DNS errors: what was not sent is never ambiguous',
   {
     senders: ['s1', 's2', 's3', 's4'],
-    policy: { scheduleSeconds: [] },
+    // Three of them never work: an open circuit would hold their messages for as long, and rightly so.
+    policy: { scheduleSeconds: [], breakerThreshold: 1_000_000 },
     apiUrls: {
       // Port 1 takes no connections; the provider speaks no TLS; the name exists nowhere (RFC 6761).
       s2: 'http://127.0.0.1:1/v23.0',
@@ -140,6 +141,33 @@ faultTest(
       }
       expect(verdict.ambiguous).toBe(0);
       expect(verdict.failed).toBe(0);
+    };
+  },
+);
+
+faultTest(
+  'F36',
+  'a breaker through an outage: probes only, no attempt burnt, then the backlog at the rate and in order',
+  { senders: ['s1'], limits: { ratePerSecond: 40 }, policy: { scheduleSeconds: [] } },
+  async (world, report) => {
+    const load = world.load({ name: 'down', senders: ['s1'], conversations: 40 });
+    load.start(25);
+    await delay(scaled(5000, 1500));
+    const fromMs = Date.now();
+    await world.provider.change({ rules: [{ action: 'refuse', code: 131016, httpStatus: 500 }] });
+    await delay(scaled(60_000, 6000));
+    const toMs = Date.now();
+    await world.provider.change({ rules: [] });
+    await delay(scaled(5000, 1500));
+    await load.stop();
+    return (verdict, { ledger }) => {
+      const calls = ledger.filter(({ atMs, taken }) => !taken && atMs >= fromMs && atMs <= toMs).length;
+      const seconds = (toMs - fromMs) / 1000;
+      report('calls in the outage', calls);
+      report('calls per second of it', calls / seconds);
+      // Each of the workers counts to the threshold by itself, with what is in flight; then a probe every half second.
+      expect(calls).toBeLessThan(60 + 3 * seconds);
+      expect(verdict.failed + verdict.held).toBe(0);
     };
   },
 );

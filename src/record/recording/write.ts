@@ -40,7 +40,9 @@ export async function writeSteps(execute: Execute, steps: readonly Step[]): Prom
     steps.filter((step) => step.kind === 'sender'),
   );
   const deliveries = await writeStatuses(execute, engineSteps, statusSteps);
-  await writeFailures(execute, fresh, deliveries);
+  // What went past the queue was told to its caller when it failed; the queue has nothing to retry or to redrive.
+  const queued = fresh.filter(({ logged: { position } }) => position.shard >= 0);
+  await writeFailures(execute, queued, deliveries);
   const changed = deliveries.filter(({ status, was }) => status !== was);
   return { deliveries: changed, threads: threadsOf(folded, updated, changed) };
 }

@@ -108,6 +108,8 @@ export interface WorkerProgram {
     readonly backoffMs: number;
     readonly scheduleSeconds: readonly number[];
     readonly deferBlocks: boolean;
+    /** Bad outcomes in a row that open a circuit. */
+    readonly breakerThreshold: number;
   };
   readonly graceMs: number;
 }

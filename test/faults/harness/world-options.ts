@@ -58,6 +58,7 @@ export const POLICY: WorkerProgram['policy'] = {
   backoffMs: 100,
   scheduleSeconds: [1, 1, 1],
   deferBlocks: true,
+  breakerThreshold: 5,
 };
 /** The engine's startByMs and the worker's firstByteByMs. */
 export const START_BY_MS = 100 + 250;

@@ -1,0 +1,170 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startEmulator, type Emulator } from '../../src/emulator/index.ts';
+import { createWaxwing, type Waxwing } from '../../src/index.ts';
+import { generateIdempotencyKey, percentileOf } from '../../src/messages/index.ts';
+import { eventually, type TestDatabase, testDatabase, type TestRedis, testRedis } from '../support/services.ts';
+import { dataFolder } from './harness.ts';
+
+/* The throttled sender and direct mode, from the library's functions to the emulator's ledger. */
+
+const GAP_MS = 250;
+/** What the arrival of two requests may differ from their starts. */
+const JITTER_MS = 20;
+
+let redis: TestRedis;
+let database: TestDatabase;
+let emulator: Emulator;
+const running: Waxwing[] = [];
+
+beforeAll(async () => {
+  [redis, database] = await Promise.all([testRedis(), testDatabase()]);
+  emulator = await startEmulator();
+}, 60_000);
+afterEach(async () => {
+  for (const waxwing of running.splice(0)) await waxwing.stop();
+  emulator.reset();
+});
+afterAll(() => emulator.stop());
+
+async function start(settings: Record<string, string> = {}, role: 'all' | 'web' = 'all'): Promise<Waxwing> {
+  const waxwing = createWaxwing({
+    role,
+    settings: {
+      REDIS_URL: redis.url,
+      DATABASE_URL: database.url,
+      WAXWING_DATA_DIR: dataFolder(),
+      WHATSAPP_API_URL: emulator.apiUrl,
+      WHATSAPP_PHONE_NUMBER_ID: '100000000000001',
+      WHATSAPP_ACCESS_TOKEN: 'token',
+      WHATSAPP_RATE_LIMIT_MS: String(GAP_MS),
+      PROVIDER_TIMEOUT_MS: '1000',
+      QUEUE_BACKOFF_DELAY: '20',
+      ...settings,
+    },
+  });
+  running.push(waxwing);
+  await waxwing.start();
+  return waxwing;
+}
+
+let numbers = 0;
+const phone = () => `+4477009${String((numbers += 1)).padStart(5, '0')}`;
+const sentTo = (to: string) => emulator.ledger().filter((entry) => entry.recipient === to.slice(1));
+const job = (restaurantId: string, phoneNumber: string, text: string) => ({ restaurantId, phoneNumber, text });
+
+describe('throttled sender', () => {
+  it('F2 · F3 · exactly one of immediate, queued, duplicate; the job id is the key, and metadata keeps it', async () => {
+    const waxwing = await start();
+    const to = phone();
+    const first = await waxwing.sendMessage(to, 'Your table is ready', { metadata: { order: 7 } });
+    expect([first.immediate, first.queued, first.duplicate].filter(Boolean)).toHaveLength(1);
+    expect(first).toMatchObject({ jobId: generateIdempotencyKey(to, 'Your table is ready'), direct: false });
+    expect(first.jobId).toMatch(/^whatsapp:\+\d+:[0-9a-f]{16}$/);
+    const again = await waxwing.throttled.sendMessage(to, 'Your table is ready');
+    expect(again).toMatchObject({ immediate: false, queued: false, duplicate: true, jobId: first.jobId });
+    expect(again.messageId).toBe(first.messageId);
+    const other = await waxwing.sendMessage(to, 'Your table is ready', { type: 'reminder' });
+    expect(other.duplicate).toBe(false);
+    expect(other.jobId).toBe(waxwing.generateIdempotencyKey(to, 'Your table is ready', { type: 'reminder' }));
+    const stored = await waxwing.messages.get(first.messageId, { kind: 'platform' });
+    expect(stored.metadata).toEqual({ order: 7, idempotencyKey: first.jobId });
+  });
+
+  it('F7 · getStats() counts limits, failures and the queue', async () => {
+    const waxwing = await start({ WHATSAPP_RATE_LIMIT_MS: '60000' });
+    const to = phone();
+    await waxwing.sendMessage(to, 'one');
+    await waxwing.sendMessage(to, 'two');
+    await eventually(async () => {
+      const stats = await waxwing.getStats();
+      return stats.throttling.activeRateLimits >= 1 && stats.queue.waiting >= 1;
+    });
+    expect(await waxwing.getStats()).toMatchObject({
+      deliveryFailures: { pending: 0, resolved: 0, failed: 0 },
+      queue: { waiting: expect.any(Number) as number, active: expect.any(Number) as number },
+    });
+  });
+});
+
+describe('direct mode', () => {
+  it('S7 · switched off: sent inside the process, in order, the pair gap kept, recorded and said', async () => {
+    const waxwing = await start({ WHATSAPP_SEND_QUEUE_ENABLED: 'false' }, 'web');
+    const to = phone();
+    const texts = ['a', 'b', 'c', 'd'];
+    const sent = await Promise.all(texts.map((text) => waxwing.sendMessage(to, text)));
+    for (const one of sent) expect(one).toMatchObject({ direct: true, immediate: true, queued: false });
+    const entries = sentTo(to);
+    expect(entries.map(({ tag }) => tag?.split('.')[1])).toEqual(sent.map(({ messageId }) => messageId));
+    for (const [index, { atMs }] of entries.entries()) {
+      const before = entries[index - 1];
+      if (before !== undefined) expect(atMs - before.atMs).toBeGreaterThan(GAP_MS - JITTER_MS);
+    }
+    expect(await waxwing.sendMessage(to, 'a')).toMatchObject({ duplicate: true, messageId: sent[0]?.messageId });
+    const id = sent[0]?.messageId ?? '';
+    const stored = await eventually(() => waxwing.messages.get(id, { kind: 'platform' }));
+    expect(stored).toMatchObject({ status: 'sent', attempts: 1 });
+    const { items } = await waxwing.messages.timeline(id, { kind: 'platform' });
+    expect(items.map(({ event }) => event).slice(0, 2)).toEqual(['accepted', 'sent']);
+  });
+
+  it('S7 · a refusal is final, an outage is retried and told, and a lost answer is never sent again', async () => {
+    const waxwing = await start({ WHATSAPP_SEND_QUEUE_ENABLED: 'false' }, 'web');
+    const [refused, down, lost] = [phone(), phone(), phone()];
+    const ruleFor = (to: string, action: Parameters<Emulator['addRule']>[0]['action']) =>
+      emulator.addRule({ match: { recipient: to }, action });
+    ruleFor(refused, { kind: 'error', code: 131026, httpStatus: 400 });
+    ruleFor(down, { kind: 'error', code: 131016, httpStatus: 500 });
+    ruleFor(lost, { kind: 'reset', when: 'after' });
+    await expect(waxwing.sendMessage(refused, 'x')).rejects.toMatchObject({ code: 'DIRECT_REFUSED' });
+    await expect(waxwing.sendMessage(down, 'x')).rejects.toMatchObject({ code: 'DIRECT_NOT_SENT', retryable: true });
+    expect(sentTo(down)).toHaveLength(3);
+    await expect(waxwing.sendMessage(lost, 'x')).rejects.toMatchObject({ code: 'DIRECT_UNKNOWN' });
+    // The same content again is its repetition: nothing goes out a second time.
+    expect(await waxwing.sendMessage(lost, 'x')).toMatchObject({ duplicate: true });
+    expect(sentTo(lost)).toHaveLength(1);
+  });
+
+  it('S7 · the queue unreachable: direct and said, or 503 with reject; back on the queue when it is there', async () => {
+    const own = await testRedis();
+    const waxwing = await start({ REDIS_URL: own.url }, 'web');
+    const strict = await start({ REDIS_URL: own.url, WHATSAPP_SEND_FALLBACK: 'reject' }, 'web');
+    const to = phone();
+    expect(await waxwing.sendMessage(phone(), 'on the queue', { tenant: 't1' })).toMatchObject({ direct: false });
+    await strict.enqueueWhatsAppSend(job('t1', phone(), 'this process knows tenant and sender'));
+    await own.kill('SIGKILL');
+    const sent = await eventually(() => waxwing.sendMessage(to, 'past it', { tenant: 't1' }));
+    expect(sent).toMatchObject({ direct: true, immediate: true });
+    expect(sentTo(to)).toHaveLength(1);
+    await expect(strict.sendMessage(to, 'no', { tenant: 't1' })).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    await own.restart();
+    const after = await eventually(async () => {
+      const one = await waxwing.sendMessage(phone(), 'again', { tenant: 't1' });
+      return one.direct ? false : one;
+    });
+    expect(after.direct).toBe(false);
+  });
+
+  it('S14 · rollback: what is queued goes first, in order, then the direct sends of the same conversation', async () => {
+    const before = await start();
+    const to = phone();
+    const queued: string[] = [];
+    for (const text of ['1', '2', '3', '4']) queued.push((await before.enqueueWhatsAppSend(job('t2', to, text))).id);
+    const after = await start({ WHATSAPP_SEND_QUEUE_ENABLED: 'false' }, 'web');
+    const sent = await after.sendMessage(to, '5', { tenant: 't2' });
+    expect(sent.direct).toBe(true);
+    const order = sentTo(to).map(({ tag }) => tag?.split('.')[1]);
+    expect(order).toEqual([...queued, sent.messageId]);
+    const [last, direct] = sentTo(to).slice(-2);
+    expect((direct?.atMs ?? 0) - (last?.atMs ?? 0)).toBeGreaterThan(GAP_MS - JITTER_MS);
+  });
+
+  it('S14 · a percentage of the tenants, by a stable hash, and a growing share keeps who was in', () => {
+    const tenants = Array.from({ length: 5000 }, (_, n) => `salon-${n}`);
+    const at = (percent: number) => new Set(tenants.filter((tenant) => percentileOf(tenant) < percent));
+    const [ten, half] = [at(10), at(50)];
+    expect(ten.size / tenants.length).toBeCloseTo(0.1, 1);
+    expect(half.size / tenants.length).toBeCloseTo(0.5, 1);
+    expect([...ten].every((tenant) => half.has(tenant))).toBe(true);
+    expect(at(0).size + (tenants.length - at(100).size)).toBe(0);
+  });
+});
