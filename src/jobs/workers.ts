@@ -68,6 +68,9 @@ const STALLED_CHECK_MS = 2000;
 /** A job that took its worker down so often is put aside as failed, so that it cannot take them all down for ever. */
 const STALLS_MAX = 5;
 
+/** After the grace period: time to end connections in good order. */
+const CUT_OFF_MS = 1000;
+
 /** Starts to work on the queues that have a processor. */
 export async function createJobWorkers(options: JobWorkersOptions): Promise<JobWorkers> {
   const client = workerClient(options.redis);
@@ -79,7 +82,11 @@ export async function createJobWorkers(options: JobWorkersOptions): Promise<JobW
     const finished = Promise.all(workers.map((worker) => worker.close())).then(() => true);
     const timeout = new Promise<false>((resolve) => setTimeout(() => resolve(false), graceMs).unref());
     const isFinished = await Promise.race([finished, timeout]);
-    if (!isFinished) await Promise.all(workers.map((worker) => worker.disconnect().catch(() => undefined)));
+    if (!isFinished) {
+      // A connection that lost its Redis waits for it to come back even when it is told to end: not longer than this.
+      const ended = Promise.all(workers.map((worker) => worker.disconnect().catch(() => undefined)));
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, CUT_OFF_MS).unref())]);
+    }
     disconnect(client);
   }
 

@@ -84,7 +84,7 @@ export async function startProgram(
   };
   try {
     const keys = await resolveKeys(config);
-    started.push(startTraces(config, role));
+    started.push(await startTraces(config, role));
     const services = await openDataServices(config, log);
     started.push(() => services.stop());
     const caches = await openCaches(config, services.cacheRedisUrl, log);

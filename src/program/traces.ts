@@ -1,13 +1,5 @@
 import { hostname } from 'node:os';
 import { context, propagation, trace } from '@opentelemetry/api';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
-import { resourceFromAttributes } from '@opentelemetry/resources';
-import {
-  BatchSpanProcessor,
-  NodeTracerProvider,
-  ParentBasedSampler,
-  TraceIdRatioBasedSampler,
-} from '@opentelemetry/sdk-trace-node';
 import type { Config } from '../config/index.ts';
 import { packageVersion } from '../util/version.ts';
 
@@ -15,9 +7,14 @@ import { packageVersion } from '../util/version.ts';
  * Sends traces to the collector of OTEL_EXPORTER_OTLP_ENDPOINT; without one nothing is started.
  * @returns ends it and sends what is left, at most five seconds long
  */
-export function startTraces(config: Config, role: string): () => Promise<void> {
+export async function startTraces(config: Config, role: string): Promise<() => Promise<void>> {
   const endpoint = config.otelExporterOtlpEndpoint;
   if (endpoint === undefined) return () => Promise.resolve();
+  // Only now: the SDK takes longer to load than all of ours.
+  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http');
+  const { resourceFromAttributes } = await import('@opentelemetry/resources');
+  const { BatchSpanProcessor, NodeTracerProvider, ParentBasedSampler, TraceIdRatioBasedSampler } =
+    await import('@opentelemetry/sdk-trace-node');
   const provider = new NodeTracerProvider({
     resource: resourceFromAttributes({
       'service.name': 'waxwing',
