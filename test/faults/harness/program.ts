@@ -88,6 +88,10 @@ export class Program {
     return program;
   }
 
+  get pid(): number {
+    return this.#identity.pid;
+  }
+
   get hasEnded(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { createMicroBatcher } from '../../src/inbound/index.ts';
+
+/** Runs are held until they are let go. */
+function heldRuns() {
+  const batches: (readonly string[])[] = [];
+  let go: (() => void) | undefined;
+  return {
+    batches,
+    run: (items: readonly string[]) => {
+      batches.push(items);
+      return new Promise<string[]>((resolve) => {
+        go = () => resolve(items.map((item) => item.toUpperCase()));
+      });
+    },
+    letGo: async () => {
+      go?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+describe('P1 · micro-batches', () => {
+  test('one after a quiet time goes at once, what comes meanwhile goes together', async () => {
+    const held = heldRuns();
+    const batcher = createMicroBatcher({ sizeMax: 10, intervalMs: 1000, parallelMax: 3, run: held.run });
+    const results = ['a', 'b', 'c', 'd'].map((item) => batcher.add(item));
+    expect(held.batches).toEqual([['a']]);
+    await held.letGo();
+    expect(held.batches).toEqual([['a'], ['b', 'c', 'd']]);
+    await held.letGo();
+    expect(await Promise.all(results)).toEqual(['A', 'B', 'C', 'D']);
+  });
+
+  test('none is larger than its size', async () => {
+    const held = heldRuns();
+    const batcher = createMicroBatcher({ sizeMax: 2, intervalMs: 0, parallelMax: 100, run: held.run });
+    const results = ['a', 'b', 'c', 'd'].map((item) => batcher.add(item));
+    for (let n = 0; n < 4; n += 1) await held.letGo();
+    await Promise.all(results);
+    expect(held.batches.map((batch) => batch.length)).toEqual([1, 2, 1]);
+  });
+
+  test('under load one that is alone waits the interval at most', async () => {
+    const batches: number[] = [];
+    const batcher = createMicroBatcher<string, string>({
+      sizeMax: 10,
+      intervalMs: 30,
+      parallelMax: 10,
+      run: (items) => {
+        batches.push(items.length);
+        return Promise.resolve([...items]);
+      },
+    });
+    await batcher.add('first');
+    await Promise.all([batcher.add('second'), batcher.add('third')]);
+    expect(batches).toEqual([1, 2]);
+  });
+
+  test('an item fails alone, and a run that fails takes its own items with it only', async () => {
+    const batcher = createMicroBatcher<string, string>({
+      sizeMax: 10,
+      intervalMs: 0,
+      parallelMax: 1,
+      run: (items) => {
+        if (items.includes('all')) return Promise.reject(new Error('server away'));
+        return Promise.resolve(items.map((item) => (item === 'bad' ? new Error('poison') : item)));
+      },
+    });
+    const results = await Promise.allSettled(['good', 'bad', 'fine'].map((item) => batcher.add(item)));
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    await expect(batcher.add('all')).rejects.toThrow('server away');
+    expect(await batcher.add('next')).toBe('next');
+  });
+});

@@ -1,0 +1,42 @@
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { eventually, sharedRedisUrl, testDatabase } from '../support/services.ts';
+import { cloudBody, cloudMessage } from './support/cloud.ts';
+import { openRoom, type Room } from './support/room.ts';
+
+let room: Room;
+beforeAll(async () => {
+  const { url } = await testDatabase();
+  room = await openRoom({ redisUrl: await sharedRedisUrl(), databaseUrl: url });
+});
+afterAll(() => room.close());
+
+/** Everything that goes to PostgreSQL while messages are taken in, transactions included. */
+async function queriesOf(messages: readonly Record<string, unknown>[]): Promise<number> {
+  const spy = vi.spyOn(pg.Client.prototype, 'query');
+  const before = room.statistics.figures().messages;
+  await Promise.all(messages.map((message) => room.post(cloudBody({ messages: [message] }))));
+  await eventually(() => room.statistics.figures().messages === before + messages.length, { timeoutMs: 20_000 });
+  const count = spy.mock.calls.length;
+  spy.mockRestore();
+  return count;
+}
+const stranger = (n: number) => cloudMessage({ from: `49170${String(n).padStart(8, '0')}` });
+
+test('P3 · at most three queries for a message, of a stranger and of a known person', async () => {
+  await queriesOf([stranger(0)]);
+  const ofStranger = await queriesOf([stranger(1)]);
+  const ofKnown = await queriesOf([stranger(1)]);
+  expect(ofStranger).toBeGreaterThan(0);
+  expect(ofStranger).toBeLessThanOrEqual(3);
+  expect(ofKnown).toBeLessThanOrEqual(3);
+});
+
+test('P3 · under load at most half a query per message', async () => {
+  const people = Array.from({ length: 100 }, (_, index) => stranger(100 + (index % 50)));
+  await queriesOf(people.slice(0, 50));
+  const known = Array.from({ length: 200 }, (_, index) => stranger(100 + (index % 50)));
+  const queries = await queriesOf(known);
+  console.info(`${(queries / known.length).toFixed(2)} queries per message of known people on a shared sender`);
+  expect(queries / known.length).toBeLessThanOrEqual(0.5);
+});
