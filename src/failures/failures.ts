@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { SendQueue } from '../engine/contract.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { MessageBody, MessageError } from '../model/message.ts';
-import type { FailureCounts, FailureFilter, FailureRecord, Page, SenderRecord } from '../record/index.ts';
+import type { DueFailure, FailureCounts, FailureFilter, FailureRecord, Page, SenderRecord } from '../record/index.ts';
 import { newId } from '../util/ids.ts';
 import { createDeadLetterDesk, type DeadLetterDesk, type DeadLetterPorts } from './dead-letters.ts';
 import { knowingSender } from './returning.ts';
@@ -47,6 +47,11 @@ export interface WaxwingFailures {
    */
   retryFailedMessages(n: number, waitMs?: number): Promise<RetryTotals>;
   /**
+   * Starts the slow retry of one message now instead of at its time.
+   * @returns false when it waits for none, or when the error table asks for its pause
+   */
+  retryNow(id: string): Promise<boolean>;
+  /**
    * Records a message that failed elsewhere; its slow retries go through the queue, or it is a dead letter when they
    * are used up. Also while PostgreSQL is away.
    * @returns the id of the failure, which is that of the message
@@ -80,11 +85,19 @@ export function createFailures(options: FailuresOptions): WaxwingFailures & { re
   const worker = createRetryWorker(options);
 
   /** What became of a row that was started; null = nothing yet. */
-  async function outcomeOf(before: FailureRecord): Promise<keyof Omit<RetryTotals, 'total'> | null> {
+  async function outcomeOf(before: DueFailure): Promise<keyof Omit<RetryTotals, 'total'> | null> {
     const row = await record.failures.get(before.id);
     if (row === null || row.status === 'RESOLVED') return 'succeeded';
     if (row.status === 'FAILED') return 'permanentlyFailed';
     return row.attemptCount > before.attemptCount ? 'failed' : null;
+  }
+
+  async function hasten(id: string): Promise<boolean> {
+    const message = await record.messages.find(null, id);
+    if (message === null) return false;
+    const { shard, sender, tenant, conversation } = message;
+    const target = { id: message.id, shard, lane: { sender, tenant, conversation } };
+    return (await knowingSender(options, sender, () => retries.hasten(target))) === 'done';
   }
 
   return {
@@ -101,23 +114,16 @@ export function createFailures(options: FailuresOptions): WaxwingFailures & { re
       }
       // What a status reported and nobody took in yet is the engine's from here on.
       await worker.takeReported();
-      const started: FailureRecord[] = [];
+      const started: DueFailure[] = [];
+      // Without those whose pause the error table asks for, such as 131049's day: it is not a person's to cut short.
       for (const failure of await record.failures.due(n)) {
-        // A pause that the error table asks for, such as 131049's day, is not a person's to cut short.
-        if (failure.metadata['waitsFor'] === 'report') continue;
-        const message = await record.messages.find(null, failure.id);
-        if (message === null) continue;
-        const { id, shard, sender, tenant, conversation } = message;
-        const result = await knowingSender(options, sender, () =>
-          retries.hasten({ id, shard, lane: { sender, tenant, conversation } }),
-        );
-        if (result === 'done') started.push(failure);
+        if (await hasten(failure.id)) started.push(failure);
       }
       const totals = { total: started.length, succeeded: 0, failed: 0, permanentlyFailed: 0 };
       const deadlineMs = performance.now() + waitMs;
-      let open: readonly FailureRecord[] = started;
+      let open: readonly DueFailure[] = started;
       while (open.length > 0 && performance.now() < deadlineMs) {
-        const waiting: FailureRecord[] = [];
+        const waiting: DueFailure[] = [];
         for (const failure of open) {
           const outcome = await outcomeOf(failure);
           if (outcome === null) waiting.push(failure);
@@ -127,6 +133,13 @@ export function createFailures(options: FailuresOptions): WaxwingFailures & { re
         if (open.length > 0) await delay(OUTCOME_LOOK_MS);
       }
       return totals;
+    },
+
+    async retryNow(id) {
+      const failure = await record.failures.get(id);
+      if (failure?.status !== 'PENDING') return false;
+      const { source, waitsFor } = failure.metadata;
+      return source !== 'report' && waitsFor !== 'report' && (await hasten(id));
     },
 
     async logDeliveryFailure(failure, error) {

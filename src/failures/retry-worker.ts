@@ -6,6 +6,8 @@ import { knowingSender, returningMessage, type ReturnPorts } from './returning.t
 export interface RetryWorkerStatus {
   readonly isRunning: boolean;
   readonly intervalMs: number;
+  /** When it last began to look for work, which it does every few seconds: old = it hangs. */
+  readonly lastLookAtMs: number | null;
   readonly lastAuditAtMs: number | null;
   readonly lastError: string | null;
   /** Since the start: reported failures taken into the queue, and differences that the audit repaired. */
@@ -63,6 +65,7 @@ export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
   const now = options.now ?? Date.now;
   let stopping: AbortController | null = null;
   let running: Promise<void> | null = null;
+  let lastLookAtMs: number | null = null;
   let lastAuditAtMs: number | null = null;
   let lastError: string | null = null;
   let taken = 0;
@@ -181,6 +184,7 @@ export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
     let auditAtMs = performance.now() + intervalMs;
     const lookEveryMs = Math.min(options.lookEveryMs ?? 5000, intervalMs);
     while (!signal.aborted) {
+      lastLookAtMs = now();
       try {
         await takeReported();
         if (performance.now() >= auditAtMs) {
@@ -209,7 +213,10 @@ export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
       running = null;
       stopping = null;
     },
-    getStatus: () => ({ isRunning: running !== null, intervalMs, lastAuditAtMs, lastError, taken, repaired }),
+    getStatus: () => ({
+      ...{ isRunning: running !== null, intervalMs, lastLookAtMs, lastAuditAtMs },
+      ...{ lastError, taken, repaired },
+    }),
     takeReported,
     audit,
   };

@@ -6,3 +6,5 @@ export type { Access } from './plugins/auth.ts';
 export type { AdminOptions } from './admin-options.ts';
 export type { HealthOptions } from './health/routes.ts';
 export { buildWorkerApp } from './worker-app.ts';
+
+export type { SendEngineParts } from './board/send-engine-adapter.ts';

@@ -12,6 +12,7 @@ import {
 } from '../observe/index.ts';
 import { HTTP_METRIC } from '../http/metrics/routes.ts';
 import { JOB_METRICS } from './job-figures.ts';
+import { RETRY_WORKER_METRICS } from './retry-worker-figures.ts';
 
 /** What sources tell: the alert rules may name these. */
 export const SOURCE_METRICS: readonly MetricDefinition[] = [
@@ -21,6 +22,7 @@ export const SOURCE_METRICS: readonly MetricDefinition[] = [
   ...RECORD_METRICS,
   ...CIRCUIT_METRICS,
   ...JOB_METRICS,
+  ...RETRY_WORKER_METRICS,
   ...CACHE_METRICS,
   ...ALERT_METRICS,
 ];

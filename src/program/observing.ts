@@ -20,11 +20,10 @@ import { cacheSource, circuitSource, type CountedCache, type NamedRedis } from '
 import type { RecorderOptions, WaxwingRecord } from '../record/index.ts';
 import type { QueueService } from '../jobs/index.ts';
 import type { Breakers } from '../util/breakers.ts';
+import type { RetryWorker } from '../failures/index.ts';
 import { jobSource } from './job-figures.ts';
+import { retryWorkerSource } from './retry-worker-figures.ts';
 import type { Recorders } from './recorders.ts';
-
-/** A message without any status for this long is told of. */
-const SILENT_AFTER_SECONDS = 3600;
 
 /** The figures of this process, and the hooks by which its parts tell them. */
 export interface Observing {
@@ -45,6 +44,8 @@ export interface Observing {
     readonly record: WaxwingRecord;
     readonly recorders: Recorders;
     readonly queues: QueueService;
+    /** Null where none runs: in a web process. */
+    readonly retryWorker: Pick<RetryWorker, 'getStatus'> | null;
     readonly caches: () => readonly CountedCache[];
   }): void;
   /** Begins to look at the alert rules, once all sources are registered. */
@@ -72,7 +73,7 @@ export function createObserving(config: Config): Observing {
       sending.settled(request);
     },
     settled: () => settled,
-    watch({ queue, record, recorders, queues, caches }) {
+    watch({ queue, record, recorders, queues, retryWorker, caches }) {
       const { client } = queue.runner;
       redisServers.push({ name: 'queue', client });
       metrics.register(redisSource(() => redisServers));
@@ -85,12 +86,13 @@ export function createObserving(config: Config): Observing {
         recordSource({
           record,
           recorders: () => recorders.list,
-          silentAfterSeconds: SILENT_AFTER_SECONDS,
+          silentAfterSeconds: config.statusWatchdogSeconds,
         }),
       );
       metrics.register(circuitSource({ queue, senders, breakers: () => breakers.flatMap((one) => one.list()) }));
       metrics.register(jobSource(queues));
       metrics.register(cacheSource(caches));
+      if (retryWorker !== null) metrics.register(retryWorkerSource(retryWorker));
     },
     startAlerts(queue, log) {
       const engine = alertEngine(config, metrics, queue, log);

@@ -162,6 +162,7 @@ export async function startProgram(
       record,
       recorders,
       queues: jobs.queues,
+      retryWorker: role === 'web' ? null : failures.worker,
       caches: () => [...caches.service.caches.metrics.values()],
     });
     const alerts = observing.startAlerts(queue, log);

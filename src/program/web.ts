@@ -14,7 +14,7 @@ import {
   startServer,
 } from '../http/index.ts';
 import { packageVersion } from '../util/version.ts';
-import { createQueueAdministration, SEND_QUEUE_NAME, type QueueService } from '../jobs/index.ts';
+import { createQueueAdministration, type QueueService } from '../jobs/index.ts';
 import {
   createMessages,
   createSenders,
@@ -30,6 +30,7 @@ import {
 import { Metrics, type AlertEngine } from '../observe/index.ts';
 import type { Observing } from './observing.ts';
 import type { WaxwingFailures } from '../failures/index.ts';
+import { boardActs } from './board-acts.ts';
 import { logDuplicate } from './short-send.ts';
 import type { Statistics } from '../stats/index.ts';
 import type { SenderRecord, WaxwingRecord } from '../record/index.ts';
@@ -151,7 +152,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
   const board = {
     path: config.bullBoardPath,
     queues: parts.queues,
-    send: { name: SEND_QUEUE_NAME, queue, messages, record },
+    send: { name: config.whatsappSendQueueName, queue, messages, record, ...boardActs(parts.failures) },
     secret: keys.jwtSecret,
   };
   if (!config.bullBoardEnabled) return await listen(options, config.host, config.port);

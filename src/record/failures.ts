@@ -1,5 +1,6 @@
 import { AppError } from '../errors/app-error.ts';
 import { isId } from '../util/ids.ts';
+import { remembered } from '../util/remembered.ts';
 import { Conditions } from './conditions.ts';
 import { openCursor, page, pageLimit } from './cursor.ts';
 import type { Database, Row } from './database.ts';
@@ -42,6 +43,9 @@ export interface FailureFilter {
   readonly limit?: number | undefined;
 }
 
+/** What starting a retry needs to know of a row. */
+export type DueFailure = Pick<FailureRecord, 'id' | 'attemptCount'>;
+
 export interface FailureCounts {
   readonly pending: number;
   readonly resolved: number;
@@ -52,11 +56,12 @@ export interface Failures {
   /** Newest first. @throws AppError `REQUEST_INVALID` for a cursor that no page gave */
   list(filter: FailureFilter): Promise<Page<FailureRecord>>;
   get(id: string): Promise<FailureRecord | null>;
+  /** Over a large table some seconds old at most: metrics and reports may ask as often as they like. */
   counts(): Promise<FailureCounts>;
-  /** Rows by code and state, the most frequent first: every code under its own name, also one that no table knows. */
-  byCode(limit?: number): Promise<{ readonly code: string; readonly status: FailureStatus; readonly count: number }[]>;
-  /** Pending rows whose retry is next, earliest first. */
-  due(limit: number): Promise<FailureRecord[]>;
+  /** The 100 most frequent; as fresh as `counts()`. Rows by code and state, the most frequent first: every code under its own name, also one that no table knows. */
+  byCode(): Promise<{ readonly code: string; readonly status: FailureStatus; readonly count: number }[]>;
+  /** Pending rows whose retry is next, earliest first, without those whose table entry asks for a pause of its own. */
+  due(limit: number): Promise<DueFailure[]>;
   /** Failures that a status reported and that wait to be taken into the queue, earliest first. */
   reported(limit: number): Promise<FailureRecord[]>;
   /** Pending rows in the order of their ids, for the audit. @param after id of the page before */
@@ -126,7 +131,7 @@ export function failuresOf(database: Database): Failures {
       return found ?? null;
     },
 
-    async counts() {
+    counts: remembered(async () => {
       const rows = await database.query<{ status: FailureStatus; count: number } & Row>(
         'select status, count(*) as count from whatsapp_delivery_failures group by status',
         [],
@@ -134,18 +139,21 @@ export function failuresOf(database: Database): Failures {
       );
       const of = (status: FailureStatus) => rows.find((row) => row.status === status)?.count ?? 0;
       return { pending: of('PENDING'), resolved: of('RESOLVED'), failed: of('FAILED') };
-    },
+    }),
 
-    async byCode(limit = 100) {
+    byCode: remembered(async () => {
       return await database.query<{ code: string; status: FailureStatus; count: number } & Row>(
         `select coalesce(error_code, 'UNKNOWN') as code, status, count(*) as count
-         from whatsapp_delivery_failures group by 1, 2 order by 3 desc, 1, 2 limit $1`,
-        [limit],
+         from whatsapp_delivery_failures group by 1, 2 order by 3 desc, 1, 2 limit 100`,
+        [],
         { timeoutMs: COUNT_TIMEOUT_MS },
       );
-    },
+    }),
 
-    due: (limit) => many(DUE_FAILURES, [limit]),
+    async due(limit) {
+      const rows = await database.query<{ id: string; attempt_count: number } & Row>(DUE_FAILURES, [limit]);
+      return rows.map((row) => ({ id: row.id, attemptCount: row.attempt_count }));
+    },
     reported: (limit) => many(REPORTED_FAILURES, [limit]),
 
     async pendingAfter(after, limit) {
@@ -206,7 +214,10 @@ export function failuresOf(database: Database): Failures {
 
 /** What the retry worker asks most; a test looks at their plans. */
 export const DUE_FAILURES = `
-  select * from whatsapp_delivery_failures where status = 'PENDING' order by next_retry_at limit $1`;
+  select id, attempt_count from whatsapp_delivery_failures
+  where status = 'PENDING' and metadata ->> 'waitsFor' is distinct from 'report'
+    and not metadata @> '{"source": "report"}'
+  order by next_retry_at limit $1`;
 export const REPORTED_FAILURES = `
   select * from whatsapp_delivery_failures
   where status = 'PENDING' and metadata @> '{"source": "report"}' order by next_retry_at limit $1`;

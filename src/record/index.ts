@@ -50,6 +50,7 @@ export type { WebhookPlace, WebhookRange } from './raw-webhooks.ts';
 export type { DeadLetter, DeadLetterFilter, DeadLetters } from './dead-letters.ts';
 export {
   FAILURE_STATUSES,
+  type DueFailure,
   type FailureCounts,
   type FailureFilter,
   type FailureRecord,

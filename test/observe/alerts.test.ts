@@ -167,13 +167,16 @@ describe('rules', () => {
     world.set('waxwing_delivery_failures', 101, { status: 'PENDING' });
     world.set('waxwing_dead_letters', 11);
     world.set('waxwing_timer_lag_seconds', 61, { shard: '0' });
+    // One process's worker runs, the other's does not.
+    world.set('waxwing_retry_worker_running', 1, { process: 'one' });
+    world.set('waxwing_retry_worker_running', 0, { process: 'two' });
     await after(5000);
     expect(world.changes).toEqual(
       expect.arrayContaining(['failures-pending firing', 'failures-permanent firing', 'dead-letters firing']),
     );
-    expect(stateOf(engine, 'retry-worker-stopped')).toBe('pending');
+    for (const rule of ['retry-worker-stopped', 'timers-overdue']) expect(stateOf(engine, rule)).toBe('pending');
     await after(MINUTE_MS);
-    expect(stateOf(engine, 'retry-worker-stopped')).toBe('firing');
+    for (const rule of ['retry-worker-stopped', 'timers-overdue']) expect(stateOf(engine, rule)).toBe('firing');
   });
 
   test('R9 · more than 10 entries waiting for 5 minutes; no worker for a minute in one shard; dead letters', async () => {

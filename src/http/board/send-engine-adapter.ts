@@ -12,6 +12,8 @@ export interface SendEngineParts {
   readonly record: Pick<WaxwingRecord, 'messages'>;
   /** Sends a failed or held message again. */
   readonly redrive?: ((id: string) => Promise<void>) | undefined;
+  /** Starts the slow retry of a message now. */
+  readonly hasten?: ((id: string) => Promise<void>) | undefined;
 }
 
 const PLATFORM = { kind: 'platform' } as const;
@@ -104,7 +106,7 @@ export class SendEngineAdapter extends BaseAdapter {
   }
 
   #jobOf(message: RecordedMessage) {
-    const { redrive, messages } = this.#parts;
+    const { redrive, hasten, messages } = this.#parts;
     const { id, status, type, attempts, priority, error } = message;
     const endedAtMs = message.failedAtMs ?? message.sentAtMs;
     const data = {
@@ -137,7 +139,12 @@ export class SendEngineAdapter extends BaseAdapter {
     return {
       ...properties,
       opts: properties.opts,
-      promote: () => notHere('Promoting'),
+      // What is delayed waits for a slow retry, or its outcome is unknown and a person must decide.
+      async promote() {
+        const act = status === 'unknown' ? redrive : status === 'deferred' ? hasten : undefined;
+        if (act === undefined) await notHere(`Promoting a message that is ${status}`);
+        else await act(id);
+      },
       updateData: () => notHere('Changing a message'),
       update: () => notHere('Changing a message'),
       getState: () => Promise.resolve(state ?? 'completed'),

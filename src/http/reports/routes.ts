@@ -6,13 +6,24 @@ import { AppError } from '../../errors/app-error.ts';
 import type { WaxwingRecord } from '../../record/index.ts';
 
 export interface ReportOptions {
-  readonly queue: Pick<SendQueue, 'counters'>;
-  readonly record: Pick<WaxwingRecord, 'timings'>;
+  readonly queue: Pick<SendQueue, 'counters' | 'limitedPairs'>;
+  readonly record: Pick<WaxwingRecord, 'timings' | 'failures'>;
 }
 
 const count = z.int().min(0);
 const percentiles = z.object({ p50: z.number(), p95: z.number(), p99: z.number() }).describe('Milliseconds.');
 const stats = z.object({
+  throttling: z.object({
+    activeRateLimits: count.describe('Pairs of sender and contact whose limit holds the next message back right now.'),
+  }),
+  deliveryFailures: z
+    .object({
+      pending: count.describe('Waiting for a slow retry.'),
+      resolved: count,
+      failed: count.describe('Given up: dead letters.'),
+    })
+    .nullable()
+    .describe('Rows of the failure record by state. Null while the record is away.'),
   queue: z.object({
     waiting: count.describe('Accepted, not in flight: held by its conversation or a limit, or about to go.'),
     active: count.describe('In flight.'),
@@ -48,10 +59,17 @@ export function reportRoutes(app: FastifyInstance, { queue, record }: ReportOpti
       schema: { tags: ['reports'], summary: 'Figures of the send queue', response: { 200: stats } },
     },
     async () => {
-      const [counters, timings] = await Promise.all([queue.counters(), timingsOrNull(record)]);
+      const [counters, activeRateLimits, deliveryFailures, timings] = await Promise.all([
+        queue.counters(),
+        queue.limitedPairs(),
+        unlessAway(() => record.failures.counts()),
+        unlessAway(() => record.timings.recent()),
+      ]);
       const { sent, failed, cancelled, expired, accepted, queued, inFlight, scheduled, deferred } = counters;
       const ended = sent + failed;
       return {
+        throttling: { activeRateLimits },
+        deliveryFailures,
         queue: {
           waiting: queued,
           active: inFlight,
@@ -71,9 +89,9 @@ export function reportRoutes(app: FastifyInstance, { queue, record }: ReportOpti
   );
 }
 
-async function timingsOrNull(record: ReportOptions['record']) {
+async function unlessAway<T>(read: () => Promise<T>): Promise<T | null> {
   try {
-    return await record.timings.recent();
+    return await read();
   } catch (error) {
     if (error instanceof AppError && error.code === 'RECORD_UNAVAILABLE') return null;
     throw error;

@@ -119,6 +119,15 @@ export const ALERT_RULES: readonly AlertRule[] = [
     id: 'retry-worker-stopped',
     severity: 'critical',
     forSeconds: 60,
+    sentence: 'The retry worker of a process has stopped or hangs.',
+    advice:
+      'Due retries still go at their time, but failures that statuses report are not retried and nothing is audited. Start it (whatsappRetryWorker.start()) or restart the process.',
+    condition: { kind: 'level', of: { metric: 'waxwing_retry_worker_running' }, take: 'min', op: '<', value: 1 },
+  },
+  {
+    id: 'timers-overdue',
+    severity: 'critical',
+    forSeconds: 60,
     sentence: 'Retries and timers are overdue by more than a minute: nobody serves them.',
     advice: 'No process of Waxwing reaches the queue, or all are overloaded: look at their logs and start a worker.',
     condition: { kind: 'level', of: { metric: 'waxwing_timer_lag_seconds' }, take: 'max', op: '>', value: 60 },

@@ -32,7 +32,7 @@ export const RECORD_METRICS: readonly MetricDefinition[] = [
   {
     ...shared,
     name: 'waxwing_messages_without_status',
-    help: 'Messages sent more than an hour and less than a week ago of which no status came; counted up to 10,000.',
+    help: 'Messages sent longer ago than STATUS_WATCHDOG_SECONDS and less than a week ago of which no status came; counted up to 10,000.',
   },
   {
     ...shared,
