@@ -79,7 +79,7 @@ try {
   const { failures, totals } = record;
   let cursor: string | undefined;
   for (let n = 0; n < 50; n += 1) cursor = (await failures.list({ limit: 200, cursor })).next ?? undefined;
-  const figures: [what: string, atMostMs: number | null, call: () => Promise<unknown>][] = [
+  const figures: [what: string, atMostMs: number, call: () => Promise<unknown>][] = [
     ['a page of 50, newest first', PAGE_MS, () => failures.list({ limit: 50 })],
     ['a page of 200, permanent failures', PAGE_MS, () => failures.list({ limit: 200, status: 'FAILED' })],
     ['a page of 200, 10,000 rows deep', PAGE_MS, () => failures.list({ limit: 200, cursor })],
@@ -90,11 +90,15 @@ try {
     ['counts of the metrics (to 10,000)', PAGE_MS, () => totals.open({ silentAfterSeconds: 3600 })],
     ['counts(), asked again and again', DUE_MS, () => failures.counts()],
   ];
+  const startMs = performance.now();
+  await failures.counts();
+  const countMs = (performance.now() - startMs).toFixed(0);
+  console.log(`  one exact count of all rows takes ${countMs} ms; counts() makes one in 20 times that at most`);
   for (const [what, atMostMs, call] of figures) {
     const { p50, p99 } = await timed(call);
-    const isMet = atMostMs === null || p50 <= atMostMs;
+    const isMet = p50 <= atMostMs;
     if (!isMet) missed += 1;
-    const wanted = atMostMs === null ? '' : `≤ ${atMostMs} ms`;
+    const wanted = `≤ ${atMostMs} ms`;
     console.log(
       `${isMet ? '✓' : '✗'} ${what.padEnd(40)} ${wanted.padEnd(10)} p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`,
     );

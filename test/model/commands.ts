@@ -14,6 +14,7 @@ type Command = fc.AsyncCommand<Nothing, World>;
 type Arb<T> = fc.Arbitrary<T>;
 
 export const SENDERS = ['s1', 's2'] as const;
+const DAY_MS = 86_400_000;
 const TENANTS = ['t1', 't2', 't3'] as const;
 const CONVERSATIONS = ['c1', 'c2', 'c3'] as const;
 const CONTACTS = ['k1', 'k2', 'k3'] as const;
@@ -287,6 +288,60 @@ const evidence = command('evidence', fc.array(index, { minLength: 1, maxLength: 
   if (ids.length > 0) await world.evidence(ids);
 });
 
+/** A person, a report or the audit brings a message back; often twice, and sometimes from an old record. */
+const redrive = command(
+  'redrive',
+  fc.record({
+    at: index,
+    delayMs: fc.constantFrom(0, 0, 1500, 61_000),
+    isRepeated: fc.boolean(),
+    limits: tenantSetup,
+  }),
+  async (world, { at, delayMs, isRepeated, limits }) => {
+    const { nowMs } = world.reference;
+    const ended = [...world.reference.messages.values()].filter(({ lastEnd, state, returns }) => {
+      const isRemembered = [...returns.keys()].some((day) => day >= Math.floor(nowMs / DAY_MS));
+      return lastEnd !== null && (state === lastEnd.from || isRemembered);
+    });
+    const message = pick(ended, at);
+    if (message?.lastEnd === undefined || message.lastEnd === null) return;
+    const revival = { verb: 'redrive', id: message.id, ...message.lastEnd, delayMs, limits } as const;
+    await world.revive(revival);
+    if (isRepeated) await world.revive(revival);
+  },
+);
+const returnOfTheUnknown = command(
+  'returnOfTheUnknown',
+  fc.record({
+    message: messageWish,
+    verb: fc.constantFrom('redrive', 'log'),
+    attempts: fc.constantFrom(1, 3),
+    delayMs: fc.constantFrom(-1, 0, 1500, 61_000),
+    isRepeated: fc.boolean(),
+  }),
+  async (world, { message: wish, verb, attempts, delayMs, isRepeated }) => {
+    const { message, limits } = toItem(world, { ...wish, sendInMs: null, idempotency: null });
+    const from = verb === 'log' ? ('failed' as const) : ('lost' as const);
+    const delay = verb === 'log' ? delayMs : Math.max(0, delayMs);
+    const revival = { verb, id: message.id, from, attempts, delayMs: delay, limits } as const;
+    await world.revive(revival, message);
+    if (isRepeated) await world.revive(revival, message);
+  },
+);
+const decide = command(
+  'decide',
+  fc.record({ at: index, verb: fc.constantFrom('hasten', 'hasten', 'resend', 'close', 'settled'), any: fc.boolean() }),
+  async (world, { at, verb, any }) => {
+    const state = verb === 'resend' || verb === 'close' ? 'held' : 'deferred';
+    const all = [...world.reference.messages.values()];
+    const wanted = all.filter((message) => message.state === state);
+    const message = pick(any && at % 4 === 0 ? all : wanted, at);
+    if (message === undefined) return;
+    const limits = { cap: 1, weight: 1, backlogMax: 1000 };
+    await world.revive({ verb, id: message.id, from: 'failed', attempts: 0, delayMs: 0, limits });
+  },
+);
+
 /** By how often each comes. */
 export const commands: Arb<Command>[] = [
   ...[accept, accept, accept, work, work, work, work, work, work, advanceToDue, advanceToDue, advance, advance],
@@ -304,5 +359,6 @@ export const commands: Arb<Command>[] = [
     reclaim,
     revive,
   ],
+  ...[redrive, redrive, returnOfTheUnknown, decide, decide],
   ...[step, pause, pause, cancel, cancelLane, evidence, configure, configureTenant, advanceDay],
 ];

@@ -1,6 +1,6 @@
 import type { LifecycleEvent } from '../../src/model/events.ts';
 import type { ShardDump, StoredFlight } from './shard-dump.ts';
-import type { Call, CandidateMessage, SenderSetup, SettleArgs, TenantSetup, Timing } from './vocabulary.ts';
+import type { Call, CandidateMessage, Revival, SenderSetup, SettleArgs, TenantSetup, Timing } from './vocabulary.ts';
 
 /*
  * The reference: what the promises allow. The engine chooses (who goes first, when a timer fires), the reference
@@ -8,11 +8,21 @@ import type { Call, CandidateMessage, SenderSetup, SettleArgs, TenantSetup, Timi
  *
  *   queued → inFlight → sent | failed | queued (retry, given back) | deferred | unknown
  *   unknown → sent (evidence) | queued (resend) | held      scheduled, deferred → queued
- *   queued, scheduled, deferred → cancelled | expired       held → sent (evidence)
+ *   queued, scheduled, deferred → cancelled | expired       held → sent (evidence) | queued (resend) | failed (close)
+ *   sent, failed, lost → deferred (redrive)                 deferred → sent (the record knows)
  */
 
 export type State =
-  'queued' | 'scheduled' | 'deferred' | 'inFlight' | 'unknown' | 'held' | 'sent' | 'failed' | 'cancelled' | 'expired';
+  | 'queued'
+  | 'scheduled'
+  | 'deferred'
+  | 'inFlight'
+  | 'unknown'
+  | 'held'
+  | 'sent'
+  | 'failed'
+  | 'cancelled'
+  | 'expired';
 
 export interface Message extends CandidateMessage {
   readonly key: string;
@@ -31,6 +41,12 @@ export interface Message extends CandidateMessage {
   willBeHeld: boolean;
   /** A status proved an attempt before its end was known. */
   isProved: boolean;
+  /** Times a person had it sent again although nobody knew its outcome. */
+  resends: number;
+  /** What the record would say of its last end. */
+  lastEnd: { readonly from: 'failed' | 'sent'; readonly attempts: number } | null;
+  /** Day of the pacing clock → attempts with which it came back. */
+  readonly returns: Map<number, number>;
 }
 
 /** A token bucket as its theoretical arrival time, and every token that was taken since it was configured. */
@@ -67,6 +83,10 @@ export class Refused extends Error {
 }
 function must(claim: boolean, sentence: string): asserts claim {
   if (!claim) throw new Refused(sentence);
+}
+
+function isAsked(call: Call, { id }: Message, verb: Revival['verb']): boolean {
+  return call.revived?.id === id && call.revived.verb === verb;
 }
 
 export class Reference {
@@ -133,27 +153,9 @@ export class Reference {
     }
     const tenant = this.tenant(key);
     tenant.setup = { ...limits };
-    const waiting = [...this.messages.values()].filter(
-      (one) => one.key === key && (this.isLive(one) || one.state === 'held'),
-    );
-    const lasting = waiting.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > this.wallMs);
-    const isFull = lasting.length >= limits.backlogMax || (waiting.length >= limits.backlogMax && answered === 5);
-    if (isFull) return { code: 5, id: message.id };
+    if (this.#isFull(key, limits, answered === 5)) return { code: 5, id: message.id };
     const scheduled = message.sendAtMs !== null && message.sendAtMs > this.wallMs;
-    this.messages.set(message.id, {
-      ...message,
-      key,
-      state: scheduled ? 'scheduled' : 'queued',
-      inLane: false,
-      notBeforeMs: 0,
-      attempts: 0,
-      ambiguous: 0,
-      entry: '',
-      tookPair: false,
-      lostUntilMs: null,
-      willBeHeld: false,
-      isProved: false,
-    });
+    this.#add(message, scheduled ? 'scheduled' : 'queued');
     if (!scheduled) this.#join(message.id);
     if (message.idempotency !== null) {
       this.keys.set(`${key}|${message.idempotency.key}`, {
@@ -164,6 +166,78 @@ export class Reference {
       });
     }
     return { code: 1, id: message.id };
+  }
+
+  #isFull(key: string, limits: TenantSetup, isAnsweredFull: boolean): boolean {
+    const waiting = [...this.messages.values()].filter(
+      (one) => one.key === key && (this.isLive(one) || one.state === 'held'),
+    );
+    const lasting = waiting.filter(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > this.wallMs);
+    return lasting.length >= limits.backlogMax || (waiting.length >= limits.backlogMax && isAnsweredFull);
+  }
+
+  #add(message: CandidateMessage, state: State): Message {
+    const added: Message = {
+      ...message,
+      key: `${message.sender}|${message.tenant}`,
+      state,
+      inLane: false,
+      notBeforeMs: 0,
+      attempts: 0,
+      ambiguous: 0,
+      entry: '',
+      tookPair: false,
+      lostUntilMs: null,
+      willBeHeld: false,
+      isProved: false,
+      resends: 0,
+      lastEnd: null,
+      returns: new Map(),
+    };
+    this.messages.set(message.id, added);
+    return added;
+  }
+
+  /**
+   * What the engine must answer to a revival, and what then is so.
+   * @param fresh the message, when this engine has not known it until now
+   * @param isTimed the lane of the message waits for its timer
+   */
+  expectRevival(revival: Revival, fresh: CandidateMessage | null, isTimed: boolean, answered: number): number {
+    const { verb, id, limits, delayMs } = revival;
+    const known = this.messages.get(id);
+    if (verb === 'redrive' || verb === 'log') {
+      const candidate = known ?? fresh;
+      must(candidate !== null, 'a revival of nothing');
+      const code = this.#mayReturn(revival, known, candidate, answered);
+      if (code !== 1) return code;
+      const message = known ?? this.#add(candidate, 'deferred');
+      Object.assign(this.tenant(message.key).setup, { cap: limits.cap, weight: limits.weight });
+      message.returns.set(Math.floor(this.nowMs / DAY_MS), revival.attempts);
+      message.attempts = revival.attempts;
+      message.notBeforeMs = this.nowMs + Math.max(0, delayMs);
+      return 1;
+    }
+    if (known === undefined) return 0;
+    if (verb === 'resend' || verb === 'close') return known.state === 'held' ? 1 : 0;
+    if (known.state !== 'deferred') return 0;
+    if (verb === 'settled') {
+      if (known.inLane) return 0;
+      this.#end(known, 'sent');
+      return 1;
+    }
+    if (known.inLane && !isTimed) return 0;
+    known.notBeforeMs = this.nowMs;
+    return 1;
+  }
+
+  #mayReturn(revival: Revival, known: Message | undefined, candidate: CandidateMessage, answered: number): number {
+    const isParked = known !== undefined && !known.inLane && ['scheduled', 'deferred', 'held'].includes(known.state);
+    const today = Math.floor(this.nowMs / DAY_MS);
+    const came = [today, today - 1].map((day) => known?.returns.get(day) ?? -1);
+    if (isParked || came.some((attempts) => attempts >= revival.attempts)) return 0;
+    if (candidate.expiresAtMs !== null && candidate.expiresAtMs <= this.wallMs) return 3;
+    return this.#isFull(`${candidate.sender}|${candidate.tenant}`, revival.limits, answered === 2) ? 2 : 1;
   }
 
   /** What the engine must answer to these settlements, when nothing but this call settles. */
@@ -215,16 +289,25 @@ export class Reference {
     const was = `${message.id} is ${message.state}`;
     switch (event.type) {
       case 'accepted':
-        must(call.script === 'accept', 'accepted outside accept');
+        must(
+          call.script === 'accept' || (call.revived?.verb === 'log' && call.revived.id === message.id),
+          'accepted outside accept',
+        );
+        return;
+      case 'redriven':
+        this.#redriven(call, message);
         return;
       case 'queued':
         must(
-          message.state === 'scheduled' || (message.state === 'deferred' && !message.inLane),
+          message.state === 'scheduled' ||
+            (message.state === 'deferred' && !message.inLane) ||
+            (message.state === 'held' && isAsked(call, message, 'resend')),
           `joined although ${was}`,
         );
         if (message.state === 'scheduled')
           must(this.wallMs >= (message.sendAtMs ?? 0), `${message.id} joined before its time`);
-        else must(this.nowMs >= message.notBeforeMs, `${message.id} rejoined before its time`);
+        else if (message.state === 'deferred')
+          must(this.nowMs >= message.notBeforeMs, `${message.id} rejoined before its time`);
         message.state = 'queued';
         message.notBeforeMs = 0;
         this.#join(message.id);
@@ -247,6 +330,15 @@ export class Reference {
         this.#end(message, 'sent');
         return;
       case 'failed':
+        if (message.state === 'held' && isAsked(call, message, 'close')) {
+          this.#end(message, 'failed');
+          return;
+        }
+        if (message.state === 'deferred' && isAsked(call, message, 'log')) {
+          must(call.revived?.delayMs === -1, 'failed although retries are left');
+          this.#end(message, 'failed');
+          return;
+        }
         must(isOurs && settle.kind === 'F', `failed although ${was}`);
         this.#freePair(message, settle);
         this.#end(message, 'failed');
@@ -266,6 +358,7 @@ export class Reference {
         message.lostUntilMs = null;
         return;
       case 'deferred':
+        if (isAsked(call, message, 'log') && message.state === 'deferred') return;
         must(isOurs && settle.kind === 'D', `deferred although ${was}`);
         message.isProved = false;
         this.#freePair(message, settle);
@@ -315,7 +408,7 @@ export class Reference {
     }
     must(message.state === 'inFlight', `unknown although ${message.state}`);
     message.ambiguous += 1;
-    must(message.ambiguous <= 2, `${message.id} was tried again after two unknown attempts`);
+    must(message.ambiguous <= 2 + message.resends, `${message.id} was tried again after two unknown attempts`);
     message.willBeHeld = message.ambiguous >= 2 || afterWait === 'hold';
     if (settle !== undefined) {
       must(settle.kind === 'U', `unknown, but told ${settle.kind}`);
@@ -331,6 +424,19 @@ export class Reference {
     message.state = 'unknown';
     message.lostUntilMs = this.nowMs + sendTimeoutMs;
     message.notBeforeMs = this.nowMs + Math.max(sendTimeoutMs, ambiguousWaitMs);
+  }
+
+  #redriven(call: Call, message: Message): void {
+    if (message.state === 'held') {
+      must(isAsked(call, message, 'resend'), `${message.id} was resent without being asked`);
+      message.resends += 1;
+      message.isProved = false;
+      return;
+    }
+    must(isAsked(call, message, 'redrive'), `${message.id} was redriven without being asked`);
+    const isEnded = message.state === 'sent' || message.state === 'failed';
+    must(isEnded || call.revived?.from === 'lost', `${message.id} came back although it is ${message.state}`);
+    Object.assign(message, { state: 'deferred', ambiguous: 0, resends: 0, isProved: false, willBeHeld: false });
   }
 
   #begins(call: Call, after: ShardDump): void {
@@ -485,6 +591,7 @@ export class Reference {
   #end(message: Message, state: State): void {
     message.state = state;
     message.lostUntilMs = null;
+    if (state === 'sent' || state === 'failed') message.lastEnd = { from: state, attempts: message.attempts };
     this.#leave(message);
   }
   #freePair(message: Message, settle: SettleArgs | undefined): void {

@@ -51,6 +51,18 @@ export interface SettleArgs {
   readonly brakeValue: string;
 }
 
+export type ReviveVerb = 'redrive' | 'log' | 'hasten' | 'resend' | 'close' | 'settled';
+export interface Revival {
+  readonly verb: ReviveVerb;
+  readonly id: string;
+  /** redrive, log: as the record has it. */
+  readonly from: 'failed' | 'sent' | 'lost';
+  readonly attempts: number;
+  /** -1 = it has failed for good (log only). */
+  readonly delayMs: number;
+  readonly limits: TenantSetup;
+}
+
 /** What a call asked for and what it was answered: all that the reference needs to judge what the engine did. */
 export interface Call {
   readonly script: 'accept' | 'exchange' | 'beat' | 'reclaim' | 'tick' | 'cancel' | 'control' | 'evidence' | 'revive';
@@ -61,4 +73,6 @@ export interface Call {
   readonly cancel?: string;
   /** The worker that was taken for dead. */
   readonly reclaim?: string;
+  /** What came back, or was decided by a person. */
+  readonly revived?: Revival;
 }

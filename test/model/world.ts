@@ -10,7 +10,15 @@ import type { LifecycleEvent } from '../../src/model/events.ts';
 import { checkShard } from './invariants.ts';
 import { Reference } from './reference.ts';
 import { dumpShard, type ShardDump } from './shard-dump.ts';
-import type { Call, CandidateMessage, SenderSetup, SettleArgs, TenantSetup, Timing } from './vocabulary.ts';
+import type {
+  Call,
+  CandidateMessage,
+  Revival,
+  SenderSetup,
+  SettleArgs,
+  TenantSetup,
+  Timing,
+} from './vocabulary.ts';
 
 /** Epoch ms at which every run begins: an hour before midnight UTC, so that days change during a run. */
 const START_MS = Date.UTC(2027, 0, 15, 23);
@@ -308,6 +316,30 @@ export class World {
     });
   }
 
+  /** @param fresh the message, when this engine has not known it until now */
+  async revive(revival: Revival, fresh: CandidateMessage | null = null): Promise<void> {
+    const { verb, id, from, attempts, delayMs, limits } = revival;
+    const message = this.reference.messages.get(id) ?? fresh;
+    if (message === null) return;
+    const { lane, priority, contact, expiresAtMs } = message;
+    const isReturn = verb === 'redrive' || verb === 'log';
+    const detail = { redrive: RETURN, resend: RETURN, close: CLOSE, log: '', hasten: '', settled: '' }[verb];
+    const carried = [
+      ...[from, attempts, verb === 'log' ? 1 : 0, delayMs, priority, contact, expiresAtMs ?? '', sealBody(id, '{}')],
+      `${limits.cap}|${limits.weight}|${limits.backlogMax}`,
+      JSON.stringify({ report: null, error: ERROR, slowRetries: 1, ...(delayMs < 0 ? {} : { delayMs }) }),
+    ];
+    const isTimed = this.dump?.timers.has(`l:${lane}`) === true && this.dump.lanes.get(lane)?.[0]?.id === id;
+    await this.#call(this.web, 'revive', [verb, id, lane, detail, ...(isReturn ? carried : [])], ([, result]) => {
+      const expected = this.reference.expectRevival(revival, fresh, isTimed, Number(result));
+      if (result !== expected) {
+        const state = this.reference.messages.get(id)?.state ?? 'unheard of';
+        throw new Error(`${verb} of ${id}, which is ${state}, answered ${String(result)}, expected ${expected}`);
+      }
+      return { revived: revival };
+    });
+  }
+
   // ---- one call, and everything that is checked after it
 
   async #call(
@@ -357,6 +389,9 @@ export class World {
 
 const STATUS = JSON.stringify({ providerMessageId: 'p', status: 'delivered', providerAtMs: 0, error: null });
 const ERROR = { code: 'X', providerCode: null, title: '', detail: '', retryable: false };
+
+const RETURN = JSON.stringify({ cause: 'person', by: 'ada', delayMs: 0 });
+const CLOSE = JSON.stringify({ report: null, error: ERROR, closedBy: 'ada' });
 
 function newProcess(name: string, capacity: number): Process {
   return { name, capacity, alive: true, dueAtMonoMs: Number.POSITIVE_INFINITY, held: [] };
