@@ -10,10 +10,12 @@ import type {
   RecordedAttempt,
   RecordedMessage,
 } from '../record/index.ts';
+import { isId } from '../util/ids.ts';
 import { knowingSender, returningMessage, type ReturnPorts } from './returning.ts';
 
 /** Which letters an act is about: those with these ids, or those that a filter finds. */
-export type Selection = { readonly ids: readonly string[] } | { readonly filter: DeadLetterFilter };
+export type Selection =
+  { readonly ids: readonly string[] } | { readonly filter: DeadLetterFilter; readonly after?: string | undefined };
 
 /** Why a letter was left where it is. */
 export type SkipReason = 'expired' | 'window-closed' | 'backlog-full' | 'in-flight' | 'unknown-sender' | 'held';
@@ -28,13 +30,15 @@ export interface ActItem {
 
 export interface ActReport {
   readonly dryRun: boolean;
-  /** Letters that the selection names; those beyond the first 1,000 are for the next call. */
+  /** Letters that the selection names, from all calls together; one call takes 1,000. */
   readonly matched: number;
   /** Done, or in a dry run those that would be. */
   readonly affected: number;
   readonly skipped: number;
-  /** The filter found more than one call takes. */
+  /** The filter found more than one call takes: call again with `after: next`. */
   readonly more: boolean;
+  /** Id of the last letter of this call, while there are more. What was skipped stays, so the next call begins after it. */
+  readonly next: string | null;
   readonly sentence: string;
   readonly items: readonly ActItem[];
 }
@@ -102,17 +106,24 @@ export function createDeadLetterDesk(ports: DeadLetterPorts): DeadLetterDesk {
   }
 
   /** The letters that are meant. Ids are all checked before anything is done. */
-  async function select(selection: Selection): Promise<{ letters: readonly DeadLetter[]; matched: number }> {
+  async function select(
+    selection: Selection,
+  ): Promise<{ letters: readonly DeadLetter[]; matched: number; more: boolean }> {
     if ('filter' in selection) {
-      const [letters, matched] = await Promise.all([
-        record.deadLetters.oldest(selection.filter, ACT_MAX),
-        record.deadLetters.count(selection.filter),
+      const { filter, after } = selection;
+      if (after !== undefined && !isId(after)) {
+        throw new AppError('REQUEST_INVALID', { field: 'after', detail: 'Give the `next` of the call before.' });
+      }
+      const [found, matched] = await Promise.all([
+        record.deadLetters.oldest(filter, ACT_MAX + 1, after),
+        record.deadLetters.count(filter),
       ]);
-      return { letters, matched: Math.max(matched, letters.length) };
+      const letters = found.slice(0, ACT_MAX);
+      return { letters, matched: Math.max(matched, letters.length), more: found.length > ACT_MAX };
     }
     const letters: DeadLetter[] = [];
     for (const id of [...new Set(selection.ids)].sort()) letters.push(await named(id));
-    return { letters, matched: letters.length };
+    return { letters, matched: letters.length, more: false };
   }
 
   async function named(id: string): Promise<DeadLetter> {
@@ -188,7 +199,7 @@ export function createDeadLetterDesk(ports: DeadLetterPorts): DeadLetterDesk {
     word: string,
     one: (letter: DeadLetter) => Promise<SkipReason | null>,
   ): Promise<ActReport> {
-    const { letters, matched } = await select(selection);
+    const { letters, matched, more } = await select(selection);
     const items: ActItem[] = [];
     for (const letter of letters) {
       const reason = await one(letter);
@@ -209,7 +220,8 @@ export function createDeadLetterDesk(ports: DeadLetterPorts): DeadLetterDesk {
         ? 'No dead letter matches; nothing was done.'
         : `${affected} of ${letters.length} ${dryRun ? 'would be' : 'were'} ${word}.`;
     const skipped = items.length - affected;
-    return { dryRun, matched, affected, skipped, more: matched > letters.length, sentence, items };
+    const next = more ? (letters.at(-1)?.messageId ?? null) : null;
+    return { dryRun, matched, affected, skipped, more, next, sentence, items };
   }
 
   return {

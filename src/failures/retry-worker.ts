@@ -86,6 +86,9 @@ export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
         ? retries.redrive(back, 'sent', { cause: 'report', by: 'waxwing', delayMs })
         : retries.redrive(back, 'lost', { cause: 'repair', by: 'waxwing', delayMs }, failure.attemptCount),
     );
+    // Without an end these would be asked for again and again, and stand in the way of others.
+    if (result === 'expired') await record.failures.giveUp(failure.id, 'expired');
+    if (result === 'unknown-sender') await record.failures.giveUp(failure.id, 'sender-removed');
     return result === 'done';
   }
 

@@ -20,10 +20,7 @@ export const RETRY_WORKER_METRICS: readonly MetricDefinition[] = [
 const HANGS_AFTER_MS = 120_000;
 
 /** The retry worker as it says of itself. */
-export function retryWorkerSource(
-  worker: Pick<RetryWorker, 'getStatus'>,
-  now: () => number = Date.now,
-): MetricSource {
+export function retryWorkerSource(worker: Pick<RetryWorker, 'getStatus'>, now: () => number = Date.now): MetricSource {
   return {
     name: 'retry-worker',
     metrics: RETRY_WORKER_METRICS,

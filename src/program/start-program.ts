@@ -5,7 +5,7 @@ import { shardPrefix } from '../engine/keys.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
 import type { HttpServer } from '../http/index.ts';
 import type { QueueService } from '../jobs/index.ts';
-import type { WaxwingFailures } from '../failures/index.ts';
+import type { RetryWorker, WaxwingFailures } from '../failures/index.ts';
 import {
   type Messages,
   senderLimits,
@@ -47,7 +47,7 @@ export interface Program {
   readonly record: WaxwingRecord;
   readonly messages: Messages;
   readonly inbound: Inbound;
-  readonly failures: WaxwingFailures;
+  readonly failures: WaxwingFailures & { readonly worker: RetryWorker };
   readonly shortSend: ShortSend;
   readonly throttled: ThrottledSender;
   readonly queues: QueueService;

@@ -34,8 +34,8 @@ export interface DeadLetters {
   ): Promise<Page<DeadLetter>>;
   get(id: string): Promise<DeadLetter | null>;
   count(filter: DeadLetterFilter): Promise<number>;
-  /** In the order in which the messages were made, so that a redrive keeps a conversation's order. */
-  oldest(filter: DeadLetterFilter, limit: number): Promise<DeadLetter[]>;
+  /** In the order in which the messages were made, so that a redrive keeps a conversation's order. @param after id of the last one of the call before */
+  oldest(filter: DeadLetterFilter, limit: number, after?: string): Promise<DeadLetter[]>;
   /** Takes letters out for good; those that the queue holds stay. @returns the ids that were taken out */
   discard(ids: readonly string[], by: string): Promise<string[]>;
   /** Until when free-form messages may go to the message's conversation, epoch ms; null = not known. */
@@ -87,8 +87,8 @@ export function deadLettersOf(database: Database): DeadLetters {
       return row?.count ?? 0;
     },
 
-    async oldest(filter, limit) {
-      const conditions = conditionsOf(filter);
+    async oldest(filter, limit, after) {
+      const conditions = conditionsOf(filter).when(after, 'message_id > ?::uuid');
       const rows = await database.query<LetterRow>(
         `select * from dead_letters ${conditions.where} order by message_id limit ${Math.trunc(limit)}`,
         conditions.values,

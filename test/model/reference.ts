@@ -13,16 +13,7 @@ import type { Call, CandidateMessage, Revival, SenderSetup, SettleArgs, TenantSe
  */
 
 export type State =
-  | 'queued'
-  | 'scheduled'
-  | 'deferred'
-  | 'inFlight'
-  | 'unknown'
-  | 'held'
-  | 'sent'
-  | 'failed'
-  | 'cancelled'
-  | 'expired';
+  'queued' | 'scheduled' | 'deferred' | 'inFlight' | 'unknown' | 'held' | 'sent' | 'failed' | 'cancelled' | 'expired';
 
 export interface Message extends CandidateMessage {
   readonly key: string;

@@ -10,15 +10,7 @@ import type { LifecycleEvent } from '../../src/model/events.ts';
 import { checkShard } from './invariants.ts';
 import { Reference } from './reference.ts';
 import { dumpShard, type ShardDump } from './shard-dump.ts';
-import type {
-  Call,
-  CandidateMessage,
-  Revival,
-  SenderSetup,
-  SettleArgs,
-  TenantSetup,
-  Timing,
-} from './vocabulary.ts';
+import type { Call, CandidateMessage, Revival, SenderSetup, SettleArgs, TenantSetup, Timing } from './vocabulary.ts';
 
 /** Epoch ms at which every run begins: an hour before midnight UTC, so that days change during a run. */
 const START_MS = Date.UTC(2027, 0, 15, 23);

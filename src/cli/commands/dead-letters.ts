@@ -72,6 +72,18 @@ const show = defineCommand({
   },
 });
 
+interface Report {
+  readonly sentence: string;
+  readonly affected: number;
+  readonly matched: number;
+  readonly next: string | null;
+  readonly items: readonly { readonly id: string; readonly result: string; readonly sentence: string | null }[];
+}
+
+function itemLine({ id, result, sentence }: Report['items'][number]): string {
+  return `${id}  ${result}  ${sentence ?? ''}`.trimEnd();
+}
+
 /** `redrive` and `discard`: a dry run unless --yes is given, so that a filter is looked at before it acts. */
 function act(word: 'redrive' | 'discard', description: string) {
   return defineCommand({
@@ -91,23 +103,24 @@ function act(word: 'redrive' | 'discard', description: string) {
         throw new CommandError('Give an id, a filter such as --code 131026, or --all.');
       }
       const client = await adminClient(args.url);
-      const selection = id === undefined ? { filter } : { ids: [id] };
-      const report = (await client.post(`/admin/dead-letters/${word}`, {
-        ...selection,
-        dryRun: args.yes !== true,
-      })) as {
-        sentence: string;
-        more: boolean;
-        items: { id: string; result: string; sentence: string | null }[];
-      };
-      if (args.json) {
-        console.log(JSON.stringify(report));
-        return;
-      }
-      for (const item of report.items) console.log(`${item.id}  ${item.result}  ${item.sentence ?? ''}`.trimEnd());
-      console.log(report.sentence);
-      if (report.more) console.log('There are more: run it again.');
-      if (args.yes !== true) console.log('Nothing was done. Do it with --yes.');
+      let after: string | undefined;
+      const totals = { affected: 0, matched: 0 };
+      // One call takes 1,000. A dry run shows the first of them and how many there are.
+      do {
+        const selection = id === undefined ? { filter, after } : { ids: [id] };
+        const dryRun = args.yes !== true;
+        const report = (await client.post(`/admin/dead-letters/${word}`, { ...selection, dryRun })) as Report;
+        if (args.json) console.log(JSON.stringify(report));
+        else for (const item of report.items) console.log(itemLine(item));
+        totals.affected += report.affected;
+        totals.matched = Math.max(totals.matched, report.matched);
+        if (!args.json && report.next === null && after === undefined) console.log(report.sentence);
+        if (!args.json && report.next !== null && dryRun) console.log(`And more: ${report.matched} match in all.`);
+        after = dryRun ? undefined : (report.next ?? undefined);
+        if (!args.json && after === undefined && totals.affected > report.affected)
+          console.log(`${totals.affected} of ${totals.matched} were ${word === 'redrive' ? 'redriven' : 'discarded'}.`);
+      } while (after !== undefined);
+      if (!args.json && args.yes !== true && totals.matched > 0) console.log('Nothing was done. Do it with --yes.');
     },
   });
 }

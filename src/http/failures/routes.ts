@@ -172,8 +172,8 @@ export function failureRoutes(app: FastifyInstance, { failures, record }: Failur
         },
       },
       async (request) => {
-        const { ids, filter, dryRun } = request.body;
-        const selection: Selection = ids === undefined ? { filter: filterOf(filter ?? {}) } : { ids };
+        const { ids, filter, after, dryRun } = request.body;
+        const selection: Selection = ids === undefined ? { filter: filterOf(filter ?? {}), after } : { ids };
         const by = personOf(request).name;
         const report = await deadLetters[word](selection, by, dryRun);
         if (!dryRun && report.affected > 0) await note(request, word, filter, report);

@@ -29,6 +29,7 @@ export const actBody = z
   .strictObject({
     ids: z.array(z.string().max(64)).min(1).max(1000).optional(),
     filter: filterBody.optional().describe('An empty filter means every dead letter.'),
+    after: z.string().max(64).optional().describe('With a filter: the `next` of the call before.'),
     dryRun: z.boolean().default(false).describe('True: nothing is done, the answer says what would be.'),
   })
   .refine(({ ids, filter }) => (ids === undefined) !== (filter === undefined), {
@@ -111,7 +112,8 @@ export const actReport = z.object({
   matched: z.int(),
   affected: z.int().describe('Done, or in a dry run those that would be.'),
   skipped: z.int(),
-  more: z.boolean().describe('The filter found more than the 1,000 of one call: call again.'),
+  more: z.boolean().describe('The filter found more than the 1,000 of one call: call again with `after`.'),
+  next: z.string().nullable().describe('For `after` of the next call; null when there is no more.'),
   sentence: z.string(),
   items: z.array(
     z.object({
