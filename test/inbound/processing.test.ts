@@ -62,7 +62,7 @@ test('a mixed batch of a thousand updates loses none, and a broken one costs onl
   const before = await rows<{ n: number }>('select count(*)::integer as n from inbound_messages');
   await room.post(
     cloudBody({
-      messages: [...messages, { id: wamid(), type: 'hologram', hologram: { a: 1 } }, { nothing: 1 }],
+      messages: [...messages, cloudMessage({ type: 'hologram', hologram: { a: 1 } }), { nothing: 1 }],
       statuses,
     }),
   );
