@@ -154,6 +154,7 @@ async function misplacedLanes(client: RedisClient, prefix: string): Promise<Map<
   for (const pattern of ['r:*', 'pw:*']) {
     for (const key of await keysOf(client, prefix + pattern)) (await client.lrange(key, 0, -1)).forEach(stands);
   }
+  for (const key of await keysOf(client, `${prefix}tw:*`)) (await client.zrange(key, '0', '-1')).forEach(stands);
   for (const member of await client.zrange(`${prefix}tm`, '0', '-1'))
     if (member.startsWith('l:')) stands(member.slice(2));
   const flights = await client.hgetall(`${prefix}f`);

@@ -160,7 +160,9 @@ export type Settlement =
 export type Brake =
   | { readonly on: 'pair'; readonly waitMs: number }
   | { readonly on: 'sender-rate'; readonly waitMs: number }
-  | { readonly on: 'sender'; readonly reason: string };
+  | { readonly on: 'sender'; readonly reason: string }
+  /** The provider stopped this template (`MessageBody.template`): what is made from it waits. */
+  | { readonly on: 'template'; readonly template: string };
 
 /** An outcome that spoke ill of the sender's health at its provider; see `worker/provider-health.ts`. */
 export interface BadHealth {
@@ -220,6 +222,15 @@ export interface SendQueue {
   lookAtLane(lane: Lane, contact: string): Promise<LaneLook>;
   /** Pairs whose gap or bucket holds the next message back right now; counted by a scan, kept for a second. */
   limitedPairs(): Promise<number>;
+  /**
+   * Messages of this sender that are made from the template (`MessageBody.template`) wait from now on, with the hold
+   * `template-paused`; others go. Safe to repeat.
+   */
+  holdTemplate(sender: string, template: string): Promise<void>;
+  /** What waited for the template goes on, in its order. Safe to repeat. */
+  releaseTemplate(sender: string, template: string): Promise<void>;
+  /** Held templates of a sender. */
+  heldTemplates(sender: string): Promise<readonly string[]>;
   pauseTenant(sender: string, tenant: string): Promise<void>;
   resumeTenant(sender: string, tenant: string): Promise<void>;
   /** Stops hand-overs on every shard; accepting goes on. */

@@ -30,6 +30,9 @@ export const KEY_LETTERS = {
   /** `p:<pair>` string, `pw:<pair>` list: next time of a pair and the lanes that wait for it */
   p: 'pair',
   pw: 'waiting for a pair',
+  /** `th:<sender>` hash: held templates; `tw:<sender>|<template>` sorted set: lanes that wait for one */
+  th: 'held templates',
+  tw: 'waiting for a template',
   /** sorted sets: timers on the pacing clock and on the wall clock */
   tm: 'timers',
   at: 'wall timers',

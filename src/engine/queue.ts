@@ -174,6 +174,19 @@ export class RedisSendQueue implements SendQueue {
       throw toQueueError(error);
     });
   }
+  async holdTemplate(sender: string, template: string): Promise<void> {
+    await this.#controlSender(sender, 'hold-template', [template]);
+  }
+  async releaseTemplate(sender: string, template: string): Promise<void> {
+    await this.#controlSender(sender, 'release-template', [template]);
+  }
+  async heldTemplates(sender: string): Promise<readonly string[]> {
+    const key = `${shardPrefix(this.#shardFor(sender))}th:${sender}`;
+    const states = await this.#client.hgetall(key).catch((error: unknown) => {
+      throw toQueueError(error);
+    });
+    return Object.keys(states).filter((template) => states[template] === 'H');
+  }
   async pauseTenant(sender: string, tenant: string): Promise<void> {
     await this.#controlSender(sender, 'pause-tenant', [tenant]);
   }

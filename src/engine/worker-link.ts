@@ -387,5 +387,6 @@ function detailOf(settlement: Settlement, ambiguousWaitMs: number): Omit<SettleD
 function encodeBrake(brake: Brake | undefined): [letter: string, value: ScriptArg] {
   if (brake === undefined) return ['', ''];
   if (brake.on === 'sender') return ['S', brake.reason];
+  if (brake.on === 'template') return ['T', brake.template];
   return [brake.on === 'pair' ? 'P' : 'N', Math.round(brake.waitMs)];
 }

@@ -1,5 +1,5 @@
 import type { ReturningMessage, RetryDesk, RetryResult } from '../engine/retry-desk.ts';
-import type { MessageBody } from '../model/message.ts';
+import { type MessageBody, templateKey } from '../model/message.ts';
 import type { RecordedMessage, WaxwingRecord } from '../record/index.ts';
 import { timeOfId } from '../util/ids.ts';
 
@@ -41,7 +41,9 @@ export async function knowingSender(
 
 function bodyOf(message: RecordedMessage): MessageBody {
   const { to, recipient, context, metadata, idempotencyKey } = message;
+  const template = templateKey(message.type, message.content);
   return {
+    ...(template === undefined ? {} : { template }),
     ...(to === null ? {} : { to }),
     ...(recipient === null ? {} : { recipient }),
     type: message.type,

@@ -1,5 +1,5 @@
 import { AppError } from '../errors/app-error.ts';
-import type { MessageBody, MessageType } from '../model/message.ts';
+import { type MessageBody, type MessageType, templateKey } from '../model/message.ts';
 import { contentOf, parseRecipient } from './content/index.ts';
 import { canonicalJson, digestOf, generateIdempotencyKey } from './fingerprint.ts';
 import { invalid, type MessageRequest } from './request.ts';
@@ -53,7 +53,9 @@ export function prepareMessage(
   const conversation = request.conversation ?? address.contact;
   const priority = request.priority ?? PRIORITY_DEFAULT;
   const idempotency = idempotencyOf();
+  const template = templateKey(type, content);
   const body: MessageBody = {
+    ...(template === undefined ? {} : { template }),
     ...(address.to === undefined ? {} : { to: address.to }),
     ...(address.recipient === undefined ? {} : { recipient: address.recipient }),
     type,

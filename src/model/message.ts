@@ -63,6 +63,11 @@ export type MessageType = (typeof MESSAGE_TYPES)[number];
  * The engine treats it as opaque bytes; messages/ writes it, worker/ and record/ read it.
  */
 export interface MessageBody {
+  /**
+   * Key of the template that the message is made from (`templateKey`). Always the first field: the engine reads it
+   * there, and nothing else of the body.
+   */
+  readonly template?: string;
   /** E.164 with `+`, when the caller gave a phone number. */
   readonly to?: string;
   /** Business-scoped user id, when the caller gave one. */
@@ -82,6 +87,21 @@ export interface MessageBody {
   readonly idempotencyKey?: string;
   /** W3C trace context of the accept, only while traces are recorded: the attempts hang on it. */
   readonly traceparent?: string;
+}
+
+/**
+ * How the engine calls a template: `language:name` at the Cloud API, the ContentSid at Twilio. Text without quotes and
+ * bars. Undefined when the message is made from none.
+ */
+export function templateKey(type: MessageType, content: unknown): string | undefined {
+  if (type !== 'template' || typeof content !== 'object' || content === null) return undefined;
+  const { name, language } = content as { readonly name?: unknown; readonly language?: { readonly code?: unknown } };
+  if (typeof name !== 'string') return undefined;
+  return templateKeyOf(name, typeof language?.code === 'string' ? language.code : '');
+}
+export function templateKeyOf(name: string, language: string): string {
+  if (/^HX[0-9a-f]{32}$/i.test(name)) return name;
+  return `${encodeURIComponent(language)}:${encodeURIComponent(name)}`;
 }
 
 /** What became of one attempt or message, in the shape that the API's `error` field shows. */

@@ -1,6 +1,10 @@
 import type { Brake, Grant, Settlement } from '../engine/contract.ts';
 import type { MessageError } from '../model/message.ts';
 import type { ProviderOutcome } from '../providers/contract.ts';
+import { isTemplateStopped } from '../providers/template-stopped.ts';
+
+/** What the decision needs to know of a hand-over; `template` is what the message is made from. */
+export type TriedGrant = Pick<Grant, 'attempt' | 'counted' | 'deferrals'> & { readonly template?: string | undefined };
 
 /** When and how often a message is tried. */
 export interface RetryPolicy {
@@ -28,7 +32,7 @@ const PAIR_WAIT_MS_MAX = 64_000;
  */
 export function decide(
   outcome: ProviderOutcome,
-  grant: Pick<Grant, 'attempt' | 'counted' | 'deferrals'>,
+  grant: TriedGrant,
   policy: RetryPolicy,
   random: () => number = Math.random,
 ): Settlement {
@@ -46,7 +50,7 @@ export function decide(
 
 function decideRejected(
   outcome: Extract<ProviderOutcome, { kind: 'rejected' }>,
-  grant: Pick<Grant, 'attempt' | 'counted' | 'deferrals'>,
+  grant: TriedGrant,
   policy: RetryPolicy,
   random: () => number,
 ): Settlement {
@@ -64,8 +68,12 @@ function decideRejected(
       return braked({ on: 'sender', reason: pauseReason(error) });
     case 'retry-soon':
       return retry(error, grant, policy, random, outcome);
-    case 'retry-later':
     case 'template':
+      if (grant.template !== undefined && isTemplateStopped(error)) {
+        return braked({ on: 'template', template: grant.template });
+      }
+      return defer(error, grant, policy, outcome);
+    case 'retry-later':
       return defer(error, grant, policy, outcome);
     case 'recipient':
     case 'payload':
@@ -73,7 +81,7 @@ function decideRejected(
   }
 }
 
-/** The message stays at the head of its conversation; what must wait is its pair or its sender. No attempt is counted. */
+/** The message stays at the head of its conversation; what must wait is its pair, its sender or its template. No attempt is counted. */
 function braked(brake: Brake): Settlement {
   return { kind: 'retry', delayMs: 0, counted: false, brake };
 }

@@ -3,6 +3,7 @@
   ARGV   1 wallMs or ''   2 verb   3 sender ('' for the shard)   4… values
          configure-sender: rate, burst, concurrency, gapMs, pairCapacity, pairMsPerToken
          configure-tenant: tenant, concurrency, weight   pause-sender: reason   resume-sender
+         hold-template: template   release-template: template
          open-circuit: ms   pause-tenant: tenant   resume-tenant: tenant   clear-pair: contact   pause-shard
          resume-shard
   RETURN {dueMs or -1, 1 | 0 unknown sender}
@@ -62,6 +63,13 @@ local function control()
     pair_store(p)
     if p.waiting and not p.busy then
       arm('p:' .. p.name, now)
+    end
+  elseif verb == 'hold-template' then
+    template_hold(s, ARGV[4])
+  elseif verb == 'release-template' then
+    if call('HGET', P .. 'th:' .. s.id, ARGV[4]) == 'H' then
+      template_store(s, ARGV[4], 'R')
+      arm('t:' .. s.id .. '|' .. ARGV[4], now)
     end
   elseif verb == 'resume-sender' then
     s.paused = false

@@ -7,7 +7,7 @@
          kind: S sent · F failed · R retry (number = delayMs, flag = counted) · D deferred (delayMs, flag = in place)
          · U unknown · B unstarted; behind it what the outcome says of the sender's health: '' nothing bad,
          '-<ms>' bad (a probe opens the circuit again for ms), '!<ms>' the worker counted enough: open the circuit
-         brake: '' · P pair · N sender's rate · S sender (value = ms or the reason)
+         brake: '' · P pair · N sender's rate · S sender · T template (value = ms, the reason, the template)
   RETURN {dueMs or -1, {begun 1|0 …}, {settled 1, by evidence 2, stale 0 …}, entry or '', {lane, numbers, element …}}
   FLAGS  allow-oom
   COST   O(begins + settlements + taken) ]]

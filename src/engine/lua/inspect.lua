@@ -31,6 +31,9 @@ local function hold_of_head(s, t, h)
   elseif s.circuit then
     return 'circuit', -1 -- a probe is on its way, or about to go
   end
+  if held_template(s, h) then
+    return 'template-paused', -1
+  end
   if s.pairs_on then
     local p = pair_load(s, h.contact)
     local free_at = pair_free_at(s, p)

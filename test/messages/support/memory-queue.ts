@@ -161,6 +161,20 @@ export class MemoryQueue implements SendQueue {
     this.tenantLimits.set(`${sender}|${tenant}`, limits);
     await Promise.resolve();
   }
+  readonly heldBySender = new Map<string, Set<string>>();
+  async holdTemplate(sender: string, template: string): Promise<void> {
+    this.#sender(sender);
+    this.heldBySender.set(sender, (this.heldBySender.get(sender) ?? new Set()).add(template));
+    await Promise.resolve();
+  }
+  async releaseTemplate(sender: string, template: string): Promise<void> {
+    this.#sender(sender);
+    this.heldBySender.get(sender)?.delete(template);
+    await Promise.resolve();
+  }
+  heldTemplates(sender: string): Promise<readonly string[]> {
+    return Promise.resolve([...(this.heldBySender.get(sender) ?? [])]);
+  }
   async pauseSender(sender: string, reason: string): Promise<void> {
     this.#sender(sender);
     this.pausedSenders.set(sender, reason);

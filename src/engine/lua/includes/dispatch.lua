@@ -41,16 +41,21 @@ local function next_lane(s, t, budget)
         list_ready(s, t, lane, h.priority, false)
         priority = max(priority, tonumber(h.priority))
       elseif h then
-        if not s.pairs_on then
-          return lane, h
+        local template = held_template(s, h)
+        if template then
+          template_wait(s, h, lane, template)
+        else
+          if not s.pairs_on then
+            return lane, h
+          end
+          local p = pair_load(s, h.contact)
+          local free_at = pair_free_at(s, p)
+          if free_at and free_at <= now then
+            pair_take(s, p)
+            return lane, h
+          end
+          pair_wait(s, p, lane)
         end
-        local p = pair_load(s, h.contact)
-        local free_at = pair_free_at(s, p)
-        if free_at and free_at <= now then
-          pair_take(s, p)
-          return lane, h
-        end
-        pair_wait(s, p, lane)
       end
     end
   end

@@ -120,6 +120,59 @@ local function live_head(s, t, lane, budget)
   return call('EXISTS', P .. 'c:' .. lane) == 1 and 'again' or nil
 end
 
+-- Templates that the provider stopped. th:<sender> has them: H held, R its lanes are let go, some at a time.
+-- tw:<sender>|<template> has the lanes whose head is made from it; only the end of the hold wakes them.
+local template_states = {}
+local function template_of(h)
+  return match(h.element, '^{"template":"([^"]*)"', h.body_at + 8) -- behind the body's checksum
+end
+local function waiting_for_template(s, template)
+  return P .. 'tw:' .. s.id .. '|' .. template
+end
+-- The template that holds this head back, or nil.
+local function held_template(s, h)
+  local template = s.holds and template_of(h)
+  if not template then
+    return nil
+  end
+  local name = s.id .. '|' .. template
+  if template_states[name] == nil then
+    template_states[name] = call('HGET', P .. 'th:' .. s.id, template)
+  end
+  return template_states[name] == 'H' and template or nil
+end
+local function template_wait(s, h, lane, template)
+  call('ZADD', waiting_for_template(s, template), h.seq, lane)
+  if s.pairs_on then
+    -- It may have been let through in front of lanes that wait for the pair, and gives its turn up.
+    local p = pair_load(s, h.contact)
+    if p.waiting and not p.busy then
+      arm('p:' .. p.name, max(now, pair_free_at(s, p)))
+    end
+  end
+end
+local function template_store(s, template, state)
+  template_states[s.id .. '|' .. template] = state
+  if state then
+    call('HSET', P .. 'th:' .. s.id, template, state)
+  else
+    call('HDEL', P .. 'th:' .. s.id, template)
+  end
+  local holds = call('EXISTS', P .. 'th:' .. s.id) == 1
+  if holds ~= s.holds then
+    s.holds = holds
+    if holds then
+      call('HSET', P .. 's:' .. s.id, 'holds', '1')
+    else
+      call('HDEL', P .. 's:' .. s.id, 'holds')
+    end
+  end
+end
+local function template_hold(s, template)
+  disarm('t:' .. s.id .. '|' .. template)
+  template_store(s, template, 'H')
+end
+
 -- Puts a lane whose head changed, or may go again, where it belongs.
 local function place(s, t, lane, front)
   local h = live_head(s, t, lane, 16)
@@ -128,6 +181,11 @@ local function place(s, t, lane, front)
   end
   if h == 'again' then
     arm('l:' .. lane, now)
+    return
+  end
+  local template = held_template(s, h)
+  if template then
+    template_wait(s, h, lane, template)
     return
   end
   if s.pairs_on then
@@ -141,14 +199,23 @@ local function place(s, t, lane, front)
   make_ready(s, t, lane, h.priority, front)
 end
 
--- A message of this lane was buried. When it was the head and waits for its pair, what follows may have another pair.
+-- A message of this lane was buried. When it was the head and waits for its pair or its template, what follows may have
+-- another one.
 local function rewait(s, t, lane, id)
-  if not s.pairs_on then
+  if not s.pairs_on and not s.holds then
     return
   end
   local h = parse(call('LINDEX', P .. 'c:' .. lane, '0'))
+  if h.id ~= id then
+    return
+  end
+  local template = s.holds and template_of(h)
+  if template and call('ZREM', waiting_for_template(s, template), lane) == 1 then
+    place(s, t, lane, false)
+    return
+  end
   local waiting = P .. 'pw:' .. s.id .. '|' .. h.contact
-  if h.id == id and call('LREM', waiting, 1, lane) == 1 then
+  if s.pairs_on and call('LREM', waiting, 1, lane) == 1 then
     if call('EXISTS', waiting) == 0 then
       local p = pair_load(s, h.contact)
       p.waiting = false

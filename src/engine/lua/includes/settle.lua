@@ -13,6 +13,8 @@ local function brake_on(s, brake, value)
     call('ZREM', P .. 'rs', s.id)
     s.listed = false
     arm('s:' .. s.id, s.wait_until)
+  elseif brake == 'T' then
+    template_hold(s, value)
   elseif brake == 'S' then
     s.paused = value
     call('HSET', P .. 's:' .. s.id, 'paused', value)

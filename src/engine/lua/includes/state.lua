@@ -7,7 +7,7 @@ local function load_sender(id)
     return s
   end
   local v = call('HMGET', P .. 's:' .. id, 'rate', 'burst', 'cap', 'gap', 'pairCap', 'pairMs', 'paused',
-    'tat', 'inf', 'until', 'slow', 'slowAt', 'alt', 'pairs', 'circuit')
+    'tat', 'inf', 'until', 'slow', 'slowAt', 'alt', 'pairs', 'circuit', 'holds')
   if not v[1] then
     senders[id] = false
     return false
@@ -27,6 +27,8 @@ local function load_sender(id)
     s.circuit = circuit + 0
     s.probe = probe ~= '' and probe or nil
   end
+  -- Some of its templates are held: only then is looked what a message is made from.
+  s.holds = v[16] == '1'
   senders[id] = s
   sender_list[#sender_list + 1] = s
   return s

@@ -29,6 +29,8 @@ local function open_pair(name)
         arm('l:' .. lane, now)
       elseif h and h.contact ~= contact then
         place(s, t, lane, false)
+      elseif h and held_template(s, h) then
+        template_wait(s, h, lane, held_template(s, h))
       elseif h then
         make_ready(s, t, lane, h.priority, false)
         passed = passed or not t.paused
@@ -43,6 +45,27 @@ local function open_pair(name)
   if p.waiting ~= left then
     p.waiting = left
     pair_store(p)
+  end
+end
+
+-- The hold of a template is over: its lanes go on, in the order of their messages, some with every call.
+local RELEASE = 32
+local function release_template(name)
+  local sender_id, template = match(name, '^([^|]*)|(.*)$')
+  local s = load_sender(sender_id)
+  if not s or call('HGET', P .. 'th:' .. s.id, template) ~= 'R' then
+    return
+  end
+  local waiting = waiting_for_template(s, template)
+  for _, lane in ipairs(call('ZRANGE', waiting, 0, RELEASE - 1)) do
+    call('ZREM', waiting, lane)
+    local _, t = of_lane(lane)
+    place(s, t, lane, false)
+  end
+  if call('EXISTS', waiting) == 1 then
+    arm('t:' .. name, now)
+  else
+    template_store(s, template, nil)
   end
 end
 
@@ -140,6 +163,8 @@ local function fire(member, ambiguous_ms, send_timeout_ms)
     open_pair(name)
   elseif kind == 'l' then
     wake_lane(name, ambiguous_ms, send_timeout_ms)
+  elseif kind == 't' then
+    release_template(name)
   elseif kind == 'd' then
     rejoin(name)
   end
