@@ -13,7 +13,7 @@ import {
 } from './messages/index.ts';
 import { messageRequestSchema, parseRequest } from './messages/request.ts';
 import type { Statistics } from './stats/index.ts';
-import type { ContentSidOptions, Creator } from './templates/index.ts';
+import type { ContentSidOptions, Creator, TemplateRegistry } from './templates/index.ts';
 import type { WaxwingFailures } from './failures/index.ts';
 import { type Program, type Role, startProgram } from './program/start-program.ts';
 
@@ -53,6 +53,11 @@ export interface WhatsAppSend {
   readonly text: string;
 }
 
+export interface WaxwingTemplates extends TemplateRegistry {
+  /** See `Waxwing.getCachedContentSid`. */
+  getCachedContentSid(key: string, creator: Creator, options?: ContentSidOptions): Promise<string>;
+}
+
 /** Waxwing inside another program, over the same queue and record as all its other processes. */
 export interface Waxwing {
   /** Accept, read, list and cancel; see `Messages`. Usable after `start()`. */
@@ -63,6 +68,8 @@ export interface Waxwing {
   readonly queues: QueueService;
   /** Figures of a dashboard. Usable after `start()`. */
   readonly stats: Statistics;
+  /** Templates: registry, sync with the provider, preview, content ids. Usable after `start()`. */
+  readonly templates: WaxwingTemplates;
   /** @throws Error with every wrong setting at once, or with a sentence when a part cannot start */
   start(): Promise<void>;
   /** Finishes what is in flight. Safe to call twice. */
@@ -127,6 +134,13 @@ export function createWaxwing(options: WaxwingOptions = {}): Waxwing {
     },
     get queues() {
       return current().queues;
+    },
+    get templates() {
+      const { templates, contentSids } = current();
+      return {
+        ...templates,
+        getCachedContentSid: (...asked: Parameters<Waxwing['getCachedContentSid']>) => contentSids.get(...asked),
+      };
     },
     get stats() {
       return current().stats;

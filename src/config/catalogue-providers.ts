@@ -79,4 +79,10 @@ export const PROVIDER_SETTINGS = {
     protocols: ['https:', 'http:'],
     doc: 'Base address of the Twilio API. Point it at `waxwing emulate` to try things out.',
   }),
+  TWILIO_CONTENT_URL: url({
+    area: 'providers',
+    default: 'https://content.twilio.com',
+    protocols: ['https:', 'http:'],
+    doc: "Base address of Twilio's Content API, where its templates are.",
+  }),
 } as const;

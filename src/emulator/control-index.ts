@@ -21,6 +21,12 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     what: 'Settings of one number: throughputPerSecond, pairCapacity, pairRefillMs, webhookUrl, displayPhoneNumber, …',
     body: { throughputPerSecond: 5 },
   },
+  {
+    method: 'POST',
+    path: '/_emulator/templates/status',
+    what: 'Gives a template a status, as a review or Meta’s pacing does, and sends the webhook of it. webhook: false loses it.',
+    body: { name: 'booking_confirmed', language: 'en', status: 'PAUSED' },
+  },
   { method: 'GET', path: '/_emulator/rules', what: 'Failure rules with how often they matched and applied.' },
   {
     method: 'POST',

@@ -8,6 +8,7 @@ import type { LedgerEntry, LedgerQuery } from './ledger.ts';
 import { verifyWebhook } from './outbox.ts';
 import { RESET_PARTS, resetWorld } from './reset.ts';
 import { ControlError, parseControl, shownSettings } from './settings.ts';
+import { setTemplateStatus } from './template-store.ts';
 import { statsOf } from './stats.ts';
 import type { World } from './world.ts';
 
@@ -74,6 +75,7 @@ export function registerControl(app: FastifyInstance, world: World): void {
     setConnection(world, request.params.instance, request.body),
   );
   app.post('/_emulator/inbound', { bodyLimit: INBOUND_BYTES_MAX }, (request) => receiveInbound(world, request.body));
+  app.post('/_emulator/templates/status', (request) => setTemplateStatus(world, request.body));
   app.post('/_emulator/reset', (request) => {
     const { what } = parseControl(resetSchema, request.body ?? {}, 'reset');
     return { reset: resetWorld(world, what) };

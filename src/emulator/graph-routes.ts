@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { authorise, phoneNumberOf, unknownObject, type GraphParams } from './graph-access.ts';
 import { GraphError } from './graph-error.ts';
 import { displayPhoneNumber, effectiveLimits, verifiedName } from './numbers.ts';
-import type { TemplateSettings } from './settings.ts';
+import { createTemplate, listTemplates } from './template-store.ts';
 import type { World } from './world.ts';
 
 type GraphRequest = FastifyRequest<{ Params: GraphParams; Querystring: { fields?: string; token?: string } }>;
@@ -21,10 +21,14 @@ export function registerGraph(app: FastifyInstance, world: World): void {
       return { id: await upload(world, request) };
     });
   for (const url of both('/:id/message_templates'))
-    app.get<{ Params: Route }>(url, (request) => {
+    app.get<{ Params: Route; Querystring: { limit?: string; after?: string } }>(url, (request) => {
       authorise(world, request);
-      const { templates } = world.settings();
-      return { data: (templates ?? []).map(templateView) };
+      return listTemplates(world, request.query);
+    });
+  for (const url of both('/:id/message_templates'))
+    app.post<{ Params: Route }>(url, (request) => {
+      authorise(world, request);
+      return createTemplate(world, request.params.id, request.body);
     });
   for (const url of both('/:id/phone_numbers'))
     app.get<{ Params: Route }>(url, (request) => {
@@ -132,21 +136,6 @@ function usedNumbers(world: World): string[] {
     .all()
     .filter((number) => number.used)
     .map((number) => number.id);
-}
-
-function templateView({ name, language, status, category, body, buttons }: TemplateSettings): unknown {
-  return {
-    name,
-    language,
-    status,
-    category,
-    components: [
-      ...(body === undefined ? [] : [{ type: 'BODY', text: body }]),
-      ...(buttons.length === 0
-        ? []
-        : [{ type: 'BUTTONS', buttons: buttons.map((text) => ({ type: 'QUICK_REPLY', text })) }]),
-    ],
-  };
 }
 
 /** Reads a multipart upload with the platform's own parser. */

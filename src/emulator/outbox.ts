@@ -98,14 +98,30 @@ export class Outbox {
     const { webhookUrl } = settings.evolution;
     if (webhookUrl === null) return;
     const { body, headers } = evolutionEvent(instance, event, data, settings);
-    const { timeoutMs } = settings.webhook;
+    this.#postOnce(webhookUrl, body, headers);
+  }
+
+  #postOnce(url: string, body: string, headers: ForeignPost['headers']): void {
+    const { timeoutMs } = this.#settings().webhook;
     const timeouts = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs };
     this.stats.posts += 1;
-    void request(webhookUrl, { method: 'POST', dispatcher: this.#agent, ...timeouts, headers, body })
+    void request(url, { method: 'POST', dispatcher: this.#agent, ...timeouts, headers, body })
       .then((answer) => answer.body.dump())
       .catch((error: unknown) => {
         this.stats.lastError = error instanceof Error ? error.message : 'unknown';
       });
+  }
+
+  /** Tells a change of the account that is about no number. Tried once. */
+  sendChange(field: string, value: unknown): void {
+    const { webhook, businessAccountId } = this.#settings();
+    if (webhook.url === null) return;
+    const entry = [{ id: businessAccountId, time: Math.floor(Date.now() / 1000), changes: [{ field, value }] }];
+    const body = escapedJson({ object: 'whatsapp_business_account', entry });
+    this.#postOnce(webhook.url, body, {
+      'content-type': 'application/json',
+      ...(webhook.appSecret === null ? {} : { 'x-hub-signature-256': signature(body, webhook.appSecret) }),
+    });
   }
 
   /** Settings changed: what was held back may go now. */

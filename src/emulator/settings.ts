@@ -22,6 +22,10 @@ const numberSchema = z.strictObject({
 });
 
 const templateSchema = z.strictObject({
+  /** Made when it is left out. */
+  id: z.string().max(32).optional(),
+  /** Everything as it was handed in through the API; without, they are made of `body` and `buttons`. */
+  components: z.array(z.record(z.string(), z.unknown())).max(10).optional(),
   name: z.string().min(1).max(512),
   language: z.string().min(2).max(16),
   status: z.enum(['APPROVED', 'PENDING', 'REJECTED', 'PAUSED', 'DISABLED']).default('APPROVED'),

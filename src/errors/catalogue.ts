@@ -134,6 +134,19 @@ export const ERRORS = {
     title: 'It is not known whether the message was sent',
     detail: 'The queue was bypassed and the answer of the provider was lost. Sending again can send it twice.',
   },
+  TEMPLATE_REFUSED: {
+    status: 422,
+    retryable: false,
+    title: 'The provider refused the template',
+    detail: 'Nothing was made. Correct what the provider names and send it again.',
+  },
+  PROVIDER_UNREACHABLE: {
+    status: 503,
+    retryable: true,
+    title: 'The provider did not answer',
+    detail: 'Try again in a moment.',
+    retryAfterSeconds: 10,
+  },
   SHUTTING_DOWN: {
     status: 503,
     retryable: true,

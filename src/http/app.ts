@@ -7,6 +7,7 @@ import { AppError } from '../errors/app-error.ts';
 import type { QueueAdministration } from '../jobs/index.ts';
 import type { Messages, ShortSend } from '../messages/index.ts';
 import type { Statistics } from '../stats/index.ts';
+import type { TemplateRegistry } from '../templates/index.ts';
 import { newId } from '../util/ids.ts';
 import type { Bookings } from '../bookings/index.ts';
 import type { AdminOptions } from './admin-options.ts';
@@ -37,6 +38,7 @@ import { signInRoutes } from './sign-in/routes.ts';
 import { isHttps, type PublicAddress } from './sign-in/same-origin.ts';
 import { createPageSessions } from './sign-in/sessions.ts';
 import { statsRoutes } from './stats/routes.ts';
+import { templateRoutes } from './templates/routes.ts';
 import { tenantRoutes } from './tenants/routes.ts';
 import { conversationRoutes, type ConversationRouteOptions } from './conversations/routes.ts';
 import { webhookArchiveRoutes } from './webhook-archive/routes.ts';
@@ -68,6 +70,7 @@ export interface HttpOptions {
   readonly stats: Statistics;
   /** Records a span per request. Default false. */
   readonly isTraced?: boolean;
+  readonly templates: TemplateRegistry;
   /** Of the package; shown in the OpenAPI document. */
   readonly version: string;
   /** A pino logger; absent = no log. */
@@ -180,6 +183,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   cacheRoutes(app, options.cache);
   bookingRoutes(app, options);
   statsRoutes(app, options);
+  templateRoutes(app, options);
   mailRoutes(app);
   if (options.board !== undefined) await boardRoutes(app, { ...options.board, admin: options.admin });
   options.extend?.(app);

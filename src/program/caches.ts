@@ -91,6 +91,7 @@ function changesOf(service: CacheService, threads: ThreadEvictions): RecordChang
       tiers.evict([named.whatsappConfig.key(id), ...(tenant === null ? [] : [named.userProjects.key(tenant)])]),
     apiKey: () => tiers.evict([EVICTED.apiKeys]),
     booking: (tenant) => service.invalidateDashboardCache(null, tenant),
+    template: (id) => service.invalidateTemplate(id),
     threads: (changed) => {
       threads.add(changed);
       return Promise.resolve();

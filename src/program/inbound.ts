@@ -21,6 +21,7 @@ import type { SenderAccount } from '../providers/contract.ts';
 import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { ProgramCaches } from './caches.ts';
+import { templateHooks } from './templates.ts';
 import type { Accepting } from './web.ts';
 
 interface InboundParts {
@@ -57,7 +58,7 @@ export interface Inbound {
  * What other parts do about what comes in: each adds itself here. All are called, one after the other; see
  * `InboundHooks` for what they promise.
  */
-const HOOKS: readonly ((parts: InboundParts) => InboundHooks)[] = [];
+const HOOKS: readonly ((parts: InboundParts) => InboundHooks)[] = [templateHooks];
 
 /** How often a worker looks for webhooks that PostgreSQL had to keep. */
 const KEEP_EVERY_MS = 5_000;

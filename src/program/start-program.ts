@@ -17,7 +17,7 @@ import type { SenderAccount } from '../providers/contract.ts';
 import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { Statistics } from '../stats/index.ts';
-import type { ContentSidCache } from '../templates/index.ts';
+import type { ContentSidCache, TemplateRegistry } from '../templates/index.ts';
 import { openCaches, type ProgramCaches } from './caches.ts';
 import { type DataServices, openDataServices } from './data-services.ts';
 import { openBookings, startReminderSweep } from './bookings.ts';
@@ -30,6 +30,7 @@ import { openFailures } from './failures.ts';
 import { createInbound, type Inbound } from './inbound.ts';
 import { openQueue } from './queue.ts';
 import { openStatistics } from './statistics.ts';
+import { openTemplates, restoreHolds, stoppedTemplates } from './templates.ts';
 import { openRecordOf } from './record.ts';
 import { migrateWhenPossible, startRecorders } from './recorders.ts';
 import { openShortSending } from './short-send.ts';
@@ -55,6 +56,7 @@ export interface Program {
   readonly caches: ProgramCaches;
   readonly contentSids: ContentSidCache;
   readonly stats: Statistics;
+  readonly templates: TemplateRegistry;
   /** Null in the worker role, and when nothing should listen. */
   readonly server: HttpServer | null;
   readonly worker: RunningWorker | null;
@@ -120,6 +122,8 @@ export async function startProgram(
     const { queues } = jobs;
     const bookings = openBookings(config, record, queues);
     const stats = openStatistics(record, caches.service);
+    const templates = openTemplates({ config, queue, record, accepting, caches });
+    if (isMigrated) restoreHolds(templates, log);
     const base = {
       config,
       keys,
@@ -134,10 +138,12 @@ export async function startProgram(
       shortSend,
       tagKey,
       stats,
+      templates,
     };
     const inbound = createInbound({ ...base, settingsAccounts: settingsAccounts(config) });
     started.push(() => inbound.close());
     const parts = { ...base, inbound };
+    const noteStopped = stoppedTemplates(templates, log);
     let isStopping = false;
     let stopping: Promise<void> | undefined;
     const worker =
@@ -147,7 +153,10 @@ export async function startProgram(
             ...parts,
             redis: services.redis,
             settingsAccounts: settingsAccounts(config),
-            onSettled: observing.onSettled,
+            onSettled: (request) => {
+              observing.onSettled(request);
+              noteStopped(request);
+            },
           });
     if (worker !== null) started.push(() => worker.stop(config.shutdownGraceMs));
     if (worker !== null) {
@@ -212,6 +221,7 @@ export async function startProgram(
       caches,
       contentSids,
       stats,
+      templates,
       server,
       worker,
       observing,

@@ -33,6 +33,7 @@ import type { WaxwingFailures } from '../failures/index.ts';
 import { boardActs } from './board-acts.ts';
 import { logDuplicate } from './short-send.ts';
 import type { Statistics } from '../stats/index.ts';
+import type { TemplateRegistry } from '../templates/index.ts';
 import type { SenderRecord, WaxwingRecord } from '../record/index.ts';
 import { cachedSenders, cachedTenants } from './cached-stores.ts';
 import type { ProgramCaches } from './caches.ts';
@@ -55,6 +56,7 @@ interface WebParts {
   readonly caches: ProgramCaches;
   readonly bookings: Bookings;
   readonly stats: Statistics;
+  readonly templates: TemplateRegistry;
   readonly log: Logger;
   readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
   readonly isStopping: () => boolean;
@@ -143,6 +145,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
       sendQueueName: config.whatsappSendQueueName,
     }),
     stats: parts.stats,
+    templates: parts.templates,
     cache: { report: () => caches.metrics.getCacheReport(), history: record.cacheHistory },
     health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },
     version: packageVersion(),

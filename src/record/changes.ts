@@ -6,6 +6,7 @@ import type { Alias } from './inbound/types.ts';
 import type { ProviderChanges } from './inbound/changes.ts';
 import type { ChangedThread } from './recording/write.ts';
 import type { Senders } from './senders.ts';
+import type { Templates } from './templates.ts';
 import type { Tenants } from './tenants.ts';
 
 /**
@@ -17,6 +18,7 @@ export interface RecordChanges {
   sender(change: { readonly id: string; readonly tenant: string | null }): Promise<void>;
   apiKey(id: string): Promise<void>;
   booking(tenant: string): Promise<void>;
+  template(id: string): Promise<void>;
   /** Conversations in which something was sent, received or read. May be told a moment later: see the caller. */
   threads(threads: readonly ChangedThread[]): Promise<void>;
   /** Who is behind these names, or what is known of the person, may be another now. */
@@ -32,11 +34,12 @@ export interface AnnouncingStores {
   readonly inbound: InboundRecord;
   readonly providerChanges: ProviderChanges;
   readonly chat: Chat;
+  readonly templates: Templates;
 }
 
 /** The writers, with every change told. The recorder tells of its own (`RecordedBatch.threads`). */
 export function announced(stores: AnnouncingStores, changes: RecordChanges): AnnouncingStores {
-  const { tenants, senders, apiKeys, bookings, inbound, providerChanges, chat } = stores;
+  const { tenants, senders, apiKeys, bookings, inbound, providerChanges, chat, templates } = stores;
   const told = async <T extends { readonly id: string; readonly tenant: string | null }>(sender: T | null) => {
     if (sender !== null) await changes.sender(sender);
     return sender;
@@ -108,6 +111,23 @@ export function announced(stores: AnnouncingStores, changes: RecordChanges): Ann
       async endReminder(tenant, ...rest) {
         await bookings.endReminder(tenant, ...rest);
         await changes.booking(tenant);
+      },
+    },
+    templates: {
+      ...templates,
+      async add(template) {
+        const made = await templates.add(template);
+        await changes.template(made.id);
+        return made;
+      },
+      async setState(id, ...rest) {
+        const changed = await templates.setState(id, ...rest);
+        await changes.template(id);
+        return changed;
+      },
+      async remove(id) {
+        await templates.remove(id);
+        await changes.template(id);
       },
     },
     inbound: {

@@ -22,6 +22,7 @@ import { sendersOf, type Senders } from './senders.ts';
 import { sessionsOf, type Sessions } from './sessions.ts';
 import { signInAttemptsOf, type SignInAttempts, type SignInAttemptsOptions } from './sign-in-attempts.ts';
 import { statsOf, type Stats } from './stats.ts';
+import { templatesOf, type Templates } from './templates.ts';
 import { tenantsOf, type Tenants } from './tenants.ts';
 import { timingsOf, type Timings } from './timings.ts';
 import { totalsOf, type Totals } from './totals.ts';
@@ -68,6 +69,7 @@ export type { Sessions } from './sessions.ts';
 export type { BackOff, SignInAttempts } from './sign-in-attempts.ts';
 export type { ChangedThread } from './recording/write.ts';
 export type { Stats, StatsCounts, StatsRange } from './stats.ts';
+export type { NewTemplateRecord, TemplateFilter, TemplateRecord, Templates } from './templates.ts';
 export type { Tenants } from './tenants.ts';
 export type { AttemptTimings, Timings } from './timings.ts';
 export type { OpenTotals, Totals } from './totals.ts';
@@ -116,6 +118,7 @@ export interface WaxwingRecord {
   readonly direct: Direct;
   readonly timings: Timings;
   readonly stats: Stats;
+  readonly templates: Templates;
   /** The connections of this process. */
   connections(): PoolState;
   readonly cacheHistory: CacheHistory;
@@ -137,6 +140,7 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     inbound: inboundRecordOf(database),
     providerChanges: providerChangesOf(database),
     chat: chatOf(database, messages),
+    templates: templatesOf(database),
   };
   return {
     ...(options.changes === undefined ? stores : announced(stores, options.changes)),

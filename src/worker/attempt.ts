@@ -73,7 +73,11 @@ export async function attempt(grant: Grant, context: AttemptContext): Promise<At
     ...statusOf(outcome),
     ...(outcome.kind === 'sent' ? {} : { error: outcome.error }),
   };
-  return { settlement: decide(outcome, { ...grant, template: body.template }, context.policy), report, badHealth: context.judge(account, outcome) };
+  return {
+    settlement: decide(outcome, { ...grant, template: body.template }, context.policy),
+    report,
+    badHealth: context.judge(account, outcome),
+  };
 }
 
 /** Ids and words only: no address and no text of a person. */

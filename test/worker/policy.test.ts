@@ -29,6 +29,16 @@ describe('decide()', () => {
     expect(decide(outcome, first, policy)).toEqual({ kind: 'sent', providerMessageId: 'wamid.1' });
   });
 
+  it('T1 · a template that the provider stopped holds what is made from it; no attempt is burnt', () => {
+    const stopped = { ...rejected('template'), error: { ...error, providerCode: '132015' } } as ProviderOutcome;
+    const settlement = decide(stopped, { ...first, template: 'en:promo' }, policy);
+    const brake = { on: 'template', template: 'en:promo' };
+    expect(settlement).toEqual({ kind: 'retry', delayMs: 0, counted: false, brake });
+    expect(decide(stopped, first, policy)).toMatchObject({ kind: 'deferred' });
+    const unknown = { ...rejected('template'), error: { ...error, providerCode: '132001' } } as ProviderOutcome;
+    expect(decide(unknown, { ...first, template: 'en:promo' }, policy)).toMatchObject({ kind: 'deferred' });
+  });
+
   it('S5 · tries three times in all, with exponential backoff from 2 s and full jitter', () => {
     const one = decide(rejected('retry-soon'), first, policy, always(1));
     const two = decide(rejected('retry-soon'), { attempt: 2, counted: 1, deferrals: 0 }, policy, always(1));

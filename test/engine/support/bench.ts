@@ -60,7 +60,12 @@ export interface MessageWish {
 
 export function message(wish: MessageWish = {}): NewMessage {
   const { sender = 's1', tenant = 't1', conversation = 'c1', text = 'hello' } = wish;
-  const body = JSON.stringify({ ...(wish.template && { template: wish.template }), type: 'text', content: { body: text }, createdAtMs: 0 });
+  const body = JSON.stringify({
+    ...(wish.template && { template: wish.template }),
+    type: 'text',
+    content: { body: text },
+    createdAtMs: 0,
+  });
   return {
     id: wish.id ?? newId(),
     lane: { sender, tenant, conversation },

@@ -22,6 +22,9 @@ import type { AlertRouteOptions } from '../../../src/http/alerts/routes.ts';
 import { Metrics } from '../../../src/observe/index.ts';
 import type { NewSender, WaxwingRecord } from '../../../src/record/index.ts';
 import { createRecorder, openRecord, type RecordOptions } from '../../../src/record/index.ts';
+import { createCloudTemplates } from '../../../src/providers/cloud/templates.ts';
+import { createTwilioTemplates } from '../../../src/providers/twilio/templates.ts';
+import { createTemplates } from '../../../src/templates/index.ts';
 import { createStats } from '../../../src/stats/index.ts';
 import { createSecretBox } from '../../../src/util/secret-box.ts';
 import { Caches, CacheService, TemplateMetrics, TieredCache } from '../../../src/cache/index.ts';
@@ -153,6 +156,17 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   const otherSeconds = { conversationSeconds: 60, userMappingSeconds: 60, configSeconds: 60, projectsSeconds: 60 };
   const cache = new CacheService(caches, { ...seconds, ...otherSeconds, conversationHistorySeconds: 60 });
   const stats = createStats({ store: record.stats, cache });
+  const templates = createTemplates({
+    store: record.templates,
+    providers: [createCloudTemplates(), createTwilioTemplates()],
+    senders: record.senders,
+    changes: record.providerChanges,
+    queue,
+    knowing: (call) => senders.knowing(call),
+    cache,
+    businessAccountId: '102290129340398',
+    twilioContentUrl: 'http://127.0.0.1:1',
+  });
   const templateMetrics = new TemplateMetrics({ caches });
   const state = { isStopping: false };
   const webhookJobs: Api['webhookJobs'] = [];
@@ -208,6 +222,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
           },
         }),
     stats,
+    templates,
     queues: createQueueAdministration({ queues, send: queue }),
     cache: { report: () => templateMetrics.getCacheReport(), history: record.cacheHistory },
     failures: { failures: failuresOver(record, queue), record },

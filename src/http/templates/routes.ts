@@ -1,0 +1,168 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { z } from 'zod';
+import { AppError } from '../../errors/app-error.ts';
+import type { Senders } from '../../messages/index.ts';
+import { DEFAULT_TENANT, scopeOf } from '../../messages/principal.ts';
+import type { TemplateRegistry } from '../../templates/index.ts';
+import { pageOf } from '../paging.ts';
+import { principalOf } from '../plugins/auth.ts';
+import {
+  previewAnswer,
+  previewBody,
+  syncAnswer,
+  syncBody,
+  templateBody,
+  templateList,
+  templateParams,
+  templateSchema,
+  templateScope,
+  templateView,
+} from './schemas.ts';
+
+export interface TemplateRouteOptions {
+  readonly templates: TemplateRegistry;
+  readonly admin: { readonly senders: Pick<Senders, 'choose'> };
+}
+
+const tags = ['templates'];
+const config = { access: 'key' } as const;
+
+/** `/v1/templates`. A tenant sees its own and the platform's; it makes them in accounts of its own senders only. */
+export function templateRoutes(app: FastifyInstance, { templates, admin }: TemplateRouteOptions): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+
+  /** The sender whose account is meant. What all tenants share, only the platform changes. */
+  async function senderOf(request: FastifyRequest, tenant: string | null, named: string | undefined) {
+    const sender = await admin.senders.choose(tenant ?? DEFAULT_TENANT, named);
+    if (principalOf(request).kind === 'tenant' && sender.tenant !== tenant) {
+      const detail = 'The account of this sender is shared: ask whoever runs this service to make the template.';
+      throw new AppError('FORBIDDEN', { field: 'sender', detail });
+    }
+    return sender.id;
+  }
+
+  routes.get(
+    '/v1/templates',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'List templates',
+        querystring: templateList,
+        response: { 200: pageOf(templateSchema) },
+      },
+    },
+    async (request) => {
+      const { tenant, ...query } = request.query;
+      const page = await templates.list({ ...query, tenant: scopeOf(principalOf(request), tenant) });
+      return { items: page.items.map(templateView), next: page.next };
+    },
+  );
+
+  routes.post(
+    '/v1/templates',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Make a template and hand it in for approval',
+        description: 'One whose answer was lost stays `DRAFT`; the same request tries again.',
+        body: templateBody,
+        response: { 201: templateSchema },
+      },
+    },
+    async (request, reply) => {
+      const { tenant: named, sender, body, examples, components, ...draft } = request.body;
+      const tenant = scopeOf(principalOf(request), named ?? undefined);
+      const id = await senderOf(request, tenant, sender);
+      const parts = partsOf({ body, examples, components });
+      return reply.code(201).send(templateView(await templates.create(tenant, id, { ...draft, components: parts })));
+    },
+  );
+
+  routes.post(
+    '/v1/templates/sync',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Take over what the provider has',
+        description: 'Adds what is not known yet, and holds or frees messages by the status that the provider tells.',
+        body: syncBody,
+        response: { 200: syncAnswer },
+      },
+    },
+    async (request) => {
+      const tenant = scopeOf(principalOf(request), request.body.tenant);
+      return { ...(await templates.sync(await senderOf(request, tenant, request.body.sender))) };
+    },
+  );
+
+  routes.get(
+    '/v1/templates/:id',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Read a template',
+        params: templateParams,
+        querystring: templateScope,
+        response: { 200: templateSchema },
+      },
+    },
+    async (request) => {
+      const tenant = scopeOf(principalOf(request), request.query.tenant);
+      return templateView(await templates.get(tenant, request.params.id));
+    },
+  );
+
+  routes.post(
+    '/v1/templates/:id/preview',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Show a template with its variables filled in',
+        params: templateParams,
+        body: previewBody,
+        response: { 200: previewAnswer },
+      },
+    },
+    async (request) => {
+      const tenant = scopeOf(principalOf(request), request.body.tenant);
+      const shown = await templates.preview(tenant, request.params.id, request.body.variables);
+      return { ...shown, buttons: [...shown.buttons], template: { ...shown.template } };
+    },
+  );
+}
+
+/** A plain body in Meta's shape, with its examples by place or by name. */
+function partsOf({
+  body,
+  examples = {},
+  components,
+}: Pick<z.output<typeof templateBody>, 'body' | 'examples' | 'components'>): Readonly<Record<string, unknown>>[] {
+  if (components !== undefined && body !== undefined) {
+    throw new AppError('REQUEST_INVALID', { field: 'components', detail: 'Give either body or components, not both.' });
+  }
+  if (components !== undefined) return components.map((part) => ({ ...part, type: part.type.toUpperCase() }));
+  if (body === undefined) {
+    throw new AppError('REQUEST_INVALID', {
+      field: 'body',
+      detail: 'Give the text of the template: body or components.',
+    });
+  }
+  const names = [...new Set([...body.matchAll(/\{\{\s*(\w+)\s*\}\}/g)].map((found) => found[1] ?? ''))];
+  const missing = names.find((name) => examples[name] === undefined);
+  if (missing !== undefined) {
+    const detail = `WhatsApp wants an example for every variable: give one for {{${missing}}}.`;
+    throw new AppError('REQUEST_INVALID', { field: `examples.${missing}`, detail });
+  }
+  if (names.length === 0) return [{ type: 'BODY', text: body }];
+  const isPositional = names.every((name) => /^\d+$/.test(name));
+  const example = isPositional
+    ? { body_text: [names.map((name) => examples[name])] }
+    : { body_text_named_params: names.map((name) => ({ param_name: name, example: examples[name] })) };
+  return [{ type: 'BODY', text: body, example }];
+}
