@@ -42,6 +42,10 @@ const COMMANDS = {
     ...typescript('bench/cache.ts', rest),
     args: ['--expose-gc', ...typescript('bench/cache.ts', rest).args],
   }),
+  'bench:stats': (rest) => ({
+    ...typescript('bench/stats.ts', rest),
+    args: ['--expose-gc', ...typescript('bench/stats.ts', rest).args],
+  }),
   'bench:failures': (rest) => typescript('bench/failures.ts', rest),
   bench: (rest) => typescript('bench/main.ts', rest),
   check: (rest) => script('scripts/check.mjs', rest),

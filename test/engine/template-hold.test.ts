@@ -19,7 +19,7 @@ describe('T1 · a template that the provider stopped', () => {
   const sentIn = (conversation: string) =>
     bench.ledger.filter(({ grant }) => grant.lane.conversation === conversation).length;
   const settledAll = (n: number) =>
-    eventually(async () => expect(Number((await bench.queue.counters()).sent)).toBe(n), { timeoutMs: 5000 });
+    eventually(async () => expect((await bench.queue.counters()).sent).toBe(n), { timeoutMs: 5000 });
 
   it('holds its messages with the kind template-paused, lets the others go, and lets all go when freed', async () => {
     bench = await Bench.open(redis);

@@ -69,7 +69,9 @@ async function review(name: string, status: string, webhook = true) {
   expect(answer.status).toBe(200);
 }
 async function made(key: string, body = 'Dear {{name}}, see you at {{time}}.') {
-  const examples = Object.fromEntries([...body.matchAll(/\{\{(\w+)\}\}/g)].map(([, name]) => [name, 'Ada']));
+  const names = [...body.matchAll(/\{\{(\w+)\}\}/g)].map((found) => found[1] ?? '');
+  const examples: Record<string, string> = {};
+  for (const name of names) examples[name] = 'Ada';
   const answer = await call('POST', '/v1/templates', { key, language: 'en', category: 'UTILITY', body, examples });
   expect(answer).toMatchObject({ status: 201, body: { key, status: 'PENDING', provider: 'cloud' } });
   return String(answer.body['id']);
