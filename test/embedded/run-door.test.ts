@@ -146,7 +146,8 @@ test('an installer that was killed blocks nobody, and its npm is ended', async (
   expect(orphan).toBeDefined();
   expect((await run(['test'])).code).toBe(0);
   expect(calls()).toBe(2);
-  expect(orphan && isRunning(orphan)).toBe(false);
+  // It was told to end; how soon it is gone is the machine's affair.
+  await eventually(() => orphan !== undefined && !isRunning(orphan));
 });
 
 test('tries npm three times and then says in a sentence what to do', async () => {

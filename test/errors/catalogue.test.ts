@@ -22,11 +22,11 @@ describe('docs/errors.md', () => {
   });
 
   test("lists exactly the codes that a message's error can have", () => {
-    const worker = new URL('../../src/worker/', import.meta.url);
-    const ofTheWorker = readdirSync(worker)
-      .map((file) => readFileSync(new URL(file, worker), 'utf8'))
-      .flatMap((source) => [...source.matchAll(/\bcode: '([A-Z_]+)'/g)].map((match) => match[1] ?? ''));
-    const known = new Set([...Object.keys(PROVIDER_ERROR_CODES), ...ofTheWorker]);
+    const rooms = ['worker', 'failures'].map((room) => new URL(`../../src/${room}/`, import.meta.url));
+    const made = rooms
+      .flatMap((room) => readdirSync(room).map((file) => readFileSync(new URL(file, room), 'utf8')))
+      .flatMap((source) => [...source.matchAll(/\bcode: [^\n]*'([A-Z_]+)'/g)].map((match) => match[1] ?? ''));
+    const known = new Set([...Object.keys(PROVIDER_ERROR_CODES), ...made]);
     expect(
       rows(inMessages)
         .map(({ code }) => code)
