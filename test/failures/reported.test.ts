@@ -264,6 +264,28 @@ describe('The command line', () => {
   }, 20_000);
 });
 
+describe('Bull Board', () => {
+  it('Q8 · Retry redrives a dead letter, Promote starts a slow retry now, and what is on its way is 409', async () => {
+    const jwt = { secret: program.keys.jwtSecret, audience: undefined, issuer: undefined };
+    const authorization = `Bearer ${await signJwt({ role: 'operator', name: 'ada' }, jwt)}`;
+    const press = async (id: string, button: string) => {
+      const path = `/admin/queues/api/queues/whatsapp-send/${id}/${button}`;
+      return (await fetch(`${url}${path}`, { method: 'PUT', headers: { authorization } })).status;
+    };
+    const to = phone();
+    emulator.addRule({ match: { recipient: to }, action: { kind: 'error', code: 131009 }, times: 1 });
+    const dead = await send(to);
+    await failureOf(dead, ({ status }) => status === 'FAILED');
+    expect(await press(dead, 'retry')).toBe(204);
+    await failureOf(dead, ({ status }) => status === 'RESOLVED');
+    expect(await press(dead, 'retry')).toBe(409);
+    const waiting = await deferred();
+    expect(await press(waiting, 'promote')).toBe(204);
+    await failureOf(waiting, ({ status }) => status === 'RESOLVED');
+    expect(await press(waiting, 'promote')).toBe(409);
+  });
+});
+
 describe('What is told of it', () => {
   it('F7 · getStats() and GET /api/v1/queues/stats count throttling, failures and the queue alike', async () => {
     const stats = await program.throttled.getStats();
