@@ -60,7 +60,7 @@ try {
   const record = openRecord({
     databaseUrl,
     tenantDefaults: { concurrency: 5, weight: 1, backlogMax: 1000 },
-    secretBox: createSecretBox({ key: 'bench' }),
+    secretBox: createSecretBox({ key: 'secret key of this bench, long enough' }),
   });
   const tiers = new TieredCache({ redisUrl: embedded.redisUrl ?? null, bytesMax: 64 * 1024 * 1024 });
   await tiers.start();

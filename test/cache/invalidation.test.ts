@@ -147,3 +147,58 @@ describe('T5 · GET /api/cache/metrics', () => {
     expect(await a.contentSids.get('broken', () => Promise.resolve('HX9'))).toBe('HX9');
   });
 });
+
+describe('C4 · no stale dashboard, contact or template after a write, in any process', () => {
+  const key = 'platform-key-of-these-tests';
+  const both = async (wanted: number[]) => {
+    type Stats = { messages: { total: number; received: number }; bookings: { active: number } };
+    for (const program of [a, b]) {
+      const { messages, bookings } = (await call(program, 'GET', '/v1/stats?tenant=fresh', undefined, key))
+        .body as unknown as Stats;
+      expect([messages.total, messages.received, bookings.active]).toEqual(wanted);
+    }
+    return true;
+  };
+  const show = (wanted: number[]) => eventually(() => both(wanted), { timeoutMs: 8000 });
+
+  it('messages, what comes in, bookings', async () => {
+    await show([0, 0, 0]);
+    const sender = { id: 'shared', provider: 'cloud', externalId: '777', credentials: { accessToken: 'token' } };
+    expect((await call(a, 'POST', '/admin/senders', sender)).status).toBe(201);
+    const message = { tenant: 'fresh', sender: 'shared', to: '+4915112345678', type: 'text', text: { body: 'Hello' } };
+    const sent = await call(a, 'POST', '/v1/messages', message, key);
+    expect(sent.status).toBe(202);
+    await show([1, 0, 0]);
+    const now = Date.now();
+    const came = { tenant: 'fresh', sender: 'shared', webhookId: '018f0000-0000-7000-8000-000000000001' };
+    const what = { providerMessageId: 'wamid.fresh', isEcho: false, type: 'text', content: { body: 'Hi' } };
+    const who = { aliases: [{ kind: 'e164', value: '+4915112345678' }], name: 'Ada', conversation: '+4915112345678' };
+    const rest = { replyTo: null, referral: null, providerAtMs: now, receivedAtMs: now, windowUntilMs: null };
+    const mapping = ['+4915112345678'] as [string];
+    await b.caches.service.named.userMapping.set(mapping, { contact: 'old' });
+    await a.record.inbound.add({
+      webhooks: [],
+      events: [],
+      messages: [{ ...came, ...what, ...who, ...rest } as never],
+    });
+    await show([1, 1, 0]);
+    expect(await a.caches.service.named.userMapping.get(...mapping)).toBeUndefined();
+    const serviceDate = new Date(now + 60_000).toISOString();
+    const booking = { tenant: 'fresh', id: 'b1', customerPhone: '+4915112345678', serviceName: 'Cut', serviceDate };
+    expect((await call(a, 'POST', '/v1/bookings', booking, key)).status).toBe(201);
+    expect((await call(b, 'DELETE', '/v1/bookings/b1?tenant=fresh', undefined, key)).status).toBe(200);
+    await show([1, 1, 0]);
+  });
+
+  it('templates: a status that the provider tells', async () => {
+    const made = await a.record.templates.add({
+      ...{ tenant: null, key: 'k', language: 'en', provider: 'cloud', account: '1', sender: null, name: 'k' },
+      ...{ category: 'UTILITY', components: [], status: 'APPROVED', reason: null, providerId: '5' },
+    });
+    const status = async (program: Program) =>
+      (await call(program, 'GET', `/v1/templates/${made.id}`, undefined, key)).body['status'];
+    await bothRead(status, 'APPROVED');
+    await a.record.templates.setState(made.id, { status: 'PENDING' }, true);
+    await bothRead(status, 'PENDING');
+  });
+});
