@@ -2,6 +2,7 @@ import type { AttemptReport } from '../model/events.ts';
 import type { LaterRetry } from '../model/later-retry.ts';
 import type { Hold, Lane, MessageError } from '../model/message.ts';
 import type { LaneLook } from './lane-look.ts';
+import type { Line, SenderLook } from './line.ts';
 
 /** Limits of one sender. All of them live in its shard, so they hold over all processes. */
 export interface SenderLimits {
@@ -242,6 +243,10 @@ export interface SendQueue {
   cancel(target: { id: string; lane: Lane; seq: number }): Promise<CancelResult>;
   /** Where the message is, or null when the engine no longer holds it. */
   place(target: { id: string; lane: Lane; seq: number }): Promise<Place | null>;
+  /** Where the message is and what stands before it, or null when the engine no longer holds it. */
+  line(target: { id: string; lane: Lane; seq: number }): Promise<Line | null>;
+  /** What shapes the pace of a sender, seen from one of its tenants; null when the engine does not know it. */
+  lookAtSender(sender: string, tenant: string): Promise<SenderLook | null>;
   /** Looks the id up among what the recorder has not written yet; null when it is recorded or unknown. */
   unrecorded(id: string): Promise<UnrecordedMessage | null>;
   /**

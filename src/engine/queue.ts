@@ -21,6 +21,7 @@ import { readCircuits } from './circuits.ts';
 import { DueTimer } from './due-timer.ts';
 import { countLimitedPairs } from './limited-pairs.ts';
 import { type LaneLook, lookAtLane } from './lane-look.ts';
+import { decodeLine, decodeLook, type Line, type SenderLook } from './line.ts';
 import { LAYOUT_VERSION, shardPrefix } from './keys.ts';
 import { packLane } from './lane.ts';
 import { MemoryWatch } from './memory-watch.ts';
@@ -222,13 +223,22 @@ export class RedisSendQueue implements SendQueue {
   }
 
   async place(target: { id: string; lane: Lane; seq: number }): Promise<Place | null> {
-    const args = [target.id, packLane(target.lane), target.seq];
+    const args = [target.id, packLane(target.lane), target.seq, ''];
     const reply = await this.#run('inspect', this.#shardFor(target.lane.sender), args);
     if (reply.length === 0) return null;
     const [status, kind, ms, attempts, position] = reply as [Place['status'], HoldKind | '', number, number, number];
     const untilMs = ms < 0 ? null : Date.now() + ms;
     const hold: Hold | null = kind === '' ? null : { kind, untilMs };
     return { status, hold, attempts, position };
+  }
+
+  async line(target: { id: string; lane: Lane; seq: number }): Promise<Line | null> {
+    const args = [target.id, packLane(target.lane), target.seq, '1'];
+    return decodeLine(await this.#run('inspect', this.#shardFor(target.lane.sender), args));
+  }
+
+  async lookAtSender(sender: string, tenant: string): Promise<SenderLook | null> {
+    return decodeLook(await this.#run('look', this.#shardFor(sender), [sender, tenant]), tenant);
   }
 
   async unrecorded(id: string): Promise<UnrecordedMessage | null> {
@@ -326,7 +336,7 @@ export class RedisSendQueue implements SendQueue {
   async #run(name: Parameters<ScriptRunner['run']>[0], shard: number, args: readonly ScriptArg[]): Promise<unknown[]> {
     try {
       const reply = (await this.runner.run(name, shard, args)) as unknown[];
-      if (name !== 'inspect') this.#shard(shard).timer.arm(Number(reply[0]));
+      if (name !== 'inspect' && name !== 'look') this.#shard(shard).timer.arm(Number(reply[0]));
       return reply;
     } catch (error) {
       throw toQueueError(error);

@@ -10,6 +10,8 @@ export { EVICTED, followEvictions, type Evictions } from './evictions.ts';
 export { oldestOwned, usableSenders } from './usable-senders.ts';
 export { chooseShard, DEFAULT_SENDER } from './shard.ts';
 export { generateIdempotencyKey } from './fingerprint.ts';
+export type { Explanation } from './explain.ts';
+export type { Forecast } from './forecast.ts';
 export { recordedView, type MessageView } from './view.ts';
 export { createQueueSwitch, percentileOf } from './queue-switch.ts';
 export { createShortSend, type ShortSend, type ShortSent } from './short-send.ts';

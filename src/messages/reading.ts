@@ -7,6 +7,8 @@ import { isId } from '../util/ids.ts';
 import type { MessageQuery, MessageStore } from './ports.ts';
 import type { Senders } from './senders.ts';
 import { scopeOf, type Principal } from './principal.ts';
+import { explainEnded, explainWaiting, type Explanation } from './explain.ts';
+import type { AttemptTime } from './supply.ts';
 import { isSettled, recordedView, unrecordedView, type MessageView } from './view.ts';
 
 export interface TimelineView {
@@ -33,6 +35,8 @@ export interface Reading {
   get(id: string, principal: Principal, tenant?: string): Promise<MessageView>;
   /** Every event so far, oldest first. @throws like `get()` */
   timeline(id: string, principal: Principal, tenant?: string): Promise<TimelineView>;
+  /** Why the message is where it is, and when it will probably be sent. @throws like `get()` */
+  explain(id: string, principal: Principal, tenant?: string): Promise<Explanation>;
   /** Newest first, as recorded: a message appears here within moments of its accept. */
   list(query: ListQuery, principal: Principal): Promise<Page<MessageView>>;
   /**
@@ -60,9 +64,11 @@ export interface ReadingOptions {
   readonly senders: Pick<Senders, 'knowing'>;
   /** STATUS_WATCHDOG_SECONDS in ms: a sent message is told something of within this time, or is shown as overdue. */
   readonly statusWatchdogMs?: number;
+  readonly attemptTime: (sender: string) => Promise<AttemptTime>;
 }
 
-export function createReading({ queue, store, senders, statusWatchdogMs = 3_600_000 }: ReadingOptions): Reading {
+export function createReading(options: ReadingOptions): Reading {
+  const { queue, store, senders, attemptTime, statusWatchdogMs = 3_600_000 } = options;
   const silentSince = () => Date.now() - statusWatchdogMs;
   const asFound = (message: RecordedMessage, place: Place | null): Found => {
     const { sender, tenant, conversation, seq } = message;
@@ -111,6 +117,21 @@ export function createReading({ queue, store, senders, statusWatchdogMs = 3_600_
       if (!isRecorded) return { items: [{ at: view.createdAt, event: 'accepted', detail: { source: 'engine' } }] };
       const items = (await store.timeline(scopeOf(principal, tenant), id)) ?? [];
       return { items: items.map(({ atMs, event, detail }) => ({ at: new Date(atMs).toISOString(), event, detail })) };
+    },
+
+    async explain(id, principal, tenant) {
+      const { view, lane, seq } = await find(id, principal, tenant);
+      if (isSettled(view.status) && view.status !== 'failed') return explainEnded(view);
+      const [line, sender, time] = await senders.knowing(() =>
+        Promise.all([
+          queue.line({ id, lane, seq }),
+          queue.lookAtSender(lane.sender, lane.tenant),
+          attemptTime(lane.sender),
+        ]),
+      );
+      // It ended while it was looked at, or failed: what the record says now is the whole story.
+      if (line === null || sender === null) return explainEnded((await find(id, principal, tenant)).view);
+      return explainWaiting({ view, line, sender, time, nowMs: Date.now() });
     },
 
     async list({ tenant, statusOverdue, ...query }, principal) {

@@ -28,6 +28,8 @@ export interface Senders {
    *   there is none to choose, `RECORD_UNAVAILABLE` when the record is away and this process never saw the answer
    */
   choose(tenant: string, named: string | undefined): Promise<SenderRecord>;
+  /** @throws AppError `NOT_FOUND`, `RECORD_UNAVAILABLE` as `choose()` */
+  byId(id: string): Promise<SenderRecord>;
   /** Makes the engine know the sender, and the tenant's pause on it; asks the engine once per process and sender. */
   prepare(sender: SenderRecord, tenant: TenantRecord): Promise<void>;
   /** The engine lost what it knew of this sender: the next `prepare()` tells it again. */
@@ -101,6 +103,11 @@ export function createSenders(options: SendersOptions): Senders {
         await once(sender);
         return call();
       }
+    },
+    async byId(id) {
+      const sender = await get(id);
+      if (sender === null) throw new AppError('NOT_FOUND', { detail: 'There is no such sender.' });
+      return sender;
     },
     async choose(tenant, named) {
       if (named !== undefined) {

@@ -9,9 +9,11 @@ import { currentTraceparent, inSpan } from '../util/traces.ts';
 import type { MessageStore } from './ports.ts';
 import { bodyText, prepareMessage, type PreparedMessage } from './prepare.ts';
 import { tenantOf, type Principal } from './principal.ts';
+import { forecast, type Forecast } from './forecast.ts';
 import { createReading, type Reading } from './reading.ts';
 import { batchItemSchema, parseRequest, type MessageRequest } from './request.ts';
 import type { Senders } from './senders.ts';
+import { type AttemptTime, UNMEASURED } from './supply.ts';
 import { limitsOf, type Tenants } from './tenants.ts';
 import { acceptedView, type MessageView } from './view.ts';
 
@@ -24,6 +26,10 @@ export interface MessagesOptions {
   readonly now?: () => number;
   /** STATUS_WATCHDOG_SECONDS in ms; default an hour. */
   readonly statusWatchdogMs?: number;
+  /** How long attempts of a sender take on average, ms; null = nothing was measured. Default: nothing ever is. */
+  readonly meanAttemptMs?: (sender: string) => Promise<number | null>;
+  /** Limits of a tenant that does not exist yet. */
+  readonly tenantDefaults?: { readonly concurrency: number; readonly weight: number };
   /** Hears of a message that was skipped because its content went to the same recipient within 24 h. */
   readonly onDuplicateContent?: (first: { readonly id: string; readonly tenant: string }) => void;
 }
@@ -72,6 +78,12 @@ export interface Messages extends Reading {
    * @returns one result per item, in order
    */
   acceptBatch(items: readonly unknown[], principal: Principal): Promise<BatchResult[]>;
+  /**
+   * When so many messages to as many people would be done, if they were accepted now.
+   * @param tenant who would send them: the key's tenant, else the sender's owner, else `default`
+   * @throws AppError `NOT_FOUND` for a sender or a tenant that there is not, `QUEUE_UNAVAILABLE`, `RECORD_UNAVAILABLE`
+   */
+  forecast(sender: string, messages: number, principal: Principal, tenant?: string): Promise<Forecast>;
 }
 
 /** What the sender's provider cannot say is refused before anything is stored. */
@@ -90,10 +102,20 @@ const ITEMS_PER_TURN = 50;
 export function createMessages(options: MessagesOptions): Messages {
   const { queue, store, tenants, senders } = options;
   const now = options.now ?? Date.now;
+  async function attemptTime(sender: string): Promise<AttemptTime> {
+    // Without the record nothing is lost but accuracy.
+    const meanMs = await options.meanAttemptMs?.(sender).catch((error: unknown) => {
+      if (error instanceof AppError) return null;
+      throw error;
+    });
+    return meanMs === undefined || meanMs === null ? UNMEASURED : { meanMs, isMeasured: true };
+  }
+
   const reading = createReading({
     queue,
     store,
     senders,
+    attemptTime,
     ...(options.statusWatchdogMs === undefined ? {} : { statusWatchdogMs: options.statusWatchdogMs }),
   });
 
@@ -204,6 +226,35 @@ export function createMessages(options: MessagesOptions): Messages {
   return {
     ...reading,
     draft,
+
+    async forecast(named, count, principal, scope) {
+      const wished = tenantOf(principal, scope);
+      const isUnnamed = principal.kind === 'platform' && scope === undefined;
+      const sender = isUnnamed ? await senders.byId(named) : await senders.choose(wished, named);
+      const tenant = isUnnamed ? (sender.tenant ?? wished) : wished;
+      const known = await tenants.known(tenant);
+      if (known === null && scope !== undefined) {
+        throw new AppError('NOT_FOUND', { detail: 'There is no such tenant.', field: 'tenant' });
+      }
+      const [look, time] = await Promise.all([
+        senders.knowing(async () => {
+          const found = await queue.lookAtSender(sender.id, tenant);
+          // An emptied Redis knows nobody: the sender is told again and looked at once more.
+          if (found === null) throw new UnknownSenderError(sender.id);
+          return found;
+        }),
+        attemptTime(sender.id),
+      ]);
+      return forecast({
+        sender: sender.id,
+        tenant,
+        messages: count,
+        look,
+        time,
+        tenantLimits: known ?? options.tenantDefaults ?? { concurrency: 5, weight: 1 },
+        nowMs: now(),
+      });
+    },
 
     async accept(request, principal, options = {}) {
       // Only within a trace that is recorded: a span costs more than the work around it.

@@ -20,6 +20,8 @@ export interface Tenants {
    *   record is away and this process has never seen the tenant, because its limits are then unknown
    */
   resolve(id: string): Promise<TenantRecord>;
+  /** The tenant, never created; null when there is none. @throws AppError `RECORD_UNAVAILABLE` as `resolve()` */
+  known(id: string): Promise<TenantRecord | null>;
   /** Makes a change of this process count at once. */
   changed(tenant: TenantRecord): void;
 }
@@ -36,6 +38,7 @@ export function createTenants({ store, autoCreate, evictions }: TenantsOptions):
         field: 'tenant',
       });
     },
+    known: (id) => memory.get(id, () => store.get(id)),
     changed: (tenant) => memory.set(tenant.id, tenant),
   };
 }

@@ -114,6 +114,8 @@ export function createAccepting(
     tenants,
     senders,
     statusWatchdogMs,
+    meanAttemptMs: (sender) => record.timings.meanOf(sender),
+    tenantDefaults: { concurrency: config.tenantConcurrency, weight: 1 },
     onDuplicateContent: (first) => logDuplicate(log, first),
   });
   return { tenants, senders, messages };

@@ -12,6 +12,8 @@ export interface AttemptTimings {
 export interface Timings {
   /** Of the newest messages, at most `messagesMax` (default 1,000): read along the primary key, so it stays cheap. */
   recent(messagesMax?: number): Promise<AttemptTimings | null>;
+  /** How long attempts of a sender take on average, ms, by the newest 2,000 of all senders; null when none is its. */
+  meanOf(sender: string): Promise<number | null>;
 }
 
 interface TimingRow extends Row {
@@ -44,6 +46,19 @@ export function timingsOf(database: Database): Timings {
         processingMs: percentiles(row.processing),
         acceptToProviderMs: percentiles(row.waiting ?? [0, 0, 0]),
       };
+    },
+    async meanOf(sender) {
+      const [row] = await database.query<{ mean: number | null } & Row>(
+        `with newest as (
+           select a.message_id, a.started_at, a.ended_at
+           from attempts a order by a.message_id desc, a.attempt desc limit 2000
+         )
+         select avg(extract(epoch from n.ended_at - n.started_at) * 1000)::float8 as mean
+         from newest n join messages m on m.id = n.message_id
+         where m.sender = $1`,
+        [sender],
+      );
+      return row?.mean ?? null;
     },
   };
 }

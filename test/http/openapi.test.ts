@@ -54,6 +54,8 @@ const CONTRACT = [
   'post /v1/templates/{id}/preview',
   'get /v1/messages/{id}',
   'get /v1/messages/{id}/timeline',
+  'get /v1/messages/{id}/explain',
+  'get /v1/senders/{id}/forecast',
   'delete /v1/messages/{id}',
   'post /api/whatsapp/send',
   'get /webhooks/whatsapp/cloud',

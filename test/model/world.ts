@@ -336,7 +336,7 @@ export class World {
 
   async #call(
     by: Process,
-    script: Exclude<ScriptName, 'inspect' | 'sweep'>,
+    script: Exclude<ScriptName, 'inspect' | 'look' | 'sweep'>,
     args: readonly ScriptArg[],
     read: (reply: unknown[], events: readonly LifecycleEvent[]) => Omit<Call, 'script'>,
     isLost = false,

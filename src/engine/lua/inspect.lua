@@ -1,10 +1,13 @@
 --[[ inspect: where a message is and what holds it
   KEYS   1 shard prefix
-  ARGV   1 wallMs or ''   2 id   3 lane   4 seq
+  ARGV   1 wallMs or ''   2 id   3 lane   4 seq   5 '1' to hear of what stands before it too, else ''
   RETURN {} not here | {status, hold kind or '', ms until it ends or -1, attempts, position}
-         status: queued scheduled sending deferred unknown
+         status: queued scheduled sending deferred unknown held
+         of a message in its lane with 5 = '1' also: status of the lane's head, its hold kind, ms until that ends,
+         lanes before it in its tenant's line, lanes in that line, messages of its lane, lanes before it at its pair,
+         ms until the pair is open or -1 while busy, ms by which the pair's bucket runs ahead
   FLAGS  no-writes
-  COST   O(log length of the conversation) ]]
+  COST   O(log length of the conversation); with 5 = '1' also a look at 4,000 lanes at most ]]
 -- @include "base"
 -- @include "state"
 -- @include "pair"
@@ -69,26 +72,92 @@ if parked then
   elseif kind == 'D' then
     return { 'deferred', 'retry', until_timer('d:' .. id), h.attempts, 0 }
   end
-  return { 'unknown', '', -1, h.attempts, 0 }
+  return { ARGV[5] == '1' and 'held' or 'unknown', '', -1, h.attempts, 0 }
 end
 local f = load_flight(lane)
-if f and f.id == id then
-  if f.state == 'G' then
-    return { 'sending', '', -1, f.attempts, 0 }
-  elseif f.state == 'D' then
-    return { 'deferred', 'retry', until_timer('l:' .. lane), f.attempts, 0 }
-  elseif f.state ~= 'R' then
-    return { 'unknown', '', until_timer('l:' .. lane), f.attempts, 0 }
+
+-- What the head of the lane does: status, hold kind, ms until that ends.
+local function head_now(h)
+  local state = f and f.id == h.id and f.state or 'R'
+  if state == 'G' then
+    return 'sending', '', -1
+  elseif state == 'D' then
+    return 'deferred', 'retry', until_timer('l:' .. lane)
+  elseif state ~= 'R' then
+    return 'unknown', '', until_timer('l:' .. lane)
   end
+  return 'queued', hold_of_head(s, t, h)
 end
-local element, position = find(lane, id, message_seq)
+
+-- Lists are looked through from both ends, so far; between them the place is found by the lanes' sequence numbers,
+-- which grow along the list but for lanes that came back.
+local LOOK_MAX = 2000
+local function place_in(key, length, own_seq)
+  local at = call('LPOS', key, lane, 'MAXLEN', LOOK_MAX)
+  if not at and length > LOOK_MAX then
+    at = call('LPOS', key, lane, 'RANK', -1, 'MAXLEN', LOOK_MAX)
+  end
+  if at or length <= 2 * LOOK_MAX then
+    return at or length
+  end
+  local low, high = 0, length - 1
+  while low < high do
+    local mid = floor((low + high) / 2)
+    local other = call('LINDEX', P .. 'c:' .. call('LINDEX', key, mid), '0')
+    if other and tonumber(match(other, '^(%d+)|')) < own_seq then
+      low = mid + 1
+    else
+      high = mid
+    end
+  end
+  return low
+end
+
+-- Lanes of the same tenant that go before this one, and all with which it takes turns.
+local function line_of(h)
+  local before = 0
+  for priority = 10, h.priority + 1, -1 do
+    before = before + call('LLEN', ready_key(s, t, PRIORITIES[priority]))
+  end
+  local key = ready_key(s, t, h.priority)
+  local own = call('LLEN', key)
+  return before + place_in(key, own, tonumber(h.seq)), before + own
+end
+
+local function pair_now(h)
+  if not s.pairs_on then
+    return 0, 0, 0
+  end
+  local p = pair_load(s, h.contact)
+  local before = p.waiting and call('LPOS', P .. 'pw:' .. p.name, lane, 'MAXLEN', LOOK_MAX) or 0
+  local free_at = pair_free_at(s, p)
+  return before, free_at and max(0, free_at - now) or -1, max(0, p.tat - now)
+end
+
+local element, position
+if f and f.id == id then
+  element, position = call('LINDEX', P .. 'c:' .. lane, '0'), 0 -- whatever its number: it may have just rejoined
+else
+  element, position = find(lane, id, message_seq)
+end
 if not element or call('HEXISTS', P .. 'x', id) == 1 then
   return {}
 end
 local h = parse(element)
 local attempts = f and f.id == id and f.attempts or h.attempts
+local head = position > 0 and parse(call('LINDEX', P .. 'c:' .. lane, '0')) or h
+local head_status, head_kind, head_ms = head_now(head)
+local found = { head_status, head_kind, head_ms, attempts, position }
 if position > 0 then
-  return { 'queued', 'conversation', -1, attempts, position }
+  found = { 'queued', 'conversation', -1, attempts, position }
 end
-local kind, ms = hold_of_head(s, t, h)
-return { 'queued', kind, ms, attempts, 0 }
+if ARGV[5] == '1' then
+  local before, line = line_of(head)
+  local pair_before, pair_ms, bucket_ms = pair_now(head)
+  for _, value in ipairs({
+    head_status, head_kind, head_ms, before, line, call('LLEN', P .. 'c:' .. lane), pair_before, pair_ms, bucket_ms,
+  }) do
+    found[#found + 1] = value
+  end
+end
+return found

@@ -9,6 +9,9 @@ import {
   acceptHeaders,
   batchAnswer,
   batchBody,
+  explanationSchema,
+  forecastQuery,
+  forecastSchema,
   idParams,
   listQuery,
   messagePage,
@@ -117,6 +120,39 @@ export function messageRoutes(app: FastifyInstance, { messages }: { readonly mes
       const { items } = await messages.timeline(request.params.id, principalOf(request), request.query.tenant);
       return { items: items.map((item) => ({ ...item })) };
     },
+  );
+
+  routes.get(
+    '/v1/messages/:id/explain',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Why a message is where it is, and when it will probably go',
+        params: idParams,
+        querystring: scopeQuery,
+        response: { 200: explanationSchema },
+      },
+    },
+    (request) => messages.explain(request.params.id, principalOf(request), request.query.tenant),
+  );
+
+  routes.get(
+    '/v1/senders/:id/forecast',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'When a broadcast would be done',
+        description:
+          "By the sender's rate and places, the time that attempts take, what waits already, and the tenant's share by weight.",
+        params: idParams,
+        querystring: forecastQuery,
+        response: { 200: forecastSchema },
+      },
+    },
+    (request) =>
+      messages.forecast(request.params.id, request.query.messages, principalOf(request), request.query.tenant),
   );
 
   routes.get(

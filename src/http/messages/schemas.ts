@@ -95,6 +95,46 @@ export const timelineSchema = z.object({
   items: z.array(z.object({ at: time, event: z.string(), detail: z.record(z.string(), z.unknown()) })),
 });
 
+export const explanationSchema = z.object({
+  id: z.string(),
+  status: z.enum(MESSAGE_STATUSES),
+  hold: z
+    .object({ kind: z.enum(HOLD_KINDS), until: time.nullable() })
+    .nullable()
+    .describe('Why it does not go yet; until null = something must happen first.'),
+  endsWhen: z.string().nullable().describe('What ends the hold.'),
+  sentence: z.string().describe('The whole explanation in a sentence or two.'),
+  position: z.int().nullable().describe('Its place in its conversation, from 1; null when it does not stand in one.'),
+  ahead: z
+    .object({ conversation: z.int().min(0), tenant: z.int().min(0), sender: z.int().min(0) })
+    .describe(
+      'Messages that will probably go before it: of its conversation, of other conversations of its tenant, of other tenants on its sender.',
+    ),
+  expectedAt: time
+    .nullable()
+    .describe('When it will probably be sent; null when that hangs on something that nobody can foresee.'),
+});
+
+export const forecastQuery = scopeQuery.extend({
+  messages: z.coerce.number().int().min(1).max(10_000_000).describe('How many, each to another person.'),
+});
+
+export const forecastSchema = z.object({
+  sender: z.string(),
+  tenant: z.string(),
+  messages: z.int(),
+  doneAt: time.nullable().describe('When the provider will have taken the last one; null while sending is stopped.'),
+  seconds: z.number().nullable().describe('From now until then.'),
+  limitedBy: z.enum(['rate', 'sender-places', 'tenant-places', 'nothing']).describe('What bounds the pace.'),
+  perSecond: z.number().describe("The tenant's pace at the end."),
+  backlog: z.object({ tenant: z.int(), others: z.int() }).describe('Messages that wait already.'),
+  attempt: z.object({
+    meanMs: z.number(),
+    measured: z.boolean().describe('False: nothing was sent yet, so this is a guess.'),
+  }),
+  sentence: z.string(),
+});
+
 const instant = z.iso.datetime({ offset: true, error: 'It must be an ISO 8601 time with a time zone.' });
 
 export const listQuery = z.object({

@@ -13,6 +13,7 @@ import {
   type UnrecordedMessage,
 } from '../../../src/engine/contract.ts';
 import type { LaneLook } from '../../../src/engine/lane-look.ts';
+import type { Line, SenderLook } from '../../../src/engine/line.ts';
 import { AppError } from '../../../src/errors/app-error.ts';
 import type { EventEntry, EventLog, LifecycleEvent } from '../../../src/model/events.ts';
 import type { MessageError } from '../../../src/model/message.ts';
@@ -60,6 +61,47 @@ export class MemoryQueue implements SendQueue {
   lookAtLane(): Promise<LaneLook> {
     this.#reach();
     return Promise.resolve({ waiting: 0, pairFreeInMs: 0 });
+  }
+  line({ id }: { id: string }): Promise<Line | null> {
+    this.#reach();
+    const place = this.#held.get(id)?.place ?? null;
+    if (place === null || place.status === 'failed') return Promise.resolve(null);
+    const { status, hold, attempts, position } = place;
+    const head = { status, hold: hold?.kind ?? null, waitMs: null };
+    const pair = { before: 0, freeInMs: 0, aheadMs: 0 };
+    const inConversation = {
+      ...{ before: position, messages: position + 1, head, conversationsBefore: 0, conversations: 1, pair },
+    };
+    const waitMs = hold?.untilMs === null || hold === null ? null : Math.max(0, hold.untilMs - Date.now());
+    return Promise.resolve({
+      ...{ status, hold, attempts, waitMs },
+      inConversation: status === 'scheduled' ? null : inConversation,
+    });
+  }
+  lookAtSender(sender: string): Promise<SenderLook | null> {
+    this.#reach();
+    const limits = this.configured.get(sender);
+    if (limits === undefined) return Promise.resolve(null);
+    return Promise.resolve({
+      ratePerSecond: limits.ratePerSecond,
+      ratePerSecondMax: limits.ratePerSecond,
+      burst: limits.burst,
+      concurrency: limits.concurrency,
+      inFlight: 0,
+      pairGapMs: limits.pairGapMs,
+      pairBucketCapacity: limits.pairBucketCapacity,
+      pairMsPerToken: 0,
+      pausedReason: this.pausedSenders.get(sender) ?? null,
+      isShardPaused: this.isStopped,
+      circuitMs: null,
+      rateWaitMs: 0,
+      rateAheadMs: 0,
+      workers: 1,
+      slots: 200,
+      tenant: null,
+      tenantsInAll: 0,
+      others: [],
+    });
   }
   limitedPairs(): Promise<number> {
     return Promise.resolve(0);

@@ -62,14 +62,6 @@ local function next_lane(s, t, budget)
   return nil
 end
 
--- After a number limit (130429) a sender recovers by a fiftieth of its rate per second.
-local function current_rate(s)
-  if not s.slow then
-    return s.rate
-  end
-  return min(s.rate, s.slow + s.rate * (now - s.slow_at) / 50000)
-end
-
 -- Takes a token of the sender's rate, or arms the timer for the next one.
 local function take_token(s)
   if s.rate <= 0 then

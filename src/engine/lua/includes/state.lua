@@ -34,6 +34,14 @@ local function load_sender(id)
   return s
 end
 
+-- After a number limit (130429) a sender recovers by a fiftieth of its rate per second.
+local function current_rate(s)
+  if not s.slow then
+    return s.rate
+  end
+  return min(s.rate, s.slow + s.rate * (now - s.slow_at) / 50000)
+end
+
 -- A tenant on a sender: places used, which ring it stands in (0 none, 1 new, 2 old), which priorities have ready
 -- lanes (bit mask), ready lanes, turns left, limits, messages in lanes, messages parked outside (scheduled …).
 local function read_tenant(s, id, raw)

@@ -1,0 +1,34 @@
+--[[ look: what shapes the pace of a sender, for a forecast
+  KEYS   1 shard prefix
+  ARGV   1 wallMs or ''   2 sender   3 tenant
+  RETURN {} unknown sender | {rate now, rate, burst, places, places used, pair gap ms, pair bucket, pair bucket's ms per
+         token, reason of its pause or '', 1 when the shard is paused, ms until its circuit lets a probe through or -1,
+         ms until its rate lets the next one go, ms that its token bucket runs ahead, workers, their slots,
+         record of the tenant or '', tenants in all, {tenant, record …} of 256 at most, chosen by chance}
+         record: as state.lua packs it
+  FLAGS  no-writes
+  COST   O(workers + 256 tenants) ]]
+-- @include "base"
+-- @include "state"
+local TENANTS_MAX = 256
+local s = load_sender(ARGV[2])
+if not s then
+  return {}
+end
+local slots = 0
+local idle = call('ZRANGE', P .. 'iw', 0, -1, 'WITHSCORES')
+for i = 2, #idle, 2 do
+  slots = slots + tonumber(idle[i])
+end
+for _, used in ipairs(call('HVALS', P .. 'wf')) do
+  slots = slots + tonumber(used)
+end
+local key = P .. 'q:' .. s.id
+local total = call('HLEN', key)
+local tenants = total <= TENANTS_MAX and call('HGETALL', key) or call('HRANDFIELD', key, TENANTS_MAX, 'WITHVALUES')
+return {
+  format('%.6f', current_rate(s)), format('%.6f', s.rate), s.burst, s.cap, s.inf, s.gap, s.pair_cap,
+  format('%.3f', s.pair_ms), s.paused or '', shard_paused and 1 or 0, s.circuit and max(0, s.circuit - now) or -1,
+  max(0, s.wait_until - now), max(0, ceil(s.tat - now)), call('HLEN', P .. 'hb'), slots,
+  call('HGET', key, ARGV[3]) or '', total, tenants,
+}
