@@ -336,7 +336,7 @@ export class World {
 
   async #call(
     by: Process,
-    script: Exclude<ScriptName, 'inspect' | 'look' | 'sweep'>,
+    script: Exclude<ScriptName, 'inspect' | 'look' | 'regroup' | 'restart' | 'skip' | 'sweep'>,
     args: readonly ScriptArg[],
     read: (reply: unknown[], events: readonly LifecycleEvent[]) => Omit<Call, 'script'>,
     isLost = false,

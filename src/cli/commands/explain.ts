@@ -15,7 +15,9 @@ export const explain = defineCommand({
     const config = settings();
     const { apiKey } = await resolveKeys(config);
     const running = { url: addressOf(config, args.url), credential: apiKey };
-    const found = await ask<Explanation>(running, { path: `/v1/messages/${encodeURIComponent(args.id ?? '')}/explain` });
+    const found = await ask<Explanation>(running, {
+      path: `/v1/messages/${encodeURIComponent(args.id ?? '')}/explain`,
+    });
     console.log(args.json ? JSON.stringify(found) : report(found));
   },
 });

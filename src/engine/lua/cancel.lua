@@ -12,6 +12,7 @@
 -- @include "flight"
 -- @include "dispatch"
 -- @include "find"
+-- @include "cancelling"
 -- @include "finish"
 local id, lane, message_seq = ARGV[2], ARGV[3], tonumber(ARGV[4])
 
@@ -22,43 +23,22 @@ local function cancel()
   end
   local parked = call('HGET', P .. 'sch', id)
   if parked then
-    local kind, _, element = parse_parked(parked)
-    if kind == 'H' then
-      return 0
-    end
-    forget_expiry(parse(element), lane)
-    call('HDEL', P .. 'sch', id)
-    call('ZREM', P .. 'at', 'a:' .. id)
-    disarm('d:' .. id)
-    t.parked = t.parked - 1
-    move(kind == 'S' and 'scheduled' or 'deferred', 'cancelled')
-    event('C', id, '')
-    return 1
+    return cancel_parked(t, lane, id, parked)
   end
   local f = load_flight(lane)
   local from = 'queued'
   if f and f.id == id then
-    if f.state ~= 'R' and f.state ~= 'D' then
-      return 0
+    local done = cancel_tried(s, t, lane, f)
+    if done then
+      return done
     end
-    if f.state == 'D' then
-      from = 'deferred'
-    end
-    if disarm('l:' .. lane) then
-      -- It was waiting at the head for its next attempt: the conversation goes on at once.
-      move(from, 'cancelled')
-      event('C', id, '')
-      drop_head(s, t, lane)
-      return 1
-    end
+    from = f.state == 'D' and 'deferred' or 'queued'
   end
   local element = find(lane, id, message_seq)
   if not element or call('HEXISTS', P .. 'x', id) == 1 then
     return -1
   end
-  forget_expiry(parse(element), lane)
-  bury(t, id, from, 'cancelled', 'C')
-  rewait(s, t, lane, id)
+  cancel_in_lane(s, t, lane, parse(element), from)
   return 1
 end
 
