@@ -31,7 +31,12 @@ const BATCH = 32;
  * and start-by. Leftovers without a lease are removed; the others go back to their holder, whose heartbeat decides.
  * One batch per call: what is left comes with the next.
  */
-export async function sweepClaims(runner: ScriptRunner, shard: number, worker: string, idleMs: number): Promise<void> {
+export async function sweepClaims(
+  runner: ScriptRunner,
+  shard: number,
+  worker: string,
+  idleMs: number,
+): Promise<{ removed: number; returned: number }> {
   const stream = `${shardPrefix(shard)}out`;
   const reply = await runner.client.call(
     'XAUTOCLAIM',
@@ -45,5 +50,7 @@ export async function sweepClaims(runner: ScriptRunner, shard: number, worker: s
     'JUSTID',
   );
   const { ids } = parseAutoClaim(reply);
-  if (ids.length > 0) await runner.run('sweep', shard, [worker, ...ids]);
+  if (ids.length === 0) return { removed: 0, returned: 0 };
+  const [, removed, returned] = (await runner.run('sweep', shard, [worker, ...ids])) as [number, number, number];
+  return { removed, returned };
 }

@@ -1,10 +1,12 @@
 import type { Hold, HoldKind } from '../model/message.ts';
-import type { Place } from './contract.ts';
+
+/** As `Place` has it. */
+type Status = 'queued' | 'scheduled' | 'sending' | 'deferred' | 'unknown' | 'failed';
 
 /** Where a message stands, with what stands before it: for an explanation, so a moment old when it is read. */
 export interface Line {
   /** `held`: ambiguous twice or by policy, waits for a person. */
-  readonly status: Place['status'] | 'held';
+  readonly status: Status | 'held';
   readonly hold: Hold | null;
   /** Milliseconds until the hold, or the wait of an unknown outcome, ends by itself; null = an event must end it. */
   readonly waitMs: number | null;
@@ -19,7 +21,7 @@ export interface InConversation {
   /** Messages in all, itself included. */
   readonly messages: number;
   /** What the first message of the conversation does; it is this one when there is none before it. */
-  readonly head: { readonly status: Place['status']; readonly hold: HoldKind | null; readonly waitMs: number | null };
+  readonly head: { readonly status: Status; readonly hold: HoldKind | null; readonly waitMs: number | null };
   /** Conversations of the tenant on this sender that take their turn before it. */
   readonly conversationsBefore: number;
   /** Conversations of the tenant with the same or a higher priority that could go now. */
@@ -98,7 +100,7 @@ export function decodeLine(reply: unknown[]): Line | null {
       before: Number(before),
       messages: Number(messages),
       head: {
-        status: headStatus as Place['status'],
+        status: headStatus as Status,
         hold: headKind === '' ? null : (headKind as HoldKind),
         waitMs: orNull(headMs),
       },

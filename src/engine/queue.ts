@@ -28,6 +28,8 @@ import { MemoryWatch } from './memory-watch.ts';
 import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
 import { type Outcome, OutcomeWatch } from './outcome-watch.ts';
 import { RetryDesk } from './retry-desk.ts';
+import { StreamDesk } from './stream-desk.ts';
+import { sweepClaims } from './claim-sweep.ts';
 import { type ScriptArg, ScriptRunner, toQueueError, type WallClock } from './script-runner.ts';
 import type { SettleDetail, StatusDetail } from './events.ts';
 import { readUnrecorded } from './unrecorded.ts';
@@ -59,6 +61,8 @@ export class RedisSendQueue implements SendQueue {
   readonly runner: ScriptRunner;
   /** Slow retries, redrives and what waits for a person. */
   readonly retries: RetryDesk;
+  /** Administration of the hand-over streams. */
+  readonly streams: StreamDesk;
   readonly #options: EngineOptions & Pick<SendQueueOptions, 'onAccept'>;
   readonly #client: RedisClient;
   readonly #memory: MemoryWatch;
@@ -79,6 +83,7 @@ export class RedisSendQueue implements SendQueue {
       async (shard, args) => Number((await this.#run('revive', shard, args))[1]),
       async ({ id, shard, lane }, seq) => (await this.#run('inspect', shard, [id, packLane(lane), seq])).length > 0,
     );
+    this.streams = this.#streamDesk();
     this.#shards = Array.from({ length: options.shards }, (_, shard) => {
       const timer = new DueTimer(() => void this.#tick(shard));
       const batcher = new AcceptBatcher({
@@ -106,6 +111,21 @@ export class RedisSendQueue implements SendQueue {
     if (found === LAYOUT_VERSION) return;
     throw new AppError('QUEUE_UNAVAILABLE', {
       detail: `The queue was written by another version of Waxwing (layout ${found}, this one knows ${LAYOUT_VERSION}).`,
+    });
+  }
+
+  #streamDesk(): StreamDesk {
+    const { sendTimeoutMs, claimIdleMs } = this.#options;
+    return new StreamDesk({
+      client: this.#client,
+      shards: this.shards,
+      run: async (name, shard, args) => (await this.#run(name, shard, args)).map(Number),
+      reclaim: async (shard, worker, beat) => {
+        const args = [worker, beat, ...ambiguousArgs(this.#options), sendTimeoutMs];
+        const [, entries, gone] = await this.#run('reclaim', shard, args);
+        return { entries: Number(entries), isGone: gone === 1 };
+      },
+      sweep: (shard, worker) => sweepClaims(this.runner, shard, worker, claimIdleMs),
     });
   }
 

@@ -7,6 +7,8 @@ export interface AppErrorOptions {
   readonly field?: string;
   /** Seconds for `Retry-After`. */
   readonly retryAfterSeconds?: number;
+  /** Members of the answer beside those that every error has, for programs to read. */
+  readonly data?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
 
@@ -19,6 +21,7 @@ export class AppError extends Error {
   readonly detail: string;
   readonly field: string | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly data: Readonly<Record<string, unknown>> | undefined;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     const entry: ErrorEntry = ERRORS[code];
@@ -28,6 +31,7 @@ export class AppError extends Error {
     this.retryable = entry.retryable;
     this.detail = this.message;
     this.field = options.field;
+    this.data = options.data;
     this.retryAfterSeconds = options.retryAfterSeconds ?? entry.retryAfterSeconds;
   }
 }

@@ -48,6 +48,12 @@ export const ERRORS = {
     title: 'Not possible in this state',
     detail: 'Read the resource again: its state does not allow this.',
   },
+  CONFIRMATION_NEEDED: {
+    status: 409,
+    retryable: false,
+    title: 'This must be confirmed',
+    detail: 'Send the same again with confirm set to the shard that it is for.',
+  },
   BODY_TOO_LARGE: {
     status: 413,
     retryable: false,

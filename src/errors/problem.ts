@@ -18,6 +18,7 @@ export interface Problem {
 /** An error as callers see it: never a stack, a cause or a secret. */
 export function toProblem(error: AppError, requestId: string): Problem {
   return {
+    ...error.data,
     type: `urn:waxwing:error:${error.code}`,
     title: ERRORS[error.code].title,
     status: error.status,

@@ -34,6 +34,7 @@ import { queueRoutes } from './queues/routes.ts';
 import { reportRoutes, type ReportOptions } from './reports/routes.ts';
 import { sendRoutes } from './send/routes.ts';
 import { senderRoutes } from './senders/routes.ts';
+import { streamRoutes, type StreamRouteOptions } from './streams/routes.ts';
 import { signInRoutes } from './sign-in/routes.ts';
 import { isHttps, type PublicAddress } from './sign-in/same-origin.ts';
 import { createPageSessions } from './sign-in/sessions.ts';
@@ -62,6 +63,7 @@ export interface HttpOptions {
   readonly failures: FailureRouteOptions;
   readonly metrics: MetricsRouteOptions;
   readonly queues: QueueAdministration;
+  readonly streams: Omit<StreamRouteOptions, 'admin'>;
   readonly alerts: AlertRouteOptions;
   readonly cache: CacheRouteOptions;
   readonly bookings: Bookings;
@@ -180,6 +182,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   reportRoutes(app, options.reports);
   failureRoutes(app, options.failures);
   queueRoutes(app, options);
+  streamRoutes(app, { ...options.streams, admin: options.admin });
   cacheRoutes(app, options.cache);
   bookingRoutes(app, options);
   statsRoutes(app, options);

@@ -1,6 +1,6 @@
 import type { SenderLook } from '../engine/line.ts';
 import type { HoldKind, MessageStatus } from '../model/message.ts';
-import type { Expected, Situation } from './explain.ts';
+import type { Expected, Situation } from './situation.ts';
 import type { MessageView } from './view.ts';
 import { counted, span } from './wording.ts';
 

@@ -1,8 +1,9 @@
 import type { InConversation, Line, SenderLook } from '../engine/line.ts';
 import type { HoldKind, MessageStatus } from '../model/message.ts';
 import { follow } from './pace.ts';
-import { type AttemptTime, demandsOf, supplyOf } from './supply.ts';
+import { demandsOf, supplyOf } from './supply.ts';
 import { endOf, sentenceOf } from './explain-sentence.ts';
+import type { Expected, Situation } from './situation.ts';
 import { isoOrNull, type MessageView } from './view.ts';
 
 /** Why a message is where it is, for people and as data. Times are ISO 8601 UTC. */
@@ -19,23 +20,6 @@ export interface Explanation {
   readonly ahead: { readonly conversation: number; readonly tenant: number; readonly sender: number };
   /** When it will probably be sent; null when that hangs on something that nobody can foresee, and after its end. */
   readonly expectedAt: string | null;
-}
-
-/** What an explanation is made of. */
-export interface Situation {
-  readonly view: MessageView;
-  readonly line: Line;
-  readonly sender: SenderLook;
-  readonly time: AttemptTime;
-  readonly nowMs: number;
-}
-
-export interface Expected {
-  readonly conversation: number;
-  readonly tenant: number;
-  readonly others: number;
-  /** From now; null = nobody knows. */
-  readonly inMs: number | null;
 }
 
 const NOTHING = { conversation: 0, tenant: 0, sender: 0 } as const;

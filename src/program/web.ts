@@ -141,6 +141,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     alerts: parts.alerts,
     metrics: { metrics: parts.observing.metrics, isOpen: config.metricsOpen },
     bookings: parts.bookings,
+    streams: { streams: queue.streams, record },
     queues: createQueueAdministration({
       queues: parts.queues,
       send: queue,

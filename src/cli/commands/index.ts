@@ -6,6 +6,7 @@ const LOADERS = {
   demo: async () => (await import('./demo.ts')).demo,
   emulate: async () => (await import('./emulate.ts')).emulate,
   send: async () => (await import('./send.ts')).send,
+  streams: async () => (await import('./streams.ts')).streams,
   explain: async () => (await import('./explain.ts')).explain,
   key: async () => (await import('./key.ts')).key,
   secrets: async () => (await import('./secrets.ts')).secrets,

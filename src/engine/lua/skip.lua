@@ -22,7 +22,7 @@ local ended, kept, next_seq = 0, 0, -1
 local function last_up_to(key, highest)
   local low, high = -1, call('LLEN', key) - 1
   while low < high do
-    local mid = ceil((low + high) / 2)
+    local mid = low + ceil((high - low) / 2)
     if tonumber(match(call('LINDEX', key, mid), '^(%d+)|')) <= highest then
       low = mid
     else

@@ -33,6 +33,7 @@ import type { SendQueue } from '../../../src/engine/contract.ts';
 import type { RedisSendQueue } from '../../../src/engine/queue.ts';
 import { RetryDesk } from '../../../src/engine/retry-desk.ts';
 import { createFailures, type WaxwingFailures } from '../../../src/failures/index.ts';
+import { StreamDesk } from '../../../src/engine/stream-desk.ts';
 import type { EventLog } from '../../../src/model/events.ts';
 import type { Gate } from './gate.ts';
 import { MemoryQueue } from '../../messages/support/memory-queue.ts';
@@ -223,6 +224,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
         }),
     stats,
     templates,
+    streams: { streams: (queue as Partial<Pick<RedisSendQueue, 'streams'>>).streams ?? emptyStreams(), record },
     queues: createQueueAdministration({ queues, send: queue }),
     cache: { report: () => templateMetrics.getCacheReport(), history: record.cacheHistory },
     failures: { failures: failuresOver(record, queue), record },
@@ -277,6 +279,20 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
       await record.close();
     },
   };
+}
+
+/** The queue in memory hands over without streams. */
+function emptyStreams(): StreamDesk {
+  const nothing = { call: () => Promise.resolve([]), hgetall: () => Promise.resolve({}) };
+  const scan = () => Promise.resolve(['0', []]);
+  const client = { ...nothing, hlen: () => Promise.resolve(0), hget: () => Promise.resolve(null), scan, hscan: scan };
+  return new StreamDesk({
+    client: client as never,
+    shards: 4,
+    run: () => Promise.resolve([-1, 0, 0, 0, 0]),
+    reclaim: () => Promise.resolve({ entries: -1, isGone: false }),
+    sweep: () => Promise.resolve({ removed: 0 }),
+  });
 }
 
 /** What came back goes nowhere with the queue in memory; tests of redrives use the real engine. */
