@@ -39,6 +39,10 @@ function numberOrNull(value: unknown): number | null {
   return value === null || value === undefined || Number(value) < 0 ? null : Number(value);
 }
 
+function idOf(value: unknown): string {
+  return typeof value === 'string' ? value : '0-0';
+}
+
 function listOf(reply: unknown): Map<string, unknown>[] {
   return Array.isArray(reply) ? reply.map((one: unknown) => fieldsOf(one)) : [];
 }
@@ -48,7 +52,7 @@ export function parseGroups(reply: unknown): GroupInfo[] {
     name: String(fields.get('name')),
     consumers: Number(fields.get('consumers') ?? 0),
     pending: Number(fields.get('pending') ?? 0),
-    lastDeliveredId: String(fields.get('last-delivered-id') ?? '0-0'),
+    lastDeliveredId: idOf(fields.get('last-delivered-id')),
     lag: numberOrNull(fields.get('lag')),
   }));
 }
@@ -64,5 +68,5 @@ export function parseConsumers(reply: unknown): ConsumerInfo[] {
 
 export function parseStream(reply: unknown): StreamInfo {
   const fields = fieldsOf(reply);
-  return { length: Number(fields.get('length') ?? 0), lastId: String(fields.get('last-generated-id') ?? '0-0') };
+  return { length: Number(fields.get('length') ?? 0), lastId: idOf(fields.get('last-generated-id')) };
 }

@@ -29,6 +29,10 @@ interface Given {
   readonly json?: boolean | undefined;
 }
 
+function isJson({ json }: Given): boolean {
+  return json === true;
+}
+
 async function call<T>(
   method: NonNullable<Asked['method']>,
   act: string,
@@ -41,7 +45,10 @@ async function call<T>(
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries({ shard, sender, confirm: word }))
     if (value !== undefined) query.set(name, value);
-  return await ask<T>({ url: addressOf(config, url), credential }, { method, path: `/admin/streams/${act}?${query}` });
+  return await ask<T>(
+    { url: addressOf(config, url), credential },
+    { method, path: `/admin/streams/${act}?${query.toString()}` },
+  );
 }
 
 interface Health {
@@ -63,7 +70,7 @@ const health = defineCommand({
   args: scope,
   async run({ args }) {
     const found = await call<Health>('GET', 'health', args as Given);
-    console.log(args['json'] === true ? JSON.stringify(found) : report(found));
+    console.log(isJson(args as Given) ? JSON.stringify(found) : report(found));
     return found.status === 'degraded' ? 1 : 0;
   },
 });
@@ -83,7 +90,7 @@ function act(name: string, method: 'POST' | 'DELETE', description: string, isDis
     args: { ...scope, ...(isDiscarding ? confirm : {}) },
     async run({ args }) {
       const done = await call<Record<string, unknown>>(method, name, args as Given);
-      if (args['json'] === true) console.log(JSON.stringify(done));
+      if (isJson(args as Given)) console.log(JSON.stringify(done));
       else
         console.log(
           Object.entries(done)

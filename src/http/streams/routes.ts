@@ -68,7 +68,7 @@ interface Wish extends StreamScope {
 export function streamRoutes(app: FastifyInstance, { streams, admin, record }: StreamRouteOptions): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
-  async function wishOf(query: Query, body: z.infer<typeof actBody> = undefined): Promise<Wish> {
+  async function wishOf(query: Query, body?: z.infer<typeof actBody>): Promise<Wish> {
     const { shard: named = 'all', sender, confirm: word } = { ...query, ...body };
     if (named !== 'all' && named >= streams.shards) {
       throw new AppError('REQUEST_INVALID', {
