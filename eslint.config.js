@@ -2,15 +2,15 @@ import tseslint from 'typescript-eslint';
 import prettier from 'eslint-config-prettier';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'coverage/', '.waxwing/'] },
+  { ignores: ['dist/', 'web/dashboard/dist/', 'node_modules/', 'coverage/', '.waxwing/'] },
   // Named on a command line, an ignored file would be a warning; its own first line turns the rules off.
   { files: ['src/engine/generated/**'], linterOptions: { reportUnusedDisableDirectives: 'off' } },
   ...tseslint.configs.strictTypeChecked.map((entry) => ({
     ...entry,
-    files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+    files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'web/dashboard/src/**/*.{ts,tsx}'],
   })),
   {
-    files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],
+    files: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'web/dashboard/src/**/*.{ts,tsx}'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       // Numbers and ids in template strings are what log lines and keys are made of.

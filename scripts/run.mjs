@@ -54,6 +54,9 @@ const COMMANDS = {
   }),
 };
 
+/** What may open the dashboard: its page is built when it is not there, or not of these sources. */
+const SERVES_PAGES = new Set(['start', 'demo', 'test']);
+
 /** What to run for a command: everything that is not named above is a command of the program itself. */
 function planOf(command, rest) {
   const plan = Object.hasOwn(COMMANDS, command)
@@ -116,6 +119,10 @@ async function main() {
   const [command, ...rest] = process.argv.slice(2);
   const { ensureInstalled } = await import('./install.mjs');
   await ensureInstalled(root);
+  if (SERVES_PAGES.has(command)) {
+    const { ensureDashboard } = await import('./dashboard.mjs');
+    await ensureDashboard();
+  }
   run(planOf(command ?? '--help', rest));
 }
 

@@ -64,6 +64,8 @@ export const KEY_LETTERS = {
 
 /** Beside these, of shard 0 only, `observe` keeps what processes share about alerts: lease, figures, alerts. */
 export const ALERT_KEY_LETTERS = { lease: 'ol', figures: 'of', alerts: 'oa' } as const;
+/** And what workers and recorders of all processes did, for the dashboard's rates. */
+export const LIVE_KEY_LETTERS = { totals: 'ot' } as const;
 
 /** Layout version of keys and packed records; a shard of another version is refused. */
 export const LAYOUT_VERSION = 1;

@@ -15,6 +15,8 @@ import { alertRoutes, type AlertRouteOptions } from './alerts/routes.ts';
 import { boardAccess, boardRoutes, type BoardOptions } from './board/board.ts';
 import { bookingRoutes } from './bookings/routes.ts';
 import { mailRoutes } from './mail/routes.ts';
+import { DASHBOARD_FILES } from './dashboard/page.ts';
+import { dashboardRoutes, type DashboardOptions } from './dashboard/routes.ts';
 import type { ApiKeyCheck } from './auth/api-keys.ts';
 import { createJwtCheck, type JwtSettings } from './auth/jwt.ts';
 import { cacheRoutes, type CacheRouteOptions } from './cache/routes.ts';
@@ -73,6 +75,8 @@ export interface HttpOptions {
   /** Records a span per request. Default false. */
   readonly isTraced?: boolean;
   readonly templates: TemplateRegistry;
+  /** The dashboard; absent = not served. */
+  readonly dashboard?: DashboardOptions | undefined;
   /** Of the package; shown in the OpenAPI document. */
   readonly version: string;
   /** A pino logger; absent = no log. */
@@ -146,7 +150,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
     checkKey: options.checkKey,
     checkJwt,
     pages: { sessions, address },
-    openPrefixes: [DOCS_PREFIX],
+    openPrefixes: [DOCS_PREFIX, DASHBOARD_FILES],
     foreignAccess: options.board === undefined ? undefined : boardAccess(options.board.path),
   });
   await app.register(openapi, { version: options.version });
@@ -188,6 +192,8 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   statsRoutes(app, options);
   templateRoutes(app, options);
   mailRoutes(app);
+  if (options.dashboard !== undefined)
+    await dashboardRoutes(app, { ...options.dashboard, ...options, sessions, address });
   if (options.board !== undefined) await boardRoutes(app, { ...options.board, admin: options.admin });
   options.extend?.(app);
   await app.ready();

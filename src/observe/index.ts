@@ -15,3 +15,8 @@ export { CACHE_METRICS, cacheSource, type CountedCache } from './sources/caches.
 export { CIRCUIT_METRICS, circuitSource } from './sources/circuits.ts';
 export { cachesOf, FigureTable, healthReport, type HealthReport } from './health.ts';
 export { ProgressWatch, STUCK_AFTER_MS } from './progress.ts';
+export { LiveTotals } from './live/totals.ts';
+export type * from './live/types.ts';
+export { LiveView, type LiveViewOptions } from './live/view.ts';
+export { byLoad } from './live/tenants.ts';
+export { type QueueState, readQueueStates } from './sources/queue-state.ts';

@@ -12,6 +12,9 @@ import {
   queueSource,
   redisAlertStore,
   recordSource,
+  LiveTotals,
+  LiveView,
+  readQueueStates,
   redisSource,
   senderDirectory,
   SendMetrics,
@@ -21,6 +24,7 @@ import type { RecorderOptions, WaxwingRecord } from '../record/index.ts';
 import type { QueueService } from '../jobs/index.ts';
 import type { Breakers } from '../util/breakers.ts';
 import type { RetryWorker } from '../failures/index.ts';
+import type { SenderDirectory } from '../observe/sources/sender-directory.ts';
 import { jobSource } from './job-figures.ts';
 import { retryWorkerSource } from './retry-worker-figures.ts';
 import type { Recorders } from './recorders.ts';
@@ -48,6 +52,12 @@ export interface Observing {
     readonly retryWorker: Pick<RetryWorker, 'getStatus'> | null;
     readonly caches: () => readonly CountedCache[];
   }): void;
+  /** The live view of the dashboard; watch() must have been called. The caller starts and stops it. */
+  liveView(parts: {
+    readonly queue: RedisSendQueue;
+    readonly record: WaxwingRecord;
+    readonly alerts: AlertEngine;
+  }): LiveView;
   /** Begins to look at the alert rules, once all sources are registered. */
   startAlerts(queue: RedisSendQueue, log: Logger): AlertEngine;
 }
@@ -58,6 +68,8 @@ export function createObserving(config: Config): Observing {
   const redisServers: NamedRedis[] = [];
   let settled = 0;
   const breakers: Pick<Breakers, 'list'>[] = [];
+  const totals = new LiveTotals();
+  let directory: SenderDirectory = () => Promise.resolve(new Map());
   return {
     metrics,
     redisServers,
@@ -65,22 +77,29 @@ export function createObserving(config: Config): Observing {
     ofQueue: { onAccept: (message, result) => sending.accepted(message, result) },
     ofRecorder: {
       onBatch: ({ deliveries }) => {
-        for (const change of deliveries) sending.delivered(change, change.status);
+        for (const change of deliveries) {
+          sending.delivered(change, change.status);
+          if (change.status === 'delivered') totals.count('delivered');
+          else if (change.status === 'failed') totals.count('undelivered');
+        }
       },
     },
     onSettled: (request) => {
       settled += 1;
       sending.settled(request);
+      if (request.settlement.kind === 'sent') totals.count(`sent:${request.grant.lane.sender}`);
     },
     settled: () => settled,
     watch({ queue, record, recorders, queues, retryWorker, caches }) {
       const { client } = queue.runner;
+      totals.connect(client);
       redisServers.push({ name: 'queue', client });
       metrics.register(redisSource(() => redisServers));
       const senders = senderDirectory({
         known: () => queue.knownSenders,
         recorded: async () => await record.senders.shards(),
       });
+      directory = senders;
       metrics.register(queueSource({ client, shards: queue.shards, senders }));
       metrics.register(
         recordSource({
@@ -93,6 +112,21 @@ export function createObserving(config: Config): Observing {
       metrics.register(jobSource(queues));
       metrics.register(cacheSource(caches));
       if (retryWorker !== null) metrics.register(retryWorkerSource(retryWorker));
+    },
+    liveView({ queue, record, alerts }) {
+      return new LiveView({
+        queue,
+        readStates: async () => await readQueueStates(queue.runner.client, queue.shards, await directory()),
+        totals,
+        metrics,
+        alerts: () => alerts.state.alerts,
+        record: {
+          senders: async () => (await record.senders.list({ limit: 200 })).items,
+          qualities: () => record.providerChanges.qualities(),
+          oldestWaiting: async () => (await record.totals.oldestWaiting({ limit: 1 }))[0] ?? null,
+          timings: () => record.timings.recent(),
+        },
+      });
     },
     startAlerts(queue, log) {
       const engine = alertEngine(config, metrics, queue, log);

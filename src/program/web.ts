@@ -31,6 +31,7 @@ import { Metrics, type AlertEngine } from '../observe/index.ts';
 import type { Observing } from './observing.ts';
 import type { WaxwingFailures } from '../failures/index.ts';
 import { boardActs } from './board-acts.ts';
+import { dashboardOf } from './dashboard.ts';
 import { logDuplicate } from './short-send.ts';
 import type { Statistics } from '../stats/index.ts';
 import type { TemplateRegistry } from '../templates/index.ts';
@@ -155,6 +156,22 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     isTraced: config.otelExporterOtlpEndpoint !== undefined,
     logger: log,
   };
+  const live = parts.observing.liveView(parts);
+  live.start();
+  const own = await listenAll({ ...options, dashboard: dashboardOf(parts, live) }, parts);
+  return {
+    ...own,
+    stop: async (graceMs) => {
+      live.stop();
+      await own.stop(graceMs);
+    },
+  };
+}
+
+/** The API, and Bull Board where the settings want it. */
+async function listenAll(options: HttpOptions, parts: WebParts): Promise<HttpServer> {
+  const { config, keys, queue, record, log } = parts;
+  const { messages } = parts.accepting;
   const board = {
     path: config.bullBoardPath,
     queues: parts.queues,

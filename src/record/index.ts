@@ -70,9 +70,9 @@ export type { BackOff, SignInAttempts } from './sign-in-attempts.ts';
 export type { ChangedThread } from './recording/write.ts';
 export type { Stats, StatsCounts, StatsRange } from './stats.ts';
 export type { NewTemplateRecord, TemplateFilter, TemplateRecord, Templates } from './templates.ts';
-export type { Tenants } from './tenants.ts';
+export type { TenantName, Tenants } from './tenants.ts';
 export type { AttemptTimings, Timings } from './timings.ts';
-export type { OpenTotals, Totals } from './totals.ts';
+export type { OpenTotals, Totals, WaitingMessage } from './totals.ts';
 export type * from './types.ts';
 
 export interface RecordOptions {

@@ -18,10 +18,15 @@ export interface MessageFilter {
   readonly fromMs?: number | undefined;
   /** Created before, epoch ms. */
   readonly toMs?: number | undefined;
+  /** The longest waiting first; default false: newest first. */
+  readonly isOldestFirst?: boolean | undefined;
   readonly cursor?: string | undefined;
   /** 1 … 200, default 50. */
   readonly limit?: number | undefined;
 }
+
+/** States that few of all messages are in: looked up tenant by tenant, because an index of all would find them late. */
+const RARE = new Set<MessageStatus>(['queued', 'scheduled', 'deferred', 'unknown', 'failed', 'cancelled', 'expired']);
 
 /** Recorded messages. A message appears here moments after its accept: `SendQueue.unrecorded()` has it until then. */
 export interface Messages {
@@ -103,12 +108,21 @@ export function messagesOf(database: Database): Messages {
         .when(dateOf(filter.toMs), 'created_at < ?');
       if (cursor !== null) {
         const at = conditions.value(new Date(cursor.atMs));
-        conditions.add(`(created_at, id) < (${at}, ${conditions.value(cursor.keys[0])})`);
+        const beyond = filter.isOldestFirst === true ? '>' : '<';
+        conditions.add(`(created_at, id) ${beyond} (${at}, ${conditions.value(cursor.keys[0])})`);
       }
       const limit = pageLimit(filter.limit);
+      const direction = filter.isOldestFirst === true ? 'asc' : 'desc';
+      const order = `order by created_at ${direction}, id ${direction} limit ${limit + 1}`;
+      const isRare = filter.tenant === null && filter.status !== undefined && RARE.has(filter.status);
       const rows = await database.query<MessageRow>(
-        `select ${COLUMNS} from messages ${conditions.where}
-         order by created_at desc, id desc limit ${limit + 1}`,
+        isRare
+          ? `select ${COLUMNS} from messages where id in (
+               select found.id from tenants owner cross join lateral (
+                 select id, created_at from messages ${conditions.add('tenant = owner.id').where} ${order}
+               ) found ${order}
+             ) ${order}`
+          : `select ${COLUMNS} from messages ${conditions.where} ${order}`,
         conditions.values,
       );
       return page(rows.map(fromRow), limit, (last) => ({ atMs: last.createdAtMs, keys: [last.id] }));

@@ -27,11 +27,20 @@ export interface Tenants {
   create(tenant: TenantFields & { readonly id: string }): Promise<TenantRecord>;
   /** Changes the fields that are given. Null when the tenant is unknown. */
   patch(id: string, fields: TenantFields): Promise<TenantRecord | null>;
+  /** All of them by id, at most `limit`. */
+  names(limit: number): Promise<TenantName[]>;
   /** Oldest first. */
   list(options?: {
     readonly cursor?: string | undefined;
     readonly limit?: number | undefined;
   }): Promise<Page<TenantRecord>>;
+}
+
+/** What a list of all tenants needs. */
+export interface TenantName {
+  readonly id: string;
+  readonly name: string;
+  readonly pausedReason: string | null;
 }
 
 interface TenantRow extends Row {
@@ -125,6 +134,13 @@ export function tenantsOf(database: Database, defaults: TenantDefaults): Tenants
         [id, ...set.values],
       );
       return row === undefined ? null : fromRow(row);
+    },
+
+    async names(limit) {
+      return await database.query<TenantName & Row>(
+        'select id, name, paused_reason as "pausedReason" from tenants order by id limit $1',
+        [limit],
+      );
     },
 
     async list({ cursor: text, limit: wanted } = {}) {

@@ -9,10 +9,24 @@ export interface Totals {
   byStatus(): Promise<RecordTotal[]>;
   /** When the longest waiting message was accepted, epoch ms; null = none waits, as far as recorded. */
   oldestWaitingAtMs(): Promise<number | null>;
+  /**
+   * The longest waiting messages, one for each tenant that has any, oldest first.
+   * @param options.tenants only of these; absent = of all
+   * @param options.limit 1 … 200
+   */
+  oldestWaiting(options: { readonly tenants?: readonly string[]; readonly limit: number }): Promise<WaitingMessage[]>;
   /** What waits for somebody, each counted up to 10,000. */
   open(options: { readonly silentAfterSeconds: number }): Promise<OpenTotals>;
   /** Events that could not be recorded, by shard. Anything but an empty list needs a person. */
   quarantined(): Promise<{ readonly shard: number; readonly count: number }[]>;
+}
+
+/** A message that has waited longer than all others of its tenant. */
+export interface WaitingMessage {
+  readonly id: string;
+  readonly tenant: string;
+  readonly sender: string;
+  readonly createdAtMs: number;
 }
 
 export interface OpenTotals {
@@ -45,6 +59,19 @@ export function totalsOf(database: Database): Totals {
          ) first`,
       );
       return row?.at ?? null;
+    },
+    async oldestWaiting({ tenants = null, limit }) {
+      const rows = await database.query<{ id: string; tenant: string; sender: string; created_at: Date } & Row>(
+        `select first.* from tenants owner cross join lateral (
+           select message.id, message.tenant, message.sender, message.created_at from messages message
+           where message.tenant = owner.id and message.status = 'queued'
+           order by message.created_at, message.id limit 1
+         ) first
+         where $1::text[] is null or owner.id = any($1)
+         order by first.created_at, first.id limit $2`,
+        [tenants, limit],
+      );
+      return rows.map(({ created_at: at, ...row }) => ({ ...row, createdAtMs: at.getTime() }));
     },
     async open({ silentAfterSeconds }) {
       const [row] = await database.query<OpenTotals & Row>(

@@ -48,8 +48,17 @@ async function sweepRunsOfTheDead(): Promise<void> {
   }
 }
 
+/** Tests of pages that run by themselves (`npx vitest run …`) find the dashboard built too. */
+async function buildPage(): Promise<void> {
+  const { ensureDashboard } = (await import(new URL('../../scripts/dashboard.mjs', import.meta.url).href)) as {
+    readonly ensureDashboard: () => Promise<void>;
+  };
+  await ensureDashboard();
+}
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await sweepRunsOfTheDead();
+  await buildPage();
   const folder = mkdtempSync(join(tmpdir(), PREFIX));
   writeFileSync(join(folder, 'owner.json'), JSON.stringify(identify(process.pid)));
 

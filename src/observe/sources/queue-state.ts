@@ -19,12 +19,16 @@ export interface TenantState {
 export interface SenderState {
   readonly id: string;
   readonly isPaused: boolean;
+  /** Why, when it is. */
+  readonly pausedReason: string | null;
   /** Its circuit is not closed: the provider failed too often. */
   readonly isBroken: boolean;
   readonly inFlight: number;
   readonly concurrency: number;
   /** Now; 0 = no limit. */
   readonly ratePerSecond: number;
+  /** As configured; more than `ratePerSecond` while the provider slows it down. */
+  readonly fullRatePerSecond: number;
   /** Its next token is there, or it has no rate. */
   readonly isAble: boolean;
   readonly tenants: readonly TenantState[];
@@ -118,6 +122,23 @@ export async function readQueueState(
   };
 }
 
+/** Senders that are read in one shard; bounds the work. */
+const SENDERS_READ_MAX = 1000;
+
+/** All shards. @param directory every sender and its shard; keys of the queue are never searched for */
+export async function readQueueStates(
+  client: RedisClient,
+  shards: number,
+  directory: ReadonlyMap<string, number>,
+): Promise<QueueState[]> {
+  return await Promise.all(
+    Array.from({ length: shards }, async (_, shard) => {
+      const ids = [...directory].filter(([, of]) => of === shard).map(([id]) => id);
+      return await readQueueState(client, shard, ids.slice(0, SENDERS_READ_MAX));
+    }),
+  );
+}
+
 function senderState(
   id: string,
   state: Readonly<Record<string, string>>,
@@ -128,10 +149,12 @@ function senderState(
   return {
     id,
     isPaused: state['paused'] !== undefined && state['paused'] !== '',
+    pausedReason: state['paused'] === undefined || state['paused'] === '' ? null : state['paused'],
     isBroken: state['circuit'] !== undefined,
     inFlight: Number(state['inf'] ?? 0),
     concurrency: Number(state['cap'] ?? 0),
     ratePerSecond: state['slow'] === undefined ? rate : Math.min(rate, Number(state['slow'])),
+    fullRatePerSecond: rate,
     isAble,
     tenants: Object.entries(tenants).map(([tenant, packed]) => tenantState(tenant, packed)),
   };

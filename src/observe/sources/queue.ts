@@ -1,4 +1,4 @@
-import { blockedOf, type QueueState, readQueueState } from './queue-state.ts';
+import { blockedOf, type QueueState, readQueueStates } from './queue-state.ts';
 import type { RedisClient } from '../../engine/connection.ts';
 import type { Figure, MetricDefinition, MetricSource } from '../../model/figures.ts';
 import { BoundedNames } from '../metrics/names.ts';
@@ -93,9 +93,8 @@ export const QUEUE_METRICS: readonly MetricDefinition[] = [
   { ...shared, name: 'waxwing_sender_tenants', help: 'Tenants with messages on a sender.', labels: ['sender'] },
 ];
 
-/** Senders with figures of their own, and senders that are read at all in one shard; bounds the work. */
+/** Senders with figures of their own; bounds the work. */
 const SENDERS_MAX = 200;
-const SENDERS_READ_MAX = 1000;
 
 /** The send engine as Redis has it: the same from every process. */
 export function queueSource(options: {
@@ -110,13 +109,7 @@ export function queueSource(options: {
     name: 'queue',
     metrics: QUEUE_METRICS,
     async read() {
-      const directory = await options.senders();
-      const states = await Promise.all(
-        Array.from({ length: options.shards }, async (_, shard) => {
-          const ids = [...directory].filter(([, of]) => of === shard).map(([id]) => id);
-          return await readQueueState(options.client, shard, ids.slice(0, SENDERS_READ_MAX));
-        }),
-      );
+      const states = await readQueueStates(options.client, options.shards, await options.senders());
       return [...totals(states), ...states.flatMap((state) => ofShard(state, live)), ...ofSenders(states, senderNames)];
     },
   };

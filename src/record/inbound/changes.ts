@@ -1,5 +1,5 @@
 import { newId } from '../../util/ids.ts';
-import type { Database } from '../database.ts';
+import type { Database, Row } from '../database.ts';
 import type { Alias } from './types.ts';
 
 /** What a provider tells about people and accounts. */
@@ -20,6 +20,8 @@ export interface ProviderChanges {
     provider: string,
     of: { readonly externalId: string | null; readonly accountId: string | null },
   ): Promise<{ readonly id: string; readonly pausedReason: string | null }[]>;
+  /** What the provider last said of each sender's quality: `FLAGGED TIER_10K`. */
+  qualities(): Promise<{ readonly sender: string; readonly quality: string }[]>;
 }
 
 export function providerChangesOf(database: Database): ProviderChanges {
@@ -29,6 +31,16 @@ export function providerChangesOf(database: Database): ProviderChanges {
   ];
 
   return {
+    async qualities() {
+      return await database.query<{ sender: string; quality: string } & Row>(
+        `select distinct on (sender) sender,
+           concat_ws(' ', nullif(split_part(event, ' ', 2), ''), detail ->> 'reason') as quality
+         from provider_events
+         where kind = 'sender' and sender is not null and event like 'phone_number_quality_update%'
+         order by sender, recorded_at desc`,
+      );
+    },
+
     async setMarketing(tenant, aliases, { isWanted, atMs }) {
       if (aliases.length === 0) return;
       if (tenant !== null && !isWanted) {

@@ -1,0 +1,65 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { bookingView } from '../bookings/schemas.ts';
+import { failureQuery, failureView, msOf } from '../failures/schemas.ts';
+import { pageQuery } from '../paging.ts';
+import { maskNumbers, maskPerson } from './mask.ts';
+import { seesAll } from './reveal.ts';
+import type { DashboardParts } from './routes.ts';
+
+const config = { access: 'viewer' } as const;
+const bookingQuery = pageQuery.extend({
+  tenant: z.string().min(1).max(200).default('default'),
+  status: z.enum(['active', 'cancelled']).optional(),
+  from: z.iso.datetime({ offset: true }).optional(),
+});
+
+/** The failure record and bookings, masked unless an admin asked to see them. */
+export function otherReads(app: FastifyInstance, { record, bookings, secret }: DashboardParts): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+
+  routes.get(
+    '/dashboard/api/failures',
+    { config, schema: { hide: true, querystring: failureQuery } },
+    async (request) => {
+      const { from, to, ...filter } = request.query;
+      const page = await record.failures.list({ ...filter, fromMs: msOf(from), toMs: msOf(to) });
+      const isClear = seesAll(request, secret);
+      return {
+        items: page.items.map((failure) => {
+          const { phoneNumber, message, metadata, errorMessage, ...view } = failureView(failure);
+          return {
+            ...view,
+            phoneNumber: isClear ? phoneNumber : maskPerson(phoneNumber),
+            message: isClear ? message : `[${message.length} characters]`,
+            errorMessage: isClear ? errorMessage : maskNumbers(errorMessage),
+            tenant: metadata['tenant'] ?? null,
+          };
+        }),
+        next: page.next,
+      };
+    },
+  );
+
+  routes.get(
+    '/dashboard/api/bookings',
+    { config, schema: { hide: true, querystring: bookingQuery } },
+    async (request) => {
+      const { tenant, from, ...query } = request.query;
+      const page = await bookings.list(tenant, { ...query, fromMs: msOf(from) });
+      const isClear = seesAll(request, secret);
+      return {
+        items: page.items.map((booking) => {
+          const { id, customerPhone, customerName, serviceName, serviceDate, status, reminders } = bookingView(booking);
+          return {
+            ...{ id, serviceName, serviceDate, status, reminders },
+            customerPhone: isClear ? customerPhone : maskPerson(customerPhone),
+            customerName: customerName === null || isClear ? customerName : maskPerson(customerName),
+          };
+        }),
+        next: page.next,
+      };
+    },
+  );
+}

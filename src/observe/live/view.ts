@@ -1,0 +1,257 @@
+import type { SendQueue } from '../../engine/contract.ts';
+import type { AttemptTimings, WaitingMessage } from '../../record/index.ts';
+import type { Alert } from '../alerts/state.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import { LiveWorkers } from '../sources/live-workers.ts';
+import type { QueueState } from '../sources/queue-state.ts';
+import { kept } from './kept.ts';
+import { Rates } from './rates.ts';
+import { alertsOf, backlogOf, fromFigures, sendersOf, type SenderNote } from './snapshot.ts';
+import { byLoad, tenantsOf } from './tenants.ts';
+import type { LiveHistory, LiveSnapshot, LiveTenant, LiveUpdate, Verdict } from './types.ts';
+import { judge } from './verdict.ts';
+
+export interface LiveViewOptions {
+  readonly queue: Pick<SendQueue, 'counters' | 'circuits'>;
+  /** All shards as they are now. */
+  readonly readStates: () => Promise<readonly QueueState[]>;
+  readonly totals: { read(): Promise<ReadonlyMap<string, number>> };
+  readonly metrics: Pick<Metrics, 'snapshot'>;
+  readonly alerts: () => readonly Alert[];
+  readonly record: {
+    senders(): Promise<readonly SenderNote[]>;
+    qualities(): Promise<readonly { readonly sender: string; readonly quality: string }[]>;
+    oldestWaiting(): Promise<WaitingMessage | null>;
+    timings(): Promise<AttemptTimings | null>;
+  };
+  /** Wall clock, epoch ms. */
+  readonly now?: () => number;
+}
+
+/** Between two looks while somebody watches; the page is then never a second behind. */
+const WATCHED_MS = 500;
+/** Between two looks at the counters while nobody does: the chart has its past when somebody comes. */
+const UNWATCHED_MS = 1000;
+/** A look that takes long is followed by a pause of so many times its length. */
+const PAUSE_SHARE = 4;
+const TOP_TENANTS = 12;
+
+/**
+ * The live view of one process: looked at once for all who watch, and only the counters while nobody does. Never
+ * rejects: what cannot be read is named in `unknown`.
+ */
+export class LiveView {
+  readonly #options: LiveViewOptions;
+  readonly #now: () => number;
+  readonly #rates = new Rates();
+  readonly #workers = new LiveWorkers();
+  readonly #watchers = new Set<(update: LiveUpdate) => void>();
+  readonly #notes;
+  readonly #qualities;
+  readonly #oldest;
+  readonly #timings;
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+  #looking: Promise<void> | undefined;
+  #last: LiveSnapshot | null = null;
+  #tenants: ReadonlyMap<string, LiveTenant> = new Map();
+  #verdict: Verdict | null = null;
+
+  constructor(options: LiveViewOptions) {
+    const { record } = options;
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    const byId = async () => new Map((await record.senders()).map((note) => [note.id, note]));
+    this.#notes = kept(new Map<string, SenderNote>(), byId, { everyMs: 10_000 });
+    const qualities = async () => new Map((await record.qualities()).map((one) => [one.sender, one.quality]));
+    this.#qualities = kept(new Map<string, string>(), qualities, { everyMs: 30_000 });
+    this.#oldest = kept<WaitingMessage | null>(null, () => record.oldestWaiting(), { everyMs: WATCHED_MS });
+    this.#timings = kept<AttemptTimings | null>(null, () => record.timings(), { everyMs: 2000 });
+  }
+
+  start(): void {
+    this.#schedule(0);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.#watchers.clear();
+  }
+
+  get history(): LiveHistory {
+    return { points: [...this.#rates.points] };
+  }
+
+  /** Watchers now. */
+  get watching(): number {
+    return this.#watchers.size;
+  }
+
+  /** Calls back after every look, from now on. @returns ends it */
+  watch(onUpdate: (update: LiveUpdate) => void): () => void {
+    this.#watchers.add(onUpdate);
+    this.#schedule(0);
+    return () => this.#watchers.delete(onUpdate);
+  }
+
+  /** Tenants with messages, at most a moment old. */
+  async tenants(): Promise<ReadonlyMap<string, LiveTenant>> {
+    if (this.#last === null || this.#now() - this.#last.atMs > 2 * WATCHED_MS) {
+      this.#tenants = tenantsOf(await this.#options.readStates());
+    }
+    return this.#tenants;
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#isStopped) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const startedAtMs = performance.now();
+      this.#looking ??= this.#look().finally(() => {
+        this.#looking = undefined;
+        const tookMs = performance.now() - startedAtMs;
+        const everyMs = this.#watchers.size > 0 ? WATCHED_MS : UNWATCHED_MS;
+        this.#schedule(Math.max(everyMs - tookMs, PAUSE_SHARE * tookMs));
+      });
+    }, delayMs).unref();
+  }
+
+  async #look(): Promise<void> {
+    const isWatched = this.#watchers.size > 0;
+    try {
+      if (!isWatched) {
+        const [counters, totals] = await Promise.all([this.#options.queue.counters(), this.#options.totals.read()]);
+        this.#count(counters, totals);
+        return;
+      }
+      const [states, totals, circuits, { figures }] = await Promise.all([
+        this.#options.readStates(),
+        this.#options.totals.read(),
+        this.#options.queue.circuits(),
+        this.#options.metrics.snapshot(),
+      ]);
+      const sum = (name: string) => states.reduce((total, { counters }) => total + Number(counters[name] ?? 0), 0);
+      const counters = { accepted: sum('accepted'), sent: sum('sent'), failed: sum('failed') };
+      const points = this.#count(counters, totals);
+      const notes = this.#notes.get();
+      const known = { notes, circuits: circuits.open, qualities: this.#qualities.get(), rates: this.#rates };
+      this.#tenants = tenantsOf(states);
+      const backlog = backlogOf(states);
+      const told = fromFigures(figures);
+      const senders = sendersOf(states, known);
+      const workers = states.map((state) => this.#workers.observe(state.shard, state.beats).length);
+      const atMs = this.#now();
+      const timings = this.#timings.get();
+      // A message that waits is in the record a moment after the queue: none in the queue is none at all.
+      const oldest = this.#oldest.get();
+      this.#last = {
+        atMs,
+        verdict: this.#judge(states, backlog, senders, Math.max(0, ...workers), atMs),
+        totals: { ...counters, cancelled: sum('cancelled'), expired: sum('expired') },
+        perSecond: this.#rates.perSecond(),
+        backlog,
+        oldest: sum('queued') === 0 ? null : oldest,
+        latency:
+          timings === null
+            ? null
+            : { attempts: timings.attempts, waiting: timings.acceptToProviderMs, call: timings.processingMs },
+        workers: Math.max(0, ...workers),
+        workDue: told.workDue,
+        senders,
+        sendersTotal: states.reduce((total, state) => total + state.senders.length, 0),
+        tenants: [...this.#tenants.values()].sort(byLoad).slice(0, TOP_TENANTS),
+        tenantsActive: this.#tenants.size,
+        failures: told.failures,
+        queues: told.queues,
+        caches: told.caches,
+        alerts: alertsOf(this.#options.alerts()),
+        unknown: [...new Set([...told.down, ...(this.#oldest.isKnown ? [] : ['record'])])],
+      };
+      this.#tell({ snapshot: this.#last, points });
+    } catch {
+      this.#tellBlind();
+    }
+  }
+
+  #count(
+    { accepted, sent, failed }: { readonly accepted: number; readonly sent: number; readonly failed: number },
+    totals: ReadonlyMap<string, number>,
+  ) {
+    const senders = new Map<string, number>();
+    for (const [field, count] of totals) if (field.startsWith('sent:')) senders.set(field.slice(5), count);
+    const delivered = totals.get('delivered') ?? 0;
+    const counts = { accepted, sent, delivered, failed: failed + (totals.get('undelivered') ?? 0) };
+    return this.#rates.add(this.#now(), counts, senders);
+  }
+
+  #judge(
+    states: readonly QueueState[],
+    backlog: LiveSnapshot['backlog'],
+    senders: LiveSnapshot['senders'],
+    workers: number,
+    atMs: number,
+  ): Verdict {
+    const input = {
+      isQueueKnown: true,
+      isAllPaused: states.some(({ isPaused }) => isPaused),
+      workers,
+      ...backlog,
+      sentPerSecond: this.#rates.perSecond().sent,
+      pausedSenders: senders.filter(({ state }) => state === 'paused').map(({ id }) => id),
+      openCircuits: senders.filter(({ state }) => state === 'circuit').map(({ id }) => id),
+      lastSentAtMs: this.#rates.lastSentAtMs,
+    };
+    return this.#since(judge(input, atMs), atMs);
+  }
+
+  /** Keeps the time at which the answer became what it is; the words may change with the figures. */
+  #since(judged: Omit<Verdict, 'sinceMs'>, atMs: number): Verdict {
+    const sinceMs = this.#verdict?.state === judged.state ? this.#verdict.sinceMs : atMs;
+    this.#verdict = { ...judged, sinceMs };
+    return this.#verdict;
+  }
+
+  #tellBlind(): void {
+    if (this.#last === null) this.#last = NOTHING;
+    const atMs = this.#now();
+    const judged = judge({ ...BLIND, ...this.#last.backlog }, atMs);
+    this.#last = { ...this.#last, atMs, verdict: this.#since(judged, atMs), unknown: ['queue'] };
+    this.#tell({ snapshot: this.#last, points: [] });
+  }
+
+  #tell(update: LiveUpdate): void {
+    for (const watcher of this.#watchers) watcher(update);
+  }
+}
+
+const BLIND = {
+  isQueueKnown: false,
+  isAllPaused: false,
+  workers: 0,
+  sentPerSecond: 0,
+  pausedSenders: [],
+  openCircuits: [],
+  lastSentAtMs: null,
+};
+
+const NOTHING: LiveSnapshot = {
+  atMs: 0,
+  verdict: { state: 'blind', sentence: '', reason: null, sinceMs: 0 },
+  totals: { accepted: 0, sent: 0, failed: 0, cancelled: 0, expired: 0 },
+  perSecond: { accepted: 0, sent: 0, delivered: 0, failed: 0 },
+  backlog: { waiting: 0, inFlight: 0, holds: {} },
+  oldest: null,
+  latency: null,
+  workers: 0,
+  workDue: 0,
+  senders: [],
+  sendersTotal: 0,
+  tenants: [],
+  tenantsActive: 0,
+  failures: { deadLetters: 0, retrying: 0 },
+  queues: [],
+  caches: [],
+  alerts: [],
+  unknown: [],
+};

@@ -1,0 +1,158 @@
+import { signal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { asApiError, type ApiError, version } from './api.ts';
+import { STATUS_WORDS } from './format.ts';
+
+/** Parts that every page uses. */
+
+export function Heading({ children, aside }: { children: ComponentChildren; aside?: ComponentChildren }) {
+  return (
+    <div class="heading">
+      <h1 tabIndex={-1}>{children}</h1>
+      {aside}
+    </div>
+  );
+}
+
+export function Card(props: { title: string; aside?: ComponentChildren; children: ComponentChildren; wide?: boolean }) {
+  return (
+    <section class={props.wide === true ? 'card wide' : 'card'} aria-label={props.title}>
+      <header>
+        <h2>{props.title}</h2>
+        {props.aside}
+      </header>
+      {props.children}
+    </section>
+  );
+}
+
+export function Status({ status }: { status: string }) {
+  return <span class={`tag s-${status}`}>{STATUS_WORDS[status] ?? status}</span>;
+}
+
+export function Trouble({ error }: { error: ApiError | null }) {
+  if (error === null) return null;
+  return (
+    <p class="trouble" role="alert">
+      {error.message}
+    </p>
+  );
+}
+
+export function Empty({ children }: { children: ComponentChildren }) {
+  return <p class="empty">{children}</p>;
+}
+
+/** A table that scrolls sideways on a phone; the region has a name, so that the keyboard can scroll it too. */
+export function Table(props: { label: string; head: readonly string[]; children: ComponentChildren }) {
+  return (
+    <div class="scroll" role="region" aria-label={props.label} tabIndex={0}>
+      <table>
+        <thead>
+          <tr>
+            {props.head.map((name) => (
+              <th scope="col" key={name} class={/^#/.test(name) ? 'num' : ''}>
+                {name.replace(/^#/, '')}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{props.children}</tbody>
+      </table>
+    </div>
+  );
+}
+
+/** A bar of a share; the numbers stand beside it, so it is hidden from screen readers. */
+export function Bar({ value, of, tone = 'brand' }: { value: number; of: number; tone?: string }) {
+  const share = of <= 0 ? 0 : Math.min(1, value / of);
+  return (
+    <span class={`bar ${tone}`} aria-hidden="true">
+      <span style={{ width: `${(share * 100).toFixed(1)}%` }} />
+    </span>
+  );
+}
+
+export interface Question {
+  readonly title: string;
+  readonly text: ComponentChildren;
+  readonly confirm: string;
+  readonly isDangerous?: boolean;
+  /** Asks for a reason, which is handed on. */
+  readonly reason?: string;
+  readonly act: (reason: string) => Promise<string>;
+}
+
+const question = signal<Question | null>(null);
+const isBusy = signal(false);
+const failed = signal<ApiError | null>(null);
+export const toast = signal<string | null>(null);
+
+export function ask(one: Question): void {
+  failed.value = null;
+  question.value = one;
+}
+
+export function say(text: string): void {
+  toast.value = text;
+  window.setTimeout(() => {
+    if (toast.value === text) toast.value = null;
+  }, 6000);
+}
+
+/** The one confirm dialog of the page. */
+export function Confirm() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const field = useRef<HTMLInputElement>(null);
+  const open = question.value;
+  useEffect(() => {
+    if (open !== null) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [open]);
+  const act = async () => {
+    if (open === null) return;
+    isBusy.value = true;
+    failed.value = null;
+    try {
+      const said = await open.act(field.current?.value.trim() ?? '');
+      question.value = null;
+      version.value += 1;
+      say(said);
+    } catch (error) {
+      failed.value = asApiError(error);
+    } finally {
+      isBusy.value = false;
+    }
+  };
+  return (
+    <dialog ref={dialog} aria-labelledby="ask-title" onClose={() => (question.value = null)}>
+      {open !== null && (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            void act();
+          }}
+        >
+          <h2 id="ask-title">{open.title}</h2>
+          <div class="text">{open.text}</div>
+          {open.reason !== undefined && (
+            <label>
+              Reason
+              <input ref={field} maxLength={200} placeholder={open.reason} autocomplete="off" />
+            </label>
+          )}
+          <Trouble error={failed.value} />
+          <div class="end">
+            <button type="button" class="plain" onClick={() => (question.value = null)}>
+              Cancel
+            </button>
+            <button type="submit" class={open.isDangerous === true ? 'go danger' : 'go'} disabled={isBusy.value}>
+              {isBusy.value ? 'One moment …' : open.confirm}
+            </button>
+          </div>
+        </form>
+      )}
+    </dialog>
+  );
+}
