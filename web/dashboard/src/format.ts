@@ -24,8 +24,14 @@ export function duration(ms: number): string {
   return `${Math.round(hours / 24)} d`;
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const clock = new Intl.DateTimeFormat(undefined, {
+  hourCycle: 'h23',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+});
 const day = new Intl.DateTimeFormat(undefined, {
+  hourCycle: 'h23',
   day: 'numeric',
   month: 'short',
   hour: '2-digit',

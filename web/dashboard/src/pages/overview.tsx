@@ -78,7 +78,8 @@ function Alerts({ now }: { now: LiveSnapshot }) {
             {alert.sentence}
             {alert.instance === null ? '' : ` (${alert.instance})`}
           </strong>{' '}
-          {alert.advice} <span class="dim">Since {time(alert.sinceMs)}.</span>
+          {alert.advice} {/dead/.test(alert.alert) && <a href={href('/failures')}>See the failures.</a>}{' '}
+          <span class="dim">Since {time(alert.sinceMs)}.</span>
         </li>
       ))}
     </ul>
@@ -322,6 +323,8 @@ function TopTenants({ now }: { now: LiveSnapshot }) {
 }
 
 function Machinery({ now }: { now: LiveSnapshot }) {
+  // Those that nobody has read yet say nothing.
+  const caches = now.caches.filter(({ reads }) => reads > 0);
   return (
     <Card
       title="Jobs and caches"
@@ -347,9 +350,9 @@ function Machinery({ now }: { now: LiveSnapshot }) {
           </tr>
         ))}
       </Table>
-      {now.caches.length > 0 && (
+      {caches.length > 0 && (
         <Table label="Caches" head={['Cache', '#Reads', '#Hits']}>
-          {now.caches.map((cache) => (
+          {caches.map((cache) => (
             <tr key={cache.cache}>
               <th scope="row">
                 {cache.cache}
