@@ -4,7 +4,7 @@ export { createApiKeyCheck, type ApiKeyCheck } from './auth/api-keys.ts';
 export { createJwtCheck, ROLES, signJwt, type JwtSettings, type Role } from './auth/jwt.ts';
 export type { Access } from './plugins/auth.ts';
 export type { AdminOptions } from './admin-options.ts';
-export type { DashboardOptions } from './dashboard/routes.ts';
+export type { DashboardOptions } from './dashboard/parts.ts';
 export type { HealthOptions } from './health/routes.ts';
 export { buildWorkerApp } from './worker-app.ts';
 

@@ -10,7 +10,7 @@ import { idParams } from '../messages/schemas.ts';
 import { pageQuery } from '../paging.ts';
 import { maskMessage, maskNumbers, maskPerson } from './mask.ts';
 import { seesAll } from './reveal.ts';
-import type { DashboardParts } from './routes.ts';
+import type { DashboardParts } from './parts.ts';
 
 const PLATFORM = { kind: 'platform' } as const;
 const config = { access: 'viewer' } as const;

@@ -6,7 +6,7 @@ import { failureQuery, failureView, msOf } from '../failures/schemas.ts';
 import { pageQuery } from '../paging.ts';
 import { maskNumbers, maskPerson } from './mask.ts';
 import { seesAll } from './reveal.ts';
-import type { DashboardParts } from './routes.ts';
+import type { DashboardParts } from './parts.ts';
 
 const config = { access: 'viewer' } as const;
 const bookingQuery = pageQuery.extend({

@@ -1,39 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Bookings } from '../../bookings/index.ts';
-import type { Messages } from '../../messages/index.ts';
-import type { LiveView } from '../../observe/index.ts';
-import type { WaxwingRecord } from '../../record/index.ts';
-import type { AdminOptions } from '../admin-options.ts';
 import { personOf } from '../plugins/auth.ts';
 import { sessionCookieOf } from '../sign-in/cookie.ts';
-import type { PublicAddress } from '../sign-in/same-origin.ts';
-import type { PageSessions } from '../sign-in/sessions.ts';
 import { messageReads } from './messages.ts';
 import { otherReads } from './others.ts';
 import { dashboardPage } from './page.ts';
+import type { DashboardParts } from './parts.ts';
 import { revealRoutes, seesAll } from './reveal.ts';
 import { streamRoute } from './stream.ts';
 import { tenantReads } from './tenants.ts';
-
-/** What the dashboard needs beside the rest of the API. */
-export interface DashboardOptions {
-  readonly live: LiveView;
-  readonly record: Pick<
-    WaxwingRecord,
-    'messages' | 'tenants' | 'totals' | 'chat' | 'conversations' | 'failures' | 'bookings'
-  >;
-  /** Signs the cookie of who sees numbers and texts. */
-  readonly secret: string;
-}
-
-/** Of every part of the dashboard. */
-export interface DashboardParts extends DashboardOptions {
-  readonly messages: Messages;
-  readonly bookings: Bookings;
-  readonly admin: AdminOptions;
-  readonly sessions: PageSessions;
-  readonly address: PublicAddress;
-}
 
 /**
  * `/dashboard`: the page, its stream, and what it reads. Its API serves the page alone and changes with it; programs use

@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { byLoad, type LiveTenant } from '../../observe/index.ts';
 import type { TenantName } from '../../record/index.ts';
-import type { DashboardParts } from './routes.ts';
+import type { DashboardParts } from './parts.ts';
 
 const query = z.object({
   search: z.string().trim().max(200).default(''),

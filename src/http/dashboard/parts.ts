@@ -1,0 +1,27 @@
+import type { Bookings } from '../../bookings/index.ts';
+import type { Messages } from '../../messages/index.ts';
+import type { LiveView } from '../../observe/index.ts';
+import type { WaxwingRecord } from '../../record/index.ts';
+import type { AdminOptions } from '../admin-options.ts';
+import type { PublicAddress } from '../sign-in/same-origin.ts';
+import type { PageSessions } from '../sign-in/sessions.ts';
+
+/** What the dashboard needs beside the rest of the API. */
+export interface DashboardOptions {
+  readonly live: LiveView;
+  readonly record: Pick<
+    WaxwingRecord,
+    'messages' | 'tenants' | 'totals' | 'chat' | 'conversations' | 'failures' | 'bookings'
+  >;
+  /** Signs the cookie of who sees numbers and texts. */
+  readonly secret: string;
+}
+
+/** Of every part of the dashboard. */
+export interface DashboardParts extends DashboardOptions {
+  readonly messages: Messages;
+  readonly bookings: Bookings;
+  readonly admin: AdminOptions;
+  readonly sessions: PageSessions;
+  readonly address: PublicAddress;
+}
