@@ -1,6 +1,7 @@
 import pino, { type Logger } from 'pino';
 import type { CacheReport, CacheService, HitDetail } from './cache/index.ts';
 import { formatProblems, loadConfig } from './config/index.ts';
+import type { Responder } from './inbound/index.ts';
 import type { QueueService } from './jobs/index.ts';
 import {
   generateIdempotencyKey,
@@ -20,6 +21,7 @@ import { type Program, type Role, startProgram } from './program/start-program.t
 export { AppError } from './errors/app-error.ts';
 export type { ErrorCode } from './errors/catalogue.ts';
 export type { QueueService } from './jobs/index.ts';
+export type { HistoryItem, Reply, Responder, ResponderRequest } from './inbound/index.ts';
 export type { CacheReport, CacheService } from './cache/index.ts';
 export type { FailureToLog, RetryTotals, WaxwingFailures } from './failures/index.ts';
 export { generateIdempotencyKey } from './messages/index.ts';
@@ -40,6 +42,8 @@ export interface WaxwingOptions {
   readonly role?: Role;
   /** Serve the HTTP API too; default false. */
   readonly listen?: boolean;
+  /** Answers incoming messages, instead of RESPONDER_URL; what it returns is sent to the person. */
+  readonly responder?: Responder;
   /** A pino logger; default: errors on stdout. */
   readonly log?: Logger;
 }
@@ -174,11 +178,11 @@ export function createWaxwing(options: WaxwingOptions = {}): Waxwing {
   };
 }
 
-async function startFrom({ settings, role, listen = false, log }: WaxwingOptions): Promise<Program> {
+async function startFrom({ settings, role, listen = false, log, responder }: WaxwingOptions): Promise<Program> {
   // The library is a door of the program like the command line, so it reads the environment as that does.
   // eslint-disable-next-line no-restricted-properties
   const loaded = loadConfig({ ...process.env, ...settings }, process.cwd());
   if (!loaded.ok) throw new Error(formatProblems(loaded.problems));
   const { config } = loaded;
-  return await startProgram(config, role ?? config.waxwingRole, log ?? pino({ level: 'error' }), { listen });
+  return await startProgram(config, role ?? config.waxwingRole, log ?? pino({ level: 'error' }), { listen, responder });
 }

@@ -1,4 +1,5 @@
 import { CIRCUIT_SETTINGS } from './catalogue-circuit.ts';
+import { EVENT_SETTINGS } from './catalogue-events.ts';
 import { INBOUND_SETTINGS } from './catalogue-inbound.ts';
 import { JOB_SETTINGS } from './catalogue-jobs.ts';
 import { CACHE_SETTINGS } from './catalogue-cache.ts';
@@ -18,6 +19,7 @@ export const SETTINGS = {
   ...CIRCUIT_SETTINGS,
   ...CACHE_SETTINGS,
   ...INBOUND_SETTINGS,
+  ...EVENT_SETTINGS,
   ...JOB_SETTINGS,
   ...OBSERVE_SETTINGS,
 } as const satisfies Record<

@@ -18,12 +18,4 @@ export const LATER_SETTINGS: Readonly<Record<string, LaterSetting>> = {
   REDIS_CLUSTER_NODES: cluster,
   REDIS_SENTINELS: cluster,
   REDIS_SENTINEL_NAME: cluster,
-  ...Object.fromEntries(
-    [
-      'RESPONDER_URL RESPONDER_SECRET RESPONDER_TIMEOUT_MS RESPONDER_FALLBACK_TEXT RESPONDER_ACK_TEXT',
-      'EVENTS_URL EVENTS_SECRET DANGEROUSLY_ALLOW_PRIVATE_EVENTS_URL',
-    ]
-      .flatMap((line) => line.split(' '))
-      .map((name) => [name, {}]),
-  ),
 };

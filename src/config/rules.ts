@@ -36,6 +36,7 @@ export function checkRelations(values: ConfigValues, isSet: (name: string) => bo
   if (values.alertWebhookUrl !== undefined && values.alertWebhookSecret === undefined) {
     problem('ALERT_WEBHOOK_SECRET', 'a secret, because ALERT_WEBHOOK_URL is set and alerts are signed', null);
   }
+  checkReceivers(values, problem);
   checkRedis(values, isSet, problem, warn);
   checkCloud(values, problem, warn);
   checkProviders(values, problem);
@@ -48,6 +49,24 @@ export function checkRelations(values: ConfigValues, isSet: (name: string) => bo
 
 type Problem = (key: string, expected: string, got: string | number | null) => void;
 type Warn = (key: string, text: string) => void;
+
+/** Whoever is called from here must be outside of our own network, and must be able to tell that it is us. */
+function checkReceivers(values: ConfigValues, problem: Problem): void {
+  if (values.eventsUrl !== undefined && values.eventsSecret.length === 0) {
+    problem('EVENTS_SECRET', 'a secret, because EVENTS_URL is set and events are signed', null);
+  }
+  if (values.responderUrl !== undefined && values.responderSecret.length === 0) {
+    problem('RESPONDER_SECRET', 'a secret, because RESPONDER_URL is set and questions are signed', null);
+  }
+  if (values.dangerouslyAllowPrivateEventsUrl) return;
+  for (const [name, url] of [
+    ['EVENTS_URL', values.eventsUrl],
+    ['RESPONDER_URL', values.responderUrl],
+  ] as const) {
+    if (url === undefined || new URL(url).protocol === 'https:') continue;
+    problem(name, 'https: (for development on this machine set DANGEROUSLY_ALLOW_PRIVATE_EVENTS_URL=true)', 'http:');
+  }
+}
 
 function checkRedis(values: ConfigValues, isSet: (name: string) => boolean, problem: Problem, warn: Warn): void {
   if (values.redisUrl !== undefined) {

@@ -10,3 +10,5 @@ export { createUserLimit } from './user-limit.ts';
 export type { KeptWebhookJob } from './webhook-job.ts';
 export { createWebhookProcessor, type WebhookProcessor } from './webhook-processor.ts';
 export { createWebhookSecrets, type WebhookSecrets } from './webhook-secrets.ts';
+export * from './events/index.ts';
+export * from './responder/index.ts';

@@ -130,6 +130,11 @@ export function createQueueAdministration(options: {
           return await queues.addMessageStatusJob(parse(statusTest, data));
         case 'reminder':
           return await queues.scheduleBookingReminder(parse(reminderTest, data), new Date());
+        case 'respond':
+          throw new AppError('REQUEST_INVALID', {
+            field: 'queueName',
+            detail: 'Only a message that came in can be answered: write to a sender, or let the emulator do it.',
+          });
         case 'email':
           return await queues.addEmailJob(parse(emailTest, data));
       }

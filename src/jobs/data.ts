@@ -47,9 +47,25 @@ export interface EmailJobData {
   readonly locale?: string;
 }
 
+/** A message to be answered by the responder. */
+export interface RespondJobData {
+  readonly message: {
+    readonly id: string;
+    readonly tenant: string;
+    readonly sender: string;
+    readonly conversation: string;
+    /** Its number in the conversation: the order in which messages are answered. */
+    readonly seq: number;
+    readonly providerAtMs: number;
+  };
+  /** What the responder is asked, but for what is looked up then. */
+  readonly request: Readonly<Record<string, unknown>>;
+}
+
 export interface JobDataOf {
   readonly webhook: WebhookJobData;
   readonly 'message-status': MessageStatusJobData;
   readonly reminder: ReminderJobData;
   readonly email: EmailJobData;
+  readonly respond: RespondJobData;
 }

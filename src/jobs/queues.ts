@@ -1,7 +1,7 @@
 import { AppError } from '../errors/app-error.ts';
 
 /** The job queues. Beside them stands the send engine, which is no job queue but is shown and paused like one. */
-export type JobQueueId = 'webhook' | 'message-status' | 'reminder' | 'email';
+export type JobQueueId = 'webhook' | 'message-status' | 'reminder' | 'email' | 'respond';
 
 /** What a queue is called and how its jobs are treated, unless a job says otherwise. */
 export interface QueueEntry {
@@ -26,6 +26,7 @@ export interface QueueEntry {
 /** Priorities as callers see them: 10 goes first. BullMQ counts the other way; only `bullPriority` knows that. */
 export const PRIORITY = {
   systemAlert: 10,
+  respond: 9,
   messageStatus: 8,
   reminder: 7,
   email: 7,
@@ -79,6 +80,17 @@ export const JOB_QUEUES: Readonly<Record<JobQueueId, QueueEntry>> = {
     priority: PRIORITY.email,
     attempts: 3,
     backoffMs: 5000,
+  },
+  respond: {
+    apiName: 'inbound:respond',
+    shortNames: ['respond', 'responder', 'inbound-respond'],
+    bullName: 'inbound-respond',
+    jobName: 'respond',
+    title: 'inbound:respond',
+    description: 'Incoming messages that the responder is asked to answer, one after the other per conversation.',
+    priority: PRIORITY.respond,
+    attempts: null,
+    backoffMs: null,
   },
 };
 

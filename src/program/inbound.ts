@@ -33,6 +33,8 @@ interface InboundParts {
   readonly tagKey: TagKey;
   readonly caches: ProgramCaches;
   readonly log: Logger;
+  /** What others do about what comes in. All are called, one after the other; see `InboundHooks` for what they promise. */
+  readonly hooks: readonly InboundHooks[];
   /** The senders of the settings, which need no record. */
   readonly settingsAccounts: readonly SenderAccount[];
 }
@@ -53,12 +55,6 @@ export interface Inbound {
   startKeeping(): () => void;
   close(): Promise<void>;
 }
-
-/**
- * What other parts do about what comes in: each adds itself here. All are called, one after the other; see
- * `InboundHooks` for what they promise.
- */
-const HOOKS: readonly ((parts: InboundParts) => InboundHooks)[] = [templateHooks];
 
 /** How often a worker looks for webhooks that PostgreSQL had to keep. */
 const KEEP_EVERY_MS = 5_000;
@@ -85,7 +81,7 @@ export function createInbound(parts: InboundParts): Inbound {
     limit: createUserLimit(queue.runner.client, config.inboundUserLimitPerMinute, (error) =>
       log.debug({ err: error }, 'the limit of incoming messages could not be asked'),
     ),
-    hooks: joined(HOOKS.map((make) => make(parts))),
+    hooks: joined([templateHooks(parts), ...parts.hooks]),
     statistics,
     tagKey,
     defaultTenant: config.inboundDefaultTenant,

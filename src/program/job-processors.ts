@@ -7,6 +7,7 @@ import { emailProcessor, reminderProcessor, type JobProcessors, type QueueServic
 import { createMailer } from '../mail/index.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { Inbound } from './inbound.ts';
+import type { Responding } from './responding.ts';
 import type { Accepting } from './web.ts';
 
 /** What processors may need; they are made once per worker process. */
@@ -19,6 +20,7 @@ export interface ProcessorParts {
   readonly queues: QueueService;
   readonly tagKey: TagKey;
   readonly inbound: Inbound;
+  readonly responding: Responding;
   readonly bookings: Bookings;
   readonly log: Logger;
 }
@@ -28,6 +30,7 @@ const PARTS: readonly ((parts: ProcessorParts) => JobProcessors)[] = [
   reminders,
   emails,
   ({ inbound }) => inbound.processors,
+  ({ responding }) => responding.processors,
 ];
 
 /** The processor of each job queue that has one. */

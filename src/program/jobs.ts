@@ -35,6 +35,7 @@ export function openJobs(config: Config, redis: RedisTarget, log: Logger): Jobs 
           'message-status': config.messageQueueConcurrency,
           reminder: config.bookingQueueConcurrency,
           email: config.emailQueueConcurrency,
+          respond: config.responderConcurrency,
         },
         onEvent: (queue, jobId, event) => logEvent(log, queue, jobId, event),
         onError: (queue, error) => log.debug({ queue, err: error }, 'a job queue cannot be reached'),

@@ -11,6 +11,7 @@ import {
   SOURCE_UP,
 } from '../observe/index.ts';
 import { HTTP_METRIC } from '../http/metrics/routes.ts';
+import { EVENT_METRICS } from './events-out.ts';
 import { JOB_METRICS } from './job-figures.ts';
 import { RETRY_WORKER_METRICS } from './retry-worker-figures.ts';
 
@@ -23,6 +24,7 @@ export const SOURCE_METRICS: readonly MetricDefinition[] = [
   ...CIRCUIT_METRICS,
   ...JOB_METRICS,
   ...RETRY_WORKER_METRICS,
+  ...EVENT_METRICS,
   ...CACHE_METRICS,
   ...ALERT_METRICS,
 ];

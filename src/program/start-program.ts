@@ -27,6 +27,9 @@ import { createObserving, type Observing } from './observing.ts';
 import { startWorkerServer } from './worker-server.ts';
 import { watchProgress } from './progress.ts';
 import { openFailures } from './failures.ts';
+import { openEventsOut } from './events-out.ts';
+import { openResponding } from './responding.ts';
+import type { Responder } from '../inbound/index.ts';
 import { createInbound, type Inbound } from './inbound.ts';
 import { openQueue } from './queue.ts';
 import { openStatistics } from './statistics.ts';
@@ -69,6 +72,7 @@ export interface Program {
 /**
  * Starts the program in a role: data services, record, queue, then worker, then web, so that whoever gets an answer
  * finds everything behind it running.
+ * @param options.responder answers incoming messages, instead of RESPONDER_URL
  * @param options.listen false = no HTTP API, for a program that embeds this one; default true
  * @throws with a sentence for the person when a part cannot start; what was started is ended again
  */
@@ -76,7 +80,7 @@ export async function startProgram(
   config: Config,
   role: Role,
   log: Logger,
-  options: { readonly listen?: boolean } = {},
+  options: { readonly listen?: boolean; readonly responder?: Responder | undefined } = {},
 ): Promise<Program> {
   const started: (() => unknown)[] = [];
   const abort = new AbortController();
@@ -99,10 +103,13 @@ export async function startProgram(
     const queue = await openQueue(config, services.redis, log, observing.ofQueue);
     started.push(() => queue.close());
     await prepareSenders(config, queue, record, isMigrated, log);
+    const eventsOut = await openEventsOut({ config, keys, record, log });
+    started.push(() => eventsOut.stop(config.shutdownGraceMs));
     const recorders = startRecorders(queue, services.redis, services.databaseUrl, log, {
       onBatch(batch) {
         observing.ofRecorder.onBatch?.(batch);
         caches.ofRecorder.onBatch?.(batch);
+        eventsOut.wake();
       },
     });
     started.push(() => recorders.stop());
@@ -140,9 +147,17 @@ export async function startProgram(
       stats,
       templates,
     };
-    const inbound = createInbound({ ...base, settingsAccounts: settingsAccounts(config) });
+    const responding = openResponding({ ...base, responder: options.responder });
+    started.push(() => responding.close());
+    observing.breakers.push(responding.breakers);
+    observing.metrics.register(eventsOut.source);
+    const inbound = createInbound({
+      ...base,
+      hooks: [eventsOut.hooks, responding.hooks],
+      settingsAccounts: settingsAccounts(config),
+    });
     started.push(() => inbound.close());
-    const parts = { ...base, inbound };
+    const parts = { ...base, inbound, responding, eventsOut };
     const noteStopped = stoppedTemplates(templates, log);
     let isStopping = false;
     let stopping: Promise<void> | undefined;
@@ -162,6 +177,7 @@ export async function startProgram(
     if (worker !== null) {
       const stopJobs = await jobs.startWorkers(createJobProcessors(parts));
       started.push(inbound.startKeeping());
+      eventsOut.start();
       // Both kinds of work end within one grace period, not one after the other.
       started.push(() => Promise.all([stopJobs(), worker.stop(config.shutdownGraceMs)]));
       started.push(startReminderSweep(bookings, log));

@@ -12,6 +12,7 @@ import { conversationsOf, type Conversations } from './conversations.ts';
 import { openDatabase, type PoolState } from './database.ts';
 import { announced, type RecordChanges } from './changes.ts';
 import { deadLettersOf, type DeadLetters } from './dead-letters.ts';
+import { eventsOutOf, type EventsOut } from './events-out.ts';
 import { failuresOf, type Failures } from './failures.ts';
 import { directOf, type Direct } from './direct.ts';
 import { messagesOf, type Messages } from './messages.ts';
@@ -57,6 +58,17 @@ export {
   type FailureRecord,
   type Failures,
 } from './failures.ts';
+export {
+  DEFAULT_ENDPOINT,
+  EVENT_STATES,
+  type AttemptResult,
+  type ClaimedEvent,
+  type EndpointRecord,
+  type EventFilter,
+  type EventsOut,
+  type EventState,
+  type OutgoingEvent,
+} from './events-out.ts';
 export type { Claim, Direct, DirectKey } from './direct.ts';
 export type { MessageFilter, Messages } from './messages.ts';
 export { migrate, MigrationError, schemaState } from './migrate.ts';
@@ -106,6 +118,8 @@ export interface WaxwingRecord {
   readonly providerChanges: ProviderChanges;
   /** Conversations with their messages of both directions. */
   readonly chat: Chat;
+  /** Events to the product. */
+  readonly eventsOut: EventsOut;
   readonly bookings: Bookings;
   readonly audit: Audit;
   readonly sealed: Sealed;
@@ -148,6 +162,7 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     rawWebhooks: rawWebhooksOf(database),
     contacts: contactsOf(database),
     conversations: conversationsOf(database),
+    eventsOut: eventsOutOf(database),
     audit: auditOf(database),
     sealed: sealedOf(database, options.secretBox),
     failures: failuresOf(database),

@@ -22,7 +22,7 @@ export async function emptied(url: string): Promise<void> {
   client.disconnect();
 }
 
-export const CONCURRENCY = { webhook: 5, 'message-status': 10, reminder: 3, email: 5 };
+export const CONCURRENCY = { webhook: 5, 'message-status': 10, reminder: 3, email: 5, respond: 5 };
 
 export function startQueues(url: string, more: { attempts?: number; backoffMs?: number } = {}): QueueService {
   const queues = createQueueService({ redis: { url }, attempts: 3, backoffMs: 2000, ...more });

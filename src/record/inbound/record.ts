@@ -203,6 +203,12 @@ function prepare(message: NewInboundMessage): Prepared {
       created_at: instant(createdAtMs),
       window_until: message.windowUntilMs === null ? null : instant(message.windowUntilMs),
       name: message.name === null ? null : storableText(message.name),
+      names: storableJson({
+        name: message.name,
+        phone: message.aliases.find(({ kind }) => kind === 'e164')?.value ?? null,
+        waId: message.aliases.find(({ kind }) => kind === 'wa_id')?.value ?? null,
+        userId: message.aliases.find(({ kind }) => kind === 'user_id')?.value ?? null,
+      }),
       webhook_id: message.webhookId,
     },
   };

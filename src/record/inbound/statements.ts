@@ -83,6 +83,7 @@ export const messageRows = rowSet({
   window_until: 'timestamptz',
   name: 'text',
   webhook_id: 'uuid',
+  names: 'jsonb',
 });
 
 export const newAliasRows = rowSet({ ...aliasKey, contact_id: 'uuid', is_new: 'boolean', name: 'text' });
@@ -121,6 +122,7 @@ const webhookIdsAt = eventsAt + providerEventRows.width;
  * - A message joins the conversation of the message it answers, else the person's latest one on this sender, else
  *   the one that is named after the person, as a message to that person would.
  * - Only rows that were really inserted are counted and numbered, so a repeated webhook changes nothing.
+ * - What a product is told of it goes to the outbox here, so that no message is recorded without its event.
  * - The last part gives back what an earlier attempt at the same webhook recorded.
  */
 export const recordInbound = `
@@ -247,6 +249,28 @@ export const recordInbound = `
     join thread
       on thread.tenant = inserted.tenant and thread.sender = inserted.sender and thread.id = inserted.conversation
     returning tenant, sender, conversation, seq, message_id
+  ),
+  told_out as (
+    insert into event_outbox (endpoint, tenant, sender, conversation, seq, type, message_id, data, occurred_at)
+    select
+      place.endpoint, numbered.tenant, numbered.sender, numbered.conversation, numbered.seq,
+      case when row.is_echo then 'message.echo' else 'message.received' end, row.id,
+      -- First, so that a provider's odd word for a type hides nothing of ours.
+      jsonb_build_object(row.type, row.content) || jsonb_build_object(
+        'id', row.id, 'tenant', numbered.tenant, 'sender', numbered.sender, 'conversation', numbered.conversation,
+        'sequence', numbered.seq, 'direction', case when row.is_echo then 'outbound' else 'inbound' end,
+        'contact', jsonb_build_object('id', inserted.contact_id) || row.names,
+        'providerMessageId', row.provider_message_id, 'type', row.type,
+        'context', case when row.reply_to is not null then jsonb_build_object('message_id', row.reply_to) end,
+        'referral', row.referral, 'providerAt', iso_of(row.provider_at), 'receivedAt', iso_of(row.received_at)
+      ),
+      row.created_at
+    from numbered
+    join inserted on inserted.id = numbered.message_id
+    join row on row.id = numbered.message_id
+    cross join lateral (select event_endpoint_of(numbered.tenant) as endpoint) place
+    where place.endpoint is not null
+    order by numbered.tenant, numbered.sender, numbered.conversation, numbered.seq
   )
   select
     inserted.id, numbered.conversation, numbered.seq, inserted.contact_id, inserted.sender,

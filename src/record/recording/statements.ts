@@ -330,6 +330,71 @@ export const deriveDeliveries: Statement = {
     from changed`,
 };
 
+export const toldRows = rowSet({ ord: 'integer', message_id: 'uuid', type: 'text', at: 'timestamptz', is_news: 'boolean' });
+
+/**
+ * Puts what became of messages into the outbox of events, numbered with everything else of their conversations. A
+ * message that is known to be delivered is not told to be sent afterwards: statuses may be faster than the answer.
+ */
+export const tellStatuses: Statement = {
+  name: 'tell_statuses',
+  text: `
+    with told as (
+      select row.ord, row.type as news,
+        coalesce(row.at, case row.type
+          when 'read' then message.read_at
+          when 'delivered' then message.delivered_at
+          else message.delivery_failed_at end, now()) as at,
+        message.*, event_endpoint_of(message.tenant) as endpoint
+      from ${toldRows.from('row')}
+      join messages message on message.id = row.message_id
+      where row.is_news or message.delivery_status is null or message.delivery_status in ('sent', 'failed')
+    ),
+    thread as (
+      select tenant, sender, conversation, count(*) as news from told
+      where endpoint is not null
+      group by tenant, sender, conversation
+    ),
+    locked as (
+      select conversations.tenant, conversations.sender, conversations.id, thread.news
+      from conversations
+      join thread on conversations.tenant = thread.tenant and conversations.sender = thread.sender
+        and conversations.id = thread.conversation
+      order by conversations.tenant, conversations.sender, conversations.id
+      for no key update of conversations
+    ),
+    numbers as (
+      update conversations set event_seq = event_seq + locked.news, updated_at = now()
+      from locked
+      where conversations.tenant = locked.tenant and conversations.sender = locked.sender
+        and conversations.id = locked.id
+      returning conversations.tenant, conversations.sender, conversations.id, event_seq, locked.news
+    ),
+    numbered as (
+      select told.*, numbers.event_seq - numbers.news
+        + row_number() over (partition by told.tenant, told.sender, told.conversation order by told.ord) as number
+      from told
+      join numbers on numbers.tenant = told.tenant and numbers.sender = told.sender
+        and numbers.id = told.conversation
+      where told.endpoint is not null
+    )
+    insert into event_outbox (endpoint, tenant, sender, conversation, seq, type, message_id, data, occurred_at)
+    select
+      endpoint, tenant, sender, conversation, number, 'message.' || news, id,
+      jsonb_build_object(
+        'id', id, 'tenant', tenant, 'sender', sender, 'conversation', conversation, 'sequence', number,
+        'direction', 'outbound', 'to', to_address, 'recipient', recipient, 'contact', jsonb_build_object('id', contact_id),
+        'type', type, 'status', news, 'providerMessageId', provider_message_id, 'attempts', attempts,
+        'error', case when news = 'failed' then coalesce(error, delivery_error) end,
+        'metadata', coalesce(metadata, '{}'), 'createdAt', iso_of(created_at), 'sentAt', iso_of(sent_at),
+        'deliveredAt', iso_of(delivered_at), 'readAt', iso_of(read_at)
+      ),
+      at
+    from numbered
+    order by ord
+    returning id`,
+};
+
 export const quarantineRows = rowSet({ ...position, raw: 'text', error: 'text' });
 
 export const insertQuarantine: Statement = {

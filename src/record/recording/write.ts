@@ -44,7 +44,34 @@ export async function writeSteps(execute: Execute, steps: readonly Step[]): Prom
   const queued = fresh.filter(({ logged: { position } }) => position.shard >= 0);
   await writeFailures(execute, queued, deliveries);
   const changed = deliveries.filter(({ status, was }) => status !== was);
+  await tellStatuses(execute, fresh, changed);
   return { deliveries: changed, threads: threadsOf(folded, updated, changed) };
+}
+
+/** Ends of a message that its product hears of, as the engine says them. */
+const TOLD_ENDS = new Set(['sent', 'failed', 'cancelled', 'expired']);
+
+/** One event per change of what became of a message, in the transaction that records the change. */
+async function tellStatuses(
+  execute: Execute,
+  fresh: readonly EngineStep[],
+  changed: readonly DerivedDelivery[],
+): Promise<void> {
+  const news = new Map(changed.map(({ id, shown }) => [id, shown]));
+  const rows = [
+    ...fresh
+      .filter(({ event }) => TOLD_ENDS.has(event))
+      .map(({ messageId, event, at }) => ({
+        message_id: messageId,
+        type: event,
+        at,
+        is_news: event !== 'sent' || news.has(messageId),
+      })),
+    ...changed
+      .filter(({ status, shown }) => status === shown && status !== 'sent')
+      .map(({ id, shown }) => ({ message_id: id, type: shown, at: null, is_news: true })),
+  ].map((row, ord) => ({ ...row, ord }));
+  if (rows.length > 0) await execute(sql.tellStatuses, sql.toldRows.parameters(rows));
 }
 
 /** Conversations, without repeats, of which a message was added or changed. */

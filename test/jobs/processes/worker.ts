@@ -9,5 +9,5 @@ await createJobWorkers({
       return new Promise<void>(() => undefined);
     },
   },
-  concurrency: { webhook: 1, 'message-status': 1, reminder: 1, email: 1 },
+  concurrency: { webhook: 1, 'message-status': 1, reminder: 1, email: 1, respond: 1 },
 });

@@ -1,0 +1,230 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Webhook } from 'standardwebhooks';
+import { textDigest } from '../../src/emulator/index.ts';
+import { eventually } from '../support/services.ts';
+import { type Received, type Receiver, RESPONDER_SECRET, startReceiver, startWorld, type World } from './support.ts';
+
+/* From the webhook through the responder and the engine to the provider, over real HTTP on both sides. */
+
+const FALLBACK = 'Sorry, we will write back soon.';
+let responder: Receiver;
+let world: World;
+let person = 100;
+
+beforeAll(async () => {
+  responder = await startReceiver();
+  world = await startWorld({
+    RESPONDER_URL: responder.url,
+    RESPONDER_SECRET,
+    RESPONDER_TIMEOUT_MS: '2000',
+    RESPONDER_FALLBACK_TEXT: FALLBACK,
+    CIRCUIT_BREAKER_THRESHOLD: '3',
+    CIRCUIT_BREAKER_TIMEOUT: '300',
+  });
+}, 60_000);
+
+afterAll(async () => {
+  await world.stop();
+  await responder.close();
+});
+
+let from: string;
+beforeEach(() => {
+  person += 1;
+  from = `+447700900${person}`;
+  responder.received.length = 0;
+  responder.answer = echo;
+});
+
+const echo = (received: Received) => ({ body: { messages: [text(`You said: ${said(received)}`)] } });
+const text = (body: string, more: object = {}) => ({ type: 'text', text: { body }, ...more });
+const said = ({ body: { data } }: Received) => (data['message'] as { text: { body: string } }).text.body;
+
+function sentTo(recipient = from) {
+  return world.emulator.ledger().filter((entry) => entry.kind === 'message' && `+${entry.recipient}` === recipient);
+}
+
+async function say(body: string, more: object = {}): Promise<string> {
+  const result = await world.emulator.inbound({ from, text: { body }, wait: true, ...more });
+  expect(result.delivered).toBe(true);
+  return result.messages[0].id;
+}
+
+/** Waits until no question is left and nothing is on its way. */
+async function settled(): Promise<void> {
+  await eventually(async () => {
+    const respond = await world.program.queues.getQueueDetail('respond');
+    const webhook = await world.program.queues.getQueueDetail('webhook');
+    return respond.waiting + respond.active + respond.delayed + webhook.waiting + webhook.active === 0;
+  });
+}
+
+describe('replies of a responder', () => {
+  it('R9 · P7 · a message is asked about, signed, and answered through the engine in less than three seconds', async () => {
+    responder.answer = (received) => ({ ...echo(received), waitMs: 500 });
+    const startedAtMs = performance.now();
+    const providerMessageId = await say('Is a table free?');
+    const sent = await eventually(() => sentTo().at(0));
+    expect(performance.now() - startedAtMs).toBeLessThan(3000);
+    expect(sent.digest).toBe(textDigest('You said: Is a table free?'));
+    const [asked] = responder.received;
+    const verified = new Webhook(RESPONDER_SECRET, { format: 'raw' }).verify(
+      asked?.text ?? '',
+      asked?.headers as Record<string, string>,
+    );
+    expect(verified).toMatchObject({
+      type: 'message.received',
+      data: {
+        tenant: { id: 'default' },
+        contact: { phone: from },
+        message: { providerMessageId, type: 'text', text: { body: 'Is a table free?' }, sequence: 1 },
+        history: [],
+      },
+    });
+    await settled();
+    const counters = await world.program.queue.counters();
+    expect(counters.queued + counters.inFlight).toBe(0);
+  });
+
+  it('P7 · the next question comes with what was said before, both ways', async () => {
+    await say('one');
+    await eventually(() => sentTo().length === 1);
+    await settled();
+    await say('two');
+    await eventually(() => sentTo().length === 2);
+    const history = responder.received[1]?.body.data['history'] as { direction: string; text: { body: string } }[];
+    expect(history.map((item) => `${item.direction} ${item.text.body}`)).toEqual([
+      'inbound one',
+      'outbound You said: one',
+    ]);
+  });
+
+  it('P7 · messages that come quickly are answered one after the other, in their order', async () => {
+    let atOnce = 0;
+    let most = 0;
+    responder.answer = async (received) => {
+      most = Math.max(most, (atOnce += 1));
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      atOnce -= 1;
+      return echo(received);
+    };
+    const words = ['a', 'b', 'c', 'd', 'e'];
+    for (const word of words) await say(word);
+    await eventually(() => sentTo().length === words.length, { timeoutMs: 10_000 });
+    expect(responder.received.map(said)).toEqual(words);
+    expect(sentTo().map(({ digest }) => digest)).toEqual(words.map((word) => textDigest(`You said: ${word}`)));
+    expect(most).toBe(1);
+  });
+
+  it('R11 · several replies go out in their order, of any kind, with a priority and a time of their own', async () => {
+    const sendAt = new Date(Date.now() + 3_600_000).toISOString();
+    responder.answer = () => ({
+      body: {
+        messages: [
+          text('first'),
+          { type: 'image', image: { link: 'https://example.org/menu.jpg' }, priority: 10 },
+          text('later', { sendAt }),
+        ],
+      },
+    });
+    await say('menu please');
+    await eventually(() => sentTo().length === 2);
+    await settled();
+    expect(sentTo().map(({ type }) => type)).toEqual(['text', 'image']);
+    const scheduled = await world.program.queue.counters();
+    expect(scheduled.scheduled).toBe(1);
+  });
+
+  it('P4 · an error, a wrong answer, and an answer that takes too long each end in the fallback text', async () => {
+    const faults = [
+      () => ({ status: 500 }),
+      () => ({ body: 'not json' }),
+      () => ({ body: { messages: [{ type: 'text', text: { body: '' } }] } }),
+    ];
+    for (const [index, fault] of faults.entries()) {
+      responder.answer = fault;
+      await say(`fault ${index}`);
+      await eventually(() => sentTo().length === index + 1);
+      await settled();
+    }
+    expect(new Set(sentTo().map(({ digest }) => digest))).toEqual(new Set([textDigest(FALLBACK)]));
+  });
+
+  it('P4 · after failures in a row the responder is left alone, and asked again by itself', async () => {
+    responder.answer = () => ({ status: 503 });
+    const state = () => world.program.observing.breakers.flatMap((one) => one.list()).find((one) => one.name === 'responder');
+    for (let index = 1; state()?.state !== 'open'; index += 1) {
+      await say(`knock ${index}`);
+      await eventually(() => sentTo().length === index);
+      await settled();
+      expect(index).toBeLessThan(10);
+    }
+    const asked = responder.received.length;
+    await say('while it is open');
+    await settled();
+    expect(responder.received).toHaveLength(asked);
+    expect(sentTo().at(-1)?.digest).toBe(textDigest(FALLBACK));
+    responder.answer = echo;
+    await eventually(
+      async () => {
+        await say('are you back?');
+        await settled();
+        return sentTo().some(({ digest }) => digest === textDigest('You said: are you back?'));
+      },
+      { timeoutMs: 10_000 },
+    );
+    expect(state()?.state).toBe('closed');
+  });
+
+  it('F41 · a webhook that comes again, a reaction, and a message of last week are not answered', async () => {
+    const id = await say('once');
+    await eventually(() => sentTo().length === 1);
+    await say('once', { id });
+    await say('', { type: 'reaction', text: undefined, reaction: { message_id: id, emoji: '👍' } });
+    await say('old', { timestamp: Math.floor(Date.now() / 1000) - 7 * 86_400 });
+    await settled();
+    expect(responder.received.map(said)).toEqual(['once']);
+    expect(sentTo()).toHaveLength(1);
+  });
+
+  it('P6 · above the limit of a person nobody is asked any more, and the messages are kept', async () => {
+    for (let index = 0; index < 23; index += 1) await say(`spam ${index}`);
+    await eventually(() => sentTo().length === 20, { timeoutMs: 15_000 });
+    await settled();
+    expect(responder.received).toHaveLength(20);
+    const { items } = await world.program.record.chat.list({ tenant: 'default', sender: 'default', id: from }, { limit: 100 });
+    expect(items.filter(({ direction }) => direction === 'inbound')).toHaveLength(23);
+  });
+
+  it('P7 · an empty answer means no reply', async () => {
+    responder.answer = () => ({ status: 204 });
+    await say('nothing');
+    await settled();
+    expect(responder.received).toHaveLength(1);
+    expect(sentTo()).toHaveLength(0);
+  });
+});
+
+describe('a responder that is a function', () => {
+  it('P7 · R11 · answers when embedded, after the immediate text', async () => {
+    const embedded = await startWorld(
+      { RESPONDER_ACK_TEXT: 'One moment …' },
+      {
+        responder: ({ message, contact }) =>
+          Promise.resolve([
+            { type: 'text', text: { body: `${contact.name ?? ''}: ${(message['text'] as { body: string }).body}` } },
+          ]),
+      },
+    );
+    try {
+      await embedded.emulator.inbound({ from: '+447700900999', name: 'Amira', text: { body: 'hi' } });
+      const sent = await eventually(() => {
+        const entries = embedded.emulator.ledger().filter(({ kind }) => kind === 'message');
+        return entries.length === 2 ? entries : undefined;
+      });
+      expect(sent.map(({ digest }) => digest)).toEqual([textDigest('One moment …'), textDigest('Amira: hi')]);
+    } finally {
+      await embedded.stop();
+    }
+  }, 30_000);
+});

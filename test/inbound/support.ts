@@ -1,0 +1,125 @@
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import pino from 'pino';
+import { loadConfig } from '../../src/config/index.ts';
+import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
+import type { Responder } from '../../src/inbound/index.ts';
+import { type Program, startProgram } from '../../src/program/start-program.ts';
+import { testDatabase, testRedis } from '../support/services.ts';
+import { dataFolder } from '../cli/harness.ts';
+
+export const EVENTS_SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
+export const RESPONDER_SECRET = 'responder-secret-of-these-tests';
+export const PHONE_NUMBER_ID = '100000000000001';
+
+export interface Received {
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  readonly body: {
+    readonly type: string;
+    readonly timestamp: string;
+    readonly data: Readonly<Record<string, unknown>>;
+  };
+  /** Monotonic, ms. */
+  readonly atMs: number;
+}
+
+export interface Answer {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  readonly waitMs?: number;
+}
+
+/** A real HTTP server on loopback that writes down what it gets. */
+export interface Receiver {
+  readonly url: string;
+  readonly received: Received[];
+  answer: (received: Received) => Answer | Promise<Answer>;
+  close(): Promise<void>;
+}
+
+export async function startReceiver(): Promise<Receiver> {
+  const received: Received[] = [];
+  const receiver: Pick<Receiver, 'answer'> = { answer: () => ({}) };
+  const server: Server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const text = Buffer.concat(chunks).toString();
+      const one: Received = {
+        headers: request.headers,
+        text,
+        body: JSON.parse(text) as Received['body'],
+        atMs: performance.now(),
+      };
+      received.push(one);
+      void Promise.resolve(receiver.answer(one)).then(async ({ status = 200, headers = {}, body, waitMs = 0 }) => {
+        if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+        response.writeHead(status, headers);
+        response.end(body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body));
+      });
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return Object.assign(receiver, {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`,
+    received,
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  });
+}
+
+export interface World {
+  readonly emulator: Emulator;
+  readonly program: Program;
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** The whole program with an emulated WhatsApp on both sides of it. */
+export async function startWorld(
+  settings: Readonly<Record<string, string>>,
+  options: { readonly responder?: Responder } = {},
+): Promise<World> {
+  const [redis, database] = await Promise.all([testRedis(), testDatabase()]);
+  const emulator = await startEmulator({
+    appSecret: 'app-secret',
+    settings: { statuses: { sentDelayMs: 5, deliveredDelayMs: 20, readDelayMs: 20, jitterMs: 5 } },
+  });
+  const loaded = loadConfig(
+    {
+      REDIS_URL: redis.url,
+      DATABASE_URL: database.url,
+      PORT: '0',
+      LOG_LEVEL: 'silent',
+      WAXWING_DATA_DIR: dataFolder(),
+      WHATSAPP_API_URL: emulator.apiUrl,
+      WHATSAPP_PHONE_NUMBER_ID: PHONE_NUMBER_ID,
+      WHATSAPP_ACCESS_TOKEN: 'token',
+      WHATSAPP_APP_SECRET: 'app-secret',
+      WHATSAPP_RATE_LIMIT_MS: '0',
+      PAIR_BUCKET_CAPACITY: '0',
+      QUEUE_BACKOFF_DELAY: '50',
+      DANGEROUSLY_ALLOW_PRIVATE_EVENTS_URL: 'true',
+      ...settings,
+    },
+    dataFolder(),
+  );
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  const program = await startProgram(loaded.config, 'all', pino({ level: process.env['TEST_LOG'] ?? 'silent' }), options);
+  const url = program.server?.url ?? '';
+  emulator.patch({ webhook: { url: `${url}/webhooks/whatsapp/cloud` } });
+  return {
+    emulator,
+    program,
+    url,
+    async stop() {
+      await program.stop();
+      await emulator.stop();
+    },
+  };
+}
