@@ -1,6 +1,9 @@
 import { integer, optionalText, optionalUrl, texts, toggle } from './setting.ts';
 
-const SECRET = { test: /^[^,\s]{16,512}$/, words: '16 … 512 characters without commas and blanks, or whsec_ with base64' };
+const SECRET = {
+  test: /^[^,\s]{16,512}$/,
+  words: '16 … 512 characters without commas and blanks, or whsec_ with base64',
+};
 const SENTENCE = { test: /^[\s\S]{1,4096}$/, words: '1 … 4,096 characters' };
 
 /** Replies to people, and events to the product. */
@@ -74,6 +77,6 @@ export const EVENT_SETTINGS = {
   DANGEROUSLY_ALLOW_PRIVATE_EVENTS_URL: toggle({
     area: 'dangerous',
     default: false,
-    doc: 'Receivers of events and the responder may be inside of the own network, by plain http and on any port. For development: with it, whoever may set a tenant\'s `eventsUrl` can make this server call your inner services.',
+    doc: "Receivers of events and the responder may be inside of the own network, by plain http and on any port. For development: with it, whoever may set a tenant's `eventsUrl` can make this server call your inner services.",
   }),
 } as const;

@@ -23,6 +23,7 @@ import { createJwtCheck, type JwtSettings } from './auth/jwt.ts';
 import { cacheRoutes, type CacheRouteOptions } from './cache/routes.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { healthReportRoutes } from './health/report-routes.ts';
+import { eventRoutes, type EventRouteOptions } from './events/routes.ts';
 import { failureRoutes, type FailureRouteOptions } from './failures/routes.ts';
 import { healthRoutes, type HealthOptions } from './health/routes.ts';
 import { keyRoutes } from './keys/routes.ts';
@@ -64,6 +65,7 @@ export interface HttpOptions {
   readonly health: HealthOptions;
   readonly reports: ReportOptions;
   readonly failures: FailureRouteOptions;
+  readonly events: EventRouteOptions;
   readonly metrics: MetricsRouteOptions;
   readonly queues: QueueAdministration;
   readonly streams: Omit<StreamRouteOptions, 'admin'>;
@@ -186,6 +188,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   signInRoutes(app, { record: options.admin.record, sessions, checkJwt, address });
   reportRoutes(app, options.reports);
   failureRoutes(app, options.failures);
+  eventRoutes(app, options);
   queueRoutes(app, options);
   streamRoutes(app, { ...options.streams, admin: options.admin });
   cacheRoutes(app, options.cache);

@@ -1,4 +1,11 @@
-export type { EmailJobData, JobDataOf, MessageStatusJobData, ReminderJobData, RespondJobData, WebhookJobData } from './data.ts';
+export type {
+  EmailJobData,
+  JobDataOf,
+  MessageStatusJobData,
+  ReminderJobData,
+  RespondJobData,
+  WebhookJobData,
+} from './data.ts';
 export { JobImpossible, JobLater } from './outcome.ts';
 export {
   findQueue,

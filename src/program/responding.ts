@@ -40,7 +40,10 @@ export function openResponding(parts: {
   readonly log: Logger;
 }): Responding {
   const { config, queues, record, log } = parts;
-  const breakers = createBreakers({ threshold: config.circuitBreakerThreshold, timeoutMs: config.circuitBreakerTimeout });
+  const breakers = createBreakers({
+    threshold: config.circuitBreakerThreshold,
+    timeoutMs: config.circuitBreakerTimeout,
+  });
   const fetch = createGuardedFetch({
     allowPrivate: config.dangerouslyAllowPrivateEventsUrl,
     timeoutMs: config.responderTimeoutMs,

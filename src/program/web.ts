@@ -28,6 +28,7 @@ import {
   type Tenants,
 } from '../messages/index.ts';
 import { Metrics, type AlertEngine } from '../observe/index.ts';
+import type { EventsOutParts } from './events-out.ts';
 import type { Observing } from './observing.ts';
 import type { WaxwingFailures } from '../failures/index.ts';
 import { boardActs } from './board-acts.ts';
@@ -54,6 +55,7 @@ interface WebParts {
     readonly keeper: HttpOptions['webhookKeeper'];
     readonly sendReceipt: HttpOptions['conversations']['sendReceipt'];
   };
+  readonly eventsOut: EventsOutParts;
   readonly caches: ProgramCaches;
   readonly bookings: Bookings;
   readonly stats: Statistics;
@@ -134,6 +136,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     conversations: { record, sendReceipt: parts.inbound.sendReceipt },
     admin: { record, queue, tenants, senders, senderDefaults: (provider) => senderDefaults(config, provider) },
     failures: { failures: parts.failures, record },
+    events: { eventsOut: record.eventsOut, secretsOf: parts.eventsOut.secretsOf, wake: () => parts.eventsOut.wake() },
     checkKey: createApiKeyCheck({ platformKey: keys.apiKey, store: record.apiKeys, evictions: caches.evictions }),
     jwt: jwtSettings(config, keys),
     publicUrl: config.publicUrl,

@@ -135,6 +135,7 @@ test('Q8 · in the browser: every queue with its figures, a failed job with data
     'whatsapp:message-status',
     'booking:reminder',
     'notification:email',
+    'inbound:respond',
   ]) {
     await page.getByText(name, { exact: true }).first().waitFor();
   }

@@ -102,6 +102,7 @@ test('Q9 · health names every queue with its figures and its workers', async ()
     'whatsapp:message-status',
     'booking:reminder',
     'notification:email',
+    'inbound:respond',
     'whatsapp-send',
   ]);
 });

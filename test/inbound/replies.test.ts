@@ -2,7 +2,16 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Webhook } from 'standardwebhooks';
 import { textDigest } from '../../src/emulator/index.ts';
 import { eventually } from '../support/services.ts';
-import { type Received, type Receiver, RESPONDER_SECRET, startReceiver, startWorld, type World } from './support.ts';
+import {
+  PHONE_NUMBER_ID,
+  postWebhook,
+  type Received,
+  type Receiver,
+  RESPONDER_SECRET,
+  startReceiver,
+  startWorld,
+  type World,
+} from './support.ts';
 
 /* From the webhook through the responder and the engine to the provider, over real HTTP on both sides. */
 
@@ -18,8 +27,8 @@ beforeAll(async () => {
     RESPONDER_SECRET,
     RESPONDER_TIMEOUT_MS: '2000',
     RESPONDER_FALLBACK_TEXT: FALLBACK,
-    CIRCUIT_BREAKER_THRESHOLD: '3',
-    CIRCUIT_BREAKER_TIMEOUT: '300',
+    CIRCUIT_BREAKER_THRESHOLD: '5',
+    CIRCUIT_BREAKER_TIMEOUT: '1500',
   });
 }, 60_000);
 
@@ -45,7 +54,13 @@ function sentTo(recipient = from) {
 }
 
 async function say(body: string, more: object = {}): Promise<string> {
-  const result = await world.emulator.inbound({ from, text: { body }, wait: true, ...more });
+  const result = await world.emulator.inbound({
+    phoneNumberId: PHONE_NUMBER_ID,
+    from,
+    text: { body },
+    wait: true,
+    ...more,
+  });
   expect(result.delivered).toBe(true);
   return result.messages[0].id;
 }
@@ -140,6 +155,7 @@ describe('replies of a responder', () => {
       () => ({ status: 500 }),
       () => ({ body: 'not json' }),
       () => ({ body: { messages: [{ type: 'text', text: { body: '' } }] } }),
+      (received: Received) => ({ ...echo(received), waitMs: 2500 }),
     ];
     for (const [index, fault] of faults.entries()) {
       responder.answer = fault;
@@ -152,18 +168,17 @@ describe('replies of a responder', () => {
 
   it('P4 · after failures in a row the responder is left alone, and asked again by itself', async () => {
     responder.answer = () => ({ status: 503 });
-    const state = () => world.program.observing.breakers.flatMap((one) => one.list()).find((one) => one.name === 'responder');
-    for (let index = 1; state()?.state !== 'open'; index += 1) {
+    const state = () =>
+      world.program.observing.breakers.flatMap((one) => one.list()).find((one) => one.name === 'responder');
+    // Each message either reaches the responder, or is kept from it: then the breaker is open.
+    for (let index = 1; (state()?.refused ?? 0) === 0; index += 1) {
       await say(`knock ${index}`);
       await eventually(() => sentTo().length === index);
       await settled();
-      expect(index).toBeLessThan(10);
+      expect(index).toBeLessThan(15);
     }
-    const asked = responder.received.length;
-    await say('while it is open');
-    await settled();
-    expect(responder.received).toHaveLength(asked);
-    expect(sentTo().at(-1)?.digest).toBe(textDigest(FALLBACK));
+    expect(responder.received.length).toBeLessThan(sentTo().length);
+    expect(new Set(sentTo().map(({ digest }) => digest))).toEqual(new Set([textDigest(FALLBACK)]));
     responder.answer = echo;
     await eventually(
       async () => {
@@ -177,9 +192,10 @@ describe('replies of a responder', () => {
   });
 
   it('F41 · a webhook that comes again, a reaction, and a message of last week are not answered', async () => {
-    const id = await say('once');
+    for (let time = 0; time < 50; time += 1) await postWebhook(world.url, from, 'wamid.once', 'once');
     await eventually(() => sentTo().length === 1);
-    await say('once', { id });
+    const id = 'wamid.once';
+    await postWebhook(world.url, from, id, 'once');
     await say('', { type: 'reaction', text: undefined, reaction: { message_id: id, emoji: '👍' } });
     await say('old', { timestamp: Math.floor(Date.now() / 1000) - 7 * 86_400 });
     await settled();
@@ -192,7 +208,10 @@ describe('replies of a responder', () => {
     await eventually(() => sentTo().length === 20, { timeoutMs: 15_000 });
     await settled();
     expect(responder.received).toHaveLength(20);
-    const { items } = await world.program.record.chat.list({ tenant: 'default', sender: 'default', id: from }, { limit: 100 });
+    const { items } = await world.program.record.chat.list(
+      { tenant: 'default', sender: 'default', id: from },
+      { limit: 100 },
+    );
     expect(items.filter(({ direction }) => direction === 'inbound')).toHaveLength(23);
   });
 
@@ -217,7 +236,12 @@ describe('a responder that is a function', () => {
       },
     );
     try {
-      await embedded.emulator.inbound({ from: '+447700900999', name: 'Amira', text: { body: 'hi' } });
+      await embedded.emulator.inbound({
+        phoneNumberId: PHONE_NUMBER_ID,
+        from: '+447700900999',
+        name: 'Amira',
+        text: { body: 'hi' },
+      });
       const sent = await eventually(() => {
         const entries = embedded.emulator.ledger().filter(({ kind }) => kind === 'message');
         return entries.length === 2 ? entries : undefined;

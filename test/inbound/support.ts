@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import pino from 'pino';
@@ -110,7 +111,12 @@ export async function startWorld(
     dataFolder(),
   );
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const program = await startProgram(loaded.config, 'all', pino({ level: process.env['TEST_LOG'] ?? 'silent' }), options);
+  const program = await startProgram(
+    loaded.config,
+    'all',
+    pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
+    options,
+  );
   const url = program.server?.url ?? '';
   emulator.patch({ webhook: { url: `${url}/webhooks/whatsapp/cloud` } });
   return {
@@ -122,4 +128,31 @@ export async function startWorld(
       await emulator.stop();
     },
   };
+}
+
+/** A Cloud API webhook with one text, byte by byte the same at every call. */
+export async function postWebhook(url: string, from: string, id: string, words: string): Promise<void> {
+  const value = {
+    messaging_product: 'whatsapp',
+    metadata: { display_phone_number: '15550000001', phone_number_id: PHONE_NUMBER_ID },
+    contacts: [{ profile: { name: 'Amira' }, wa_id: from.slice(1) }],
+    messages: [
+      {
+        from: from.slice(1),
+        id,
+        timestamp: String(Math.floor(Date.now() / 60_000) * 60),
+        type: 'text',
+        text: { body: words },
+      },
+    ],
+  };
+  const entry = [{ id: 'waba', changes: [{ field: 'messages', value }] }];
+  const body = JSON.stringify({ object: 'whatsapp_business_account', entry });
+  const signature = createHmac('sha256', 'app-secret').update(body).digest('hex');
+  const answer = await fetch(`${url}/webhooks/whatsapp/cloud`, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json', 'x-hub-signature-256': `sha256=${signature}` },
+  });
+  if (answer.status !== 200) throw new Error(`the webhook was answered with ${answer.status}`);
 }

@@ -18,6 +18,7 @@ const LOADERS = {
   'dead-letters': async () => (await import('./dead-letters.ts')).deadLetters,
   doctor: async () => (await import('./doctor.ts')).doctor,
   webhooks: async () => (await import('./webhooks.ts')).webhooks,
+  events: async () => (await import('./events.ts')).events,
   services: async () => (await import('./services.ts')).services,
   bench: async () => (await import('./bench.ts')).bench,
 };

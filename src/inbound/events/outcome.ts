@@ -38,7 +38,8 @@ export function judge(
   if (status === 410) return { state: 'dead', status, error, isGone: true };
   const waitMs = schedule[made];
   if (waitMs === undefined) return { state: 'dead', status, error, isGone: false };
-  const asked = isError || ![429, 503].includes(outcome.status) ? 0 : retryAfterMs(outcome.headers['retry-after'], nowMs);
+  const asked =
+    isError || ![429, 503].includes(outcome.status) ? 0 : retryAfterMs(outcome.headers['retry-after'], nowMs);
   const jittered = waitMs * (1 + Math.random() * JITTER);
   return { state: 'pending', waitMs: Math.max(jittered, asked), status, error, isGone: false };
 }

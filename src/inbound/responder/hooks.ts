@@ -35,7 +35,7 @@ export function responderHooks(parts: {
               seq: message.seq,
               providerAtMs: message.providerAtMs,
             },
-            request: requestOf(message) as unknown as Record<string, unknown>,
+            request: requestOf(message),
           },
           // A repeated hand-over finds its job there, whatever became of it.
           options: { jobId: message.id },

@@ -42,7 +42,9 @@ interface Responded {
   readonly fault?: unknown;
 }
 
-export type RespondProcessor = (job: Pick<JobContext<RespondJobData>, 'id' | 'data' | 'attempt' | 'attemptsMax' | 'log'>) => Promise<RespondResult>;
+export type RespondProcessor = (
+  job: Pick<JobContext<RespondJobData>, 'id' | 'data' | 'attempt' | 'attemptsMax' | 'log'>,
+) => Promise<RespondResult>;
 
 /** Somebody waits for the answer: before broadcasts, and behind nothing but what the product calls more urgent. */
 const REPLY_PRIORITY = 9;
@@ -58,7 +60,7 @@ export function createRespondProcessor(options: RespondOptions): RespondProcesso
   const now = options.now ?? Date.now;
 
   async function waitForTurn({ message }: RespondJobData): Promise<void> {
-    for (let first = await turns.first(message); first !== null && first !== message.id; ) {
+    for (let first = await turns.first(message); first !== null && first !== message.id;) {
       if (await options.isWaiting(first)) throw new JobLater(now() + TURN_MS);
       // Its job was removed or has ended without leaving the line.
       first = await turns.leave({ ...message, id: first });

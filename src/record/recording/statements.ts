@@ -330,7 +330,13 @@ export const deriveDeliveries: Statement = {
     from changed`,
 };
 
-export const toldRows = rowSet({ ord: 'integer', message_id: 'uuid', type: 'text', at: 'timestamptz', is_news: 'boolean' });
+export const toldRows = rowSet({
+  ord: 'integer',
+  message_id: 'uuid',
+  type: 'text',
+  at: 'timestamptz',
+  is_news: 'boolean',
+});
 
 /**
  * Puts what became of messages into the outbox of events, numbered with everything else of their conversations. A

@@ -228,6 +228,11 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     queues: createQueueAdministration({ queues, send: queue }),
     cache: { report: () => templateMetrics.getCacheReport(), history: record.cacheHistory },
     failures: { failures: failuresOver(record, queue), record },
+    events: {
+      eventsOut: record.eventsOut,
+      secretsOf: (endpoint) => [`whsec_${Buffer.from(endpoint).toString('base64')}`],
+      wake: () => undefined,
+    },
     admin: {
       record,
       queue,
