@@ -186,6 +186,44 @@ create table direct_keys (
 );
 CREATE INDEX direct_keys_claimed_at ON direct_keys USING btree (claimed_at);
 
+create table event_endpoints (
+  id text not null,
+  url text,
+  disabled_at timestamp with time zone,
+  disabled_reason text,
+  delivered_at timestamp with time zone,
+  failing_since timestamp with time zone,
+  constraint event_endpoints_pkey PRIMARY KEY (id)
+);
+
+create table event_outbox (
+  id uuid not null default gen_random_uuid(),
+  endpoint text not null,
+  tenant text,
+  sender text,
+  conversation text,
+  seq bigint,
+  type text not null,
+  message_id uuid,
+  data jsonb not null,
+  source text,
+  state text not null default 'pending'::text,
+  attempts integer not null default 0,
+  due_at timestamp with time zone not null default now(),
+  last_status integer,
+  last_error text,
+  occurred_at timestamp with time zone not null,
+  created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
+  ended_at timestamp with time zone,
+  constraint event_outbox_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'dead'::text]))),
+  constraint event_outbox_pkey PRIMARY KEY (id),
+  constraint event_outbox_source_key UNIQUE (source)
+);
+CREATE INDEX event_outbox_due ON event_outbox USING btree (endpoint, due_at, seq) WHERE (state = 'pending'::text);
+CREATE INDEX event_outbox_ended ON event_outbox USING btree (ended_at) WHERE (state <> 'pending'::text);
+CREATE INDEX event_outbox_newest ON event_outbox USING btree (created_at, id);
+CREATE INDEX event_outbox_state ON event_outbox USING btree (state, created_at, id);
+
 create table inbound_messages (
   id uuid not null,
   tenant text not null,
@@ -627,6 +665,23 @@ begin
     messages = known.messages + excluded.messages, send_ms = known.send_ms + excluded.send_ms;
   return null;
 end $function$;
+
+CREATE OR REPLACE FUNCTION event_endpoint_of(of_tenant text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$
+  select coalesce(
+    (select id from tenants where id = of_tenant and events_url is not null),
+    (select id from event_endpoints where id = '*' and url is not null)
+  )
+$function$;
+
+CREATE OR REPLACE FUNCTION iso_of(at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$ select to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $function$;
 
 CREATE OR REPLACE FUNCTION stats_reason(status text, error jsonb, delivery_error jsonb)
  RETURNS text

@@ -11,6 +11,7 @@ let api: Api;
 const credentials: Record<string, string | null> = { none: null, nonsense: 'nonsense', platform: PLATFORM_KEY };
 let contactId = '';
 let keyId: string;
+let eventId = '';
 let failureId: string;
 
 beforeAll(async () => {
@@ -20,6 +21,16 @@ beforeAll(async () => {
   await api.record.tenants.create({ id: 'salon1' });
   await api.record.tenants.create({ id: 'salon2' });
   for (const tenant of ['default', 'salon1']) await api.bookings.create(tenant, 'booking1', BOOKING, []);
+  await api.record.eventsOut.setDefault('https://events.example.org');
+  await api.record.eventsOut.add({
+    source: 'test',
+    tenant: 'salon1',
+    sender: null,
+    type: 'sender.updated',
+    data: {},
+    occurredAtMs: 0,
+  });
+  eventId = (await api.record.eventsOut.list({})).items[0]?.id ?? '';
   const doomed = await api.call({ method: 'POST', url: '/v1/messages', body: text({ tenant: 'salon1' }) });
   failureId = doomed.json<{ id: string }>().id;
   api.queue.fail(failureId, { code: 'X', providerCode: '131026', title: 'X', detail: 'X.', retryable: false });
@@ -144,7 +155,7 @@ test('the matrix below names every route that is not open', () => {
           .replace(/(\/queue\/\w+)\/webhook$/, '$1/{queue}')
           .replace(/:(conversation|contact)/, '{id}')
           .replace(/\?.*/, '')
-          .replace(/:id|:failure/, '{id}')}`,
+          .replace(/:id|:failure|:event|:endpoint/, '{id}')}`,
     ),
   );
   const document = api.app.swagger() as { paths: Record<string, Record<string, { security?: unknown[] }>> };
@@ -164,6 +175,8 @@ describe.each(ROUTES)('$method $url', (call, allowed) => {
       const created = await api.call({ method: 'POST', url: '/v1/messages', body: text({ tenant: 'salon1' }) });
       const url = call.url
         .replace(':id', created.json<{ id: string }>().id)
+        .replace(':event', eventId)
+        .replace(':endpoint', '*')
         .replace(':key', keyId)
         .replace(':conversation', 'known')
         .replace(':contact', contactId)
