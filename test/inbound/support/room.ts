@@ -125,7 +125,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
       : await createJobWorkers({
           redis,
           processors: { webhook: processWebhook, 'message-status': processStatus },
-          concurrency: { webhook: batch.parallelMax, 'message-status': 10, reminder: 1, email: 1 },
+          concurrency: { webhook: batch.parallelMax, 'message-status': 10, reminder: 1, email: 1, respond: 1 },
         });
   const reception = createReception({
     queue,
