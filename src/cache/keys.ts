@@ -17,9 +17,6 @@ export const HOUSE = 'waxwing:cache:';
 export const STATE = `${HOUSE}state`;
 export const INDEX = `${HOUSE}index`;
 export const SIZES = `${HOUSE}sizes`;
-export const lockKey = (key: string): string => `${HOUSE}lock:${key}`;
-export const tagKey = (tag: string): string => `${HOUSE}tag:${tag}`;
-export const tagGenKey = (tag: string): string => `${HOUSE}taggen:${tag}`;
 /** Channels are the whole server's, not a database's: the number keeps two installations apart. */
 export const channelOf = (db: number): string => `${HOUSE}evicted:${db}`;
 

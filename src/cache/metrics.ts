@@ -1,5 +1,5 @@
 import { LastSeen, type Seen } from './metrics-seen.ts';
-import { COUNTED, HIT, MISS, CREATION, type Kind, Ring } from './metrics-ring.ts';
+import { HIT, MISS, CREATION, type Kind, Ring } from './metrics-ring.ts';
 
 /** Rates are 0 … 1; 0 when nothing was asked. */
 export interface Figures {
@@ -245,5 +245,3 @@ function nameOf(key: unknown): string {
 export function detached(text: string): string {
   return Buffer.from(text, 'utf8').toString('utf8');
 }
-
-export { COUNTED };

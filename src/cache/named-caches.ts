@@ -102,7 +102,6 @@ export function namedCaches(ttls: CacheTtls) {
     }),
   };
 }
-export type NamedCaches = ReturnType<typeof namedCaches>;
 
 /** Checks nothing at run time: it ties the arguments of a key to the type of its value. */
 export function define<Args extends readonly unknown[], Value>(

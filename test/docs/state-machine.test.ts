@@ -64,15 +64,19 @@ const COUNTER_SITES: readonly Site[] = [
   { file: 'accept.lua', code: "count('scheduled', 1)", means: ['[*] → scheduled'] },
   { file: 'accept.lua', code: "count('queued', 1)", means: ['[*] → queued'] },
   {
-    file: 'cancel.lua',
+    file: 'includes/cancelling.lua',
     code: "move(kind == 'S' and 'scheduled' or 'deferred', 'cancelled')",
     means: ['scheduled → cancelled', 'deferred → cancelled'],
   },
   // `from` is what the flight says: deferred in state D, else queued.
-  { file: 'cancel.lua', code: "move(from, 'cancelled')", means: ['queued → cancelled', 'deferred → cancelled'] },
   {
-    file: 'cancel.lua',
-    code: "bury(t, id, from, 'cancelled', 'C')",
+    file: 'includes/cancelling.lua',
+    code: "move(f.state == 'D' and 'deferred' or 'queued', 'cancelled')",
+    means: ['queued → cancelled', 'deferred → cancelled'],
+  },
+  {
+    file: 'includes/cancelling.lua',
+    code: "bury(t, h.id, from, 'cancelled', 'C')",
     means: ['queued → cancelled', 'deferred → cancelled'],
   },
   // How often a sender's circuit opened and closed: no message moves by it.
@@ -133,11 +137,16 @@ const COUNTER_SITES: readonly Site[] = [
   { file: 'revive.lua', code: "move(from, 'deferred')", means: ['failed → deferred', 'sent → deferred'] },
   { file: 'revive.lua', code: "move('held', 'failed')", means: ['held → failed'] },
   { file: 'revive.lua', code: "move('deferred', 'sent')", means: ['deferred → sent'] },
+  { file: 'restart.lua', code: "move('unknown', 'queued')", means: ['unknown → queued'] },
+  { file: 'skip.lua', code: "move('queued', 'cancelled')", means: ['queued → cancelled'] },
+  { file: 'skip.lua', code: "bury(t, h.id, 'queued', 'cancelled', 'C')", means: ['queued → cancelled'] },
 ];
 
 const FLIGHT_SITES: readonly Site[] = [
   // It was waiting at the head; in flight and unknown it cannot be cancelled.
-  { file: 'cancel.lua', code: 'drop_head(s, t, lane)', means: ['R → [*]', 'D → [*]'] },
+  { file: 'includes/cancelling.lua', code: 'drop_head(s, t, lane)', means: ['R → [*]', 'D → [*]'] },
+  // A reset of the stream to its beginning: nobody waits for evidence any longer.
+  { file: 'restart.lua', code: "f.state = 'R'", means: ['U → R', 'H → R'] },
   { file: 'includes/dispatch.lua', code: "state = 'G'", means: ['[*] → G', 'R → G', 'D → G'] },
   { file: 'includes/flight.lua', code: "f.state = 'R'", means: ['G → R'] },
   // In give_back(): no attempt was ever made.
