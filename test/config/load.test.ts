@@ -142,10 +142,6 @@ describe('names', () => {
     expect(warnings({})).toEqual(['SOMETHING_ELSE']);
   });
 
-  test('says of a setting that comes later that it has no effect', () => {
-    expect(warnings({ RESPONDER_URL: 'https://x.example' })).toEqual(['RESPONDER_URL']);
-  });
-
   test('refuses a later setting when ignoring it would do something else than asked', () => {
     expect(keys(bad({ REDIS_CLUSTER_NODES: 'a:1,b:2' }))).toEqual(['REDIS_CLUSTER_NODES']);
     expect(keys(bad({ WHATSAPP_SEND_QUEUE_PERCENT: '101' }))).toEqual(['WHATSAPP_SEND_QUEUE_PERCENT']);
@@ -166,6 +162,10 @@ describe('relations', () => {
     [{ WHATSAPP_ACCESS_TOKEN: 'EAAG' }, 'WHATSAPP_PHONE_NUMBER_ID'],
     [{ WHATSAPP_API_URL: 'https://graph.facebook.com' }, 'WHATSAPP_API_URL'],
     [{ REDIS_PASSWORD: 'x' }, 'REDIS_HOST'],
+    [{ EVENTS_URL: 'https://x.example' }, 'EVENTS_SECRET'],
+    [{ EVENTS_URL: 'http://x.example', EVENTS_SECRET: 'long-enough-to-sign' }, 'EVENTS_URL'],
+    [{ RESPONDER_URL: 'https://x.example' }, 'RESPONDER_SECRET'],
+    [{ RESPONDER_URL: 'http://x.example', RESPONDER_SECRET: 'long-enough-to-sign' }, 'RESPONDER_URL'],
     [{ REDIS_URL: 'redis://h/nodb' }, 'REDIS_URL'],
     [{ REDIS_URL: 'redis://h/2', REDIS_DB: '2' }, 'REDIS_DB'],
   ])('refuses %j', (env, key) => {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { defineCommand } from 'citty';
 import { type Emulator, startEmulator } from '../../emulator/index.ts';
 import { createLog } from '../../program/log.ts';
+import { demoResponder } from '../demo/answers.ts';
 import { CAST, TROUBLES } from '../demo/cast.ts';
 import { Traffic } from '../demo/traffic.ts';
 import { judge, summary } from '../demo/verdict.ts';
@@ -69,7 +70,7 @@ async function startDemoProgram(emulator: Emulator, appSecret: string, verifyTok
     WHATSAPP_APP_SECRET: appSecret,
     WHATSAPP_VERIFY_TOKEN: verifyToken,
   });
-  const program = await startProgram(config, 'all', createLog(config.logLevel));
+  const program = await startProgram(config, 'all', createLog(config.logLevel), { responder: demoResponder });
   emulator.patch({ webhook: { url: `${program.server?.url ?? ''}/webhooks/whatsapp/cloud` } });
   return program;
 }
