@@ -120,7 +120,7 @@ export function messagesOf(database: Database): Messages {
           ? `select ${COLUMNS} from messages where id in (
                select found.id from tenants owner cross join lateral (
                  select id, created_at from messages ${conditions.add('tenant = owner.id').where} ${order}
-               ) found ${order}
+               ) found order by found.created_at ${direction}, found.id ${direction} limit ${limit + 1}
              ) ${order}`
           : `select ${COLUMNS} from messages ${conditions.where} ${order}`,
         conditions.values,

@@ -164,8 +164,8 @@ function Facts({ message }: { message: Detail['message'] }) {
 
 const EVENT_WORDS: Readonly<Record<string, string>> = {
   accepted: 'Accepted',
-  begun: 'Handed to a worker',
-  sent: 'Taken by the provider',
+  begun: 'Attempt began',
+  sent: 'Sent',
   delivered: 'Delivered',
   read: 'Read',
   failed: 'Failed',
