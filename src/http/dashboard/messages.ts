@@ -67,8 +67,10 @@ export function messageReads(app: FastifyInstance, { messages, record, secret }:
 
   routes.get('/dashboard/api/messages/:id', { config, schema: { hide: true, params: idParams } }, async (request) => {
     const { id } = request.params;
-    const [view, timeline, attempts] = await Promise.all([
+    const [view, explanation, timeline, attempts] = await Promise.all([
       messages.get(id, PLATFORM),
+      // Says why it waits when the queue can be asked; the rest of the page does not need it.
+      messages.explain(id, PLATFORM).catch(() => null),
       messages.timeline(id, PLATFORM),
       record.messages.attempts(null, id),
     ]);
@@ -76,6 +78,7 @@ export function messageReads(app: FastifyInstance, { messages, record, secret }:
     const clean = isClear ? <T>(value: T) => value : maskNumbers;
     return {
       message: isClear ? view : maskMessage(view),
+      explanation: explanation === null ? null : { sentence: clean(explanation.sentence) },
       timeline: timeline.items.map(({ detail, ...item }) => ({ ...item, detail: clean(detail) })),
       attempts: attempts.map((attempt) => ({ ...attempt, error: clean(attempt.error ?? null) })),
     };

@@ -131,7 +131,7 @@ describe('the dashboard', () => {
     await page.locator('.l-live').waitFor();
     const id = await send('+447700900001', 'Your table is ready.');
     await page.getByText('1 in all').first().waitFor();
-    await eventually(async () => ((await text(page, '#figure-delivered')).includes('0\n') ? undefined : true), 15_000);
+    await eventually(async () => ((await text(page, '#figure-delivered')).includes('0\n') ? undefined : true));
     expect(await text(page, '.answer')).toMatch(/Flowing|All quiet/);
     expect(await page.locator('.chart canvas').count()).toBe(1);
     await page.locator('#figure-accepted').click();

@@ -96,13 +96,15 @@ function Why({ message, explanation }: { message: Detail['message']; explanation
   const held = hold === null ? null : `${holdName(hold.kind)}: ${HOLD_WORDS[hold.kind]?.[1] ?? ''}${until}`;
   const failed = error === null ? null : `${error.providerCode ?? error.code}: ${error.title}. ${error.detail}`;
   const sentence = explanation?.sentence ?? held ?? failed;
+  const more = failed ?? held;
+  const isDone = ['sent', 'delivered', 'read'].includes(status);
   if (sentence === null && !isDead) return null;
   return (
-    <section class={`answer ${isDead ? 'a-stuck' : 'a-held'}`} aria-label="Why">
+    <section class={`answer ${isDead ? 'a-stuck' : isDone ? 'a-flowing' : 'a-held'}`} aria-label="Why">
       <span class="lamp" aria-hidden="true" />
       <div>
         <p class="sentence">{sentence ?? 'Its outcome is not known.'}</p>
-        {explanation?.sentence !== undefined && failed !== null && <p class="why">{failed}</p>}
+        {more !== null && more !== sentence && <p class="why">{more}</p>}
       </div>
       {isDead && may('operator') && (
         <button type="button" class="go" onClick={() => redriveOne(message.id)}>
