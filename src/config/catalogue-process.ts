@@ -1,4 +1,4 @@
-import { choice, integer, optionalInteger, optionalText, optionalUrl, text, texts, toggle, url } from './setting.ts';
+import { choice, integer, nodes, optionalInteger, optionalText, optionalUrl, text, texts, toggle, url } from './setting.ts';
 
 /** Process, data, keys, Cloud API, dangerous switches. */
 export const PROCESS_SETTINGS = {
@@ -72,7 +72,27 @@ export const PROCESS_SETTINGS = {
   REDIS_PASSWORD: optionalText({
     area: 'data',
     secret: true,
-    doc: 'Password of Redis, with REDIS_HOST.',
+    doc: 'Password of Redis, with REDIS_HOST, REDIS_CLUSTER_NODES or REDIS_SENTINELS.',
+  }),
+  REDIS_CLUSTER_NODES: nodes({
+    area: 'data',
+    countMax: 100,
+    doc: 'Some nodes of a Redis Cluster for the queues, instead of REDIS_URL; the others are learnt from them. Needs CACHE_REDIS_URL, and SHARDS above 1 to use more than one master.',
+  }),
+  REDIS_SENTINELS: nodes({
+    area: 'data',
+    countMax: 100,
+    doc: 'Sentinels that know the Redis of the queues, instead of REDIS_URL. Needs CACHE_REDIS_URL.',
+  }),
+  REDIS_SENTINEL_NAME: text({
+    area: 'data',
+    default: 'mymaster',
+    doc: 'Name of the master as REDIS_SENTINELS know it.',
+  }),
+  REDIS_TLS: toggle({
+    area: 'data',
+    default: false,
+    doc: 'Speak TLS to the nodes of REDIS_CLUSTER_NODES or REDIS_SENTINELS. An address says it by itself: `rediss://`.',
   }),
   REDIS_DB: integer({
     area: 'data',

@@ -9,13 +9,4 @@ export interface LaterSetting {
   readonly refusedBecause?: string;
 }
 
-const cluster = {
-  refusedBecause:
-    'this version connects to one Redis only, and would put the queue elsewhere than you ask; use REDIS_URL',
-};
-
-export const LATER_SETTINGS: Readonly<Record<string, LaterSetting>> = {
-  REDIS_CLUSTER_NODES: cluster,
-  REDIS_SENTINELS: cluster,
-  REDIS_SENTINEL_NAME: cluster,
-};
+export const LATER_SETTINGS: Readonly<Record<string, LaterSetting>> = {};

@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util';
 import { camelCase, SETTINGS, type ConfigValues } from './catalogue.ts';
 import { LATER_SETTINGS } from './later.ts';
 import type { ConfigProblem, ConfigWarning } from './problem.ts';
-import { cacheRedis, queueRedis } from './redis-url.ts';
+import { cacheRedis, type ManyRedis, queueRedis, queueServers } from './redis-url.ts';
 import { checkRelations } from './rules.ts';
 import type { Setting } from './setting.ts';
 import { unknownNames } from './unknown-names.ts';
@@ -15,6 +15,8 @@ export interface Config extends ConfigValues {
   readonly waxwingDataDir: string;
   /** The queue Redis with its database in the address; undefined = the embedded one. Secret. */
   readonly queueRedisUrl: string | undefined;
+  /** The queue Redis when it is a cluster or stands behind sentinels. Secret. */
+  readonly queueServers: ManyRedis | undefined;
   /** The cache's Redis with its database in the address; undefined = the embedded one. Secret. */
   readonly cacheRedisUrl: string | undefined;
   /** TEMPLATE_SID_<KEY>: key in lower case → content id. */
@@ -60,6 +62,7 @@ export function loadConfig(env: Env, cwd: string): LoadResult {
     ...read,
     waxwingDataDir: resolve(cwd, read.waxwingDataDir),
     queueRedisUrl: queueRedis(read)?.url,
+    queueServers: queueServers(read),
     cacheRedisUrl: cacheRedis(read),
     templateSids: templateSids(given),
   });

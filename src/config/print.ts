@@ -1,6 +1,6 @@
 import { camelCase, SETTINGS } from './catalogue.ts';
 import type { Config } from './load.ts';
-import type { Setting } from './setting.ts';
+import type { NodeAddress, Setting } from './setting.ts';
 
 /** One line of `waxwing config print`. */
 export interface PrintedSetting {
@@ -25,7 +25,10 @@ export function printConfig(config: Config): PrintedSetting[] {
 }
 
 function asText(value: unknown): string {
-  return Array.isArray(value) ? value.join(',') : String(value);
+  if (Array.isArray(value)) return value.map(asText).join(',');
+  if (typeof value !== 'object' || value === null) return String(value);
+  const { host, port } = value as NodeAddress;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function endsWith(value: unknown, end: unknown): boolean {

@@ -1,6 +1,32 @@
 import type { ConfigValues } from './catalogue.ts';
+import type { NodeAddress } from './setting.ts';
 
 type RedisSettings = Pick<ConfigValues, 'redisUrl' | 'redisHost' | 'redisPort' | 'redisPassword' | 'redisQueueDb'>;
+
+type ManySettings = Pick<
+  ConfigValues,
+  'redisClusterNodes' | 'redisSentinels' | 'redisSentinelName' | 'redisTls' | 'redisPassword' | 'redisQueueDb'
+>;
+
+/** A Redis that is more than one server. */
+export interface ManyRedis {
+  readonly clusterNodes?: readonly NodeAddress[];
+  readonly sentinels?: readonly NodeAddress[];
+  readonly sentinelName?: string;
+  readonly password?: string;
+  readonly tls: boolean;
+  readonly db: number;
+}
+
+/** The queue Redis when it is a cluster or stands behind sentinels; undefined when it is one server. */
+export function queueServers(values: ManySettings): ManyRedis | undefined {
+  const { redisClusterNodes, redisSentinels, redisSentinelName, redisTls, redisPassword, redisQueueDb } = values;
+  const shared = { ...(redisPassword === undefined ? {} : { password: redisPassword }), tls: redisTls };
+  // A cluster has one database.
+  if (redisClusterNodes.length > 0) return { ...shared, clusterNodes: redisClusterNodes, db: 0 };
+  if (redisSentinels.length === 0) return undefined;
+  return { ...shared, sentinels: redisSentinels, sentinelName: redisSentinelName, db: redisQueueDb };
+}
 
 type CacheSettings = Pick<ConfigValues, 'cacheRedisUrl' | 'redisDb'>;
 

@@ -1,6 +1,6 @@
 import type { ConfigValues } from './catalogue.ts';
 import type { ConfigProblem, ConfigWarning } from './problem.ts';
-import { queueRedis } from './redis-url.ts';
+import { queueRedis, queueServers } from './redis-url.ts';
 
 /** Room between the end of an attempt and the takeover of its worker's work. */
 const CLAIM_MARGIN_MS = 1000;
@@ -30,7 +30,8 @@ export function checkRelations(values: ConfigValues, isSet: (name: string) => bo
   if (values.pairBucketCapacity > 0 && values.pairBucketRefillPerSecond <= 0) {
     problem('PAIR_BUCKET_REFILL_PER_SECOND', 'more than 0 while PAIR_BUCKET_CAPACITY is not 0', 0);
   }
-  if (values.acceptDurability === 'replica' && values.redisUrl === undefined && values.redisHost === undefined) {
+  const isOwn = [values.redisUrl, values.redisHost, queueServers(values)].some((one) => one !== undefined);
+  if (values.acceptDurability === 'replica' && !isOwn) {
     problem('ACCEPT_DURABILITY', 'disk or memory: the embedded Redis has no replica', 'replica');
   }
   if (values.alertWebhookUrl !== undefined && values.alertWebhookSecret === undefined) {
@@ -68,7 +69,31 @@ function checkReceivers(values: ConfigValues, problem: Problem): void {
   }
 }
 
+/** Several servers: one way to name them, and a cache of its own, because a cache speaks to one server. */
+function checkManyRedis(values: ConfigValues, isSet: (name: string) => boolean, problem: Problem, warn: Warn): void {
+  const given = ['REDIS_CLUSTER_NODES', 'REDIS_SENTINELS'].filter(isSet);
+  const [name] = given;
+  if (name === undefined) {
+    for (const other of ['REDIS_SENTINEL_NAME', 'REDIS_TLS']) {
+      if (isSet(other)) warn(other, `${other} is ignored because neither REDIS_CLUSTER_NODES nor REDIS_SENTINELS is set.`);
+    }
+    return;
+  }
+  if (given.length > 1) problem('REDIS_SENTINELS', 'it unset, because REDIS_CLUSTER_NODES is set', '…');
+  for (const other of ['REDIS_URL', 'REDIS_HOST', 'REDIS_PORT']) {
+    if (isSet(other)) problem(other, `it unset, because ${name} says where the queues are`, '…');
+  }
+  if (values.cacheRedisUrl === undefined) {
+    problem('CACHE_REDIS_URL', `an address, because ${name} is set and caches need one server of their own`, null);
+  }
+  if (name === 'REDIS_CLUSTER_NODES' && values.shards === 1) {
+    warn('SHARDS', 'SHARDS is 1: all messages lie on one master of the cluster. SHARDS=16 spreads the senders.');
+  }
+}
+
 function checkRedis(values: ConfigValues, isSet: (name: string) => boolean, problem: Problem, warn: Warn): void {
+  checkManyRedis(values, isSet, problem, warn);
+  if (queueServers(values) !== undefined) return;
   if (values.redisUrl !== undefined) {
     for (const name of ['REDIS_HOST', 'REDIS_PORT', 'REDIS_PASSWORD']) {
       if (isSet(name)) warn(name, `${name} is ignored because REDIS_URL is set.`);

@@ -206,3 +206,26 @@ export function texts(about: About & TextRules & { readonly countMax: number }):
 function pick(about: About): About {
   return { area: about.area, doc: about.doc, ...(about.unit === undefined ? {} : { unit: about.unit }) };
 }
+
+export interface NodeAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+const NODE = /^(?:\[([0-9a-f:.]+)\]|([^\s:[\]/@]+)):(\d{1,5})$/i;
+
+/** `host:port` with commas between them; none when unset. */
+export function nodes(about: About & { readonly countMax: number }): Setting<readonly NodeAddress[]> {
+  return {
+    ...pick(about),
+    default: [],
+    expected: `1 … ${about.countMax} times host:port with commas between them`,
+    secret: false,
+    parse: (value) => {
+      const parts = value.split(',').map((part) => NODE.exec(part.trim()));
+      const found = parts.map((part) => ({ host: part?.[1] ?? part?.[2] ?? '', port: Number(part?.[3] ?? 0) }));
+      const fits = found.every(({ host, port }) => host !== '' && port >= 1 && port <= 65_535);
+      return fits && found.length <= about.countMax ? { ok: true, value: Object.freeze(found) } : refused;
+    },
+  };
+}

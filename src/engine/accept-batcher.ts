@@ -1,7 +1,8 @@
-import { AppError } from '../errors/app-error.ts';
+import { Cluster, type Redis } from 'ioredis';
 import { createHash } from 'node:crypto';
 import { sealBody } from './body.ts';
 import { whenReady } from './connection.ts';
+import { NoReplicaError, type ReplicaGate } from './replica-gate.ts';
 import { type AcceptResult, type NewMessage, UnknownSenderError } from './contract.ts';
 import { packLane } from './lane.ts';
 import { redisFailure, type ScriptArg, type ScriptRunner, toQueueError } from './script-runner.ts';
@@ -12,6 +13,8 @@ const BATCH_MAX = 25;
 const REPEAT_FOR_MS = 1500;
 /** Not worth another call: timers may fire this much early. */
 const REPEAT_MS_MIN = 5;
+/** Calls that wait for a replica stand in line on their connection: more at once would only wait longer. */
+const CONFIRMED_CALLS_MAX = 2;
 
 interface Waiting {
   readonly message: NewMessage;
@@ -22,16 +25,17 @@ interface Waiting {
 export interface AcceptBatcherOptions {
   readonly shard: number;
   readonly runner: ScriptRunner;
-  /** Waits for a replica after each call (`ACCEPT_DURABILITY=replica`). */
-  readonly waitForReplica: boolean;
+  /** With `ACCEPT_DURABILITY=replica`: a call counts when a replica has confirmed it. */
+  readonly replica: ReplicaGate | null;
   readonly onDue: (dueMs: number) => void;
 }
 
 /** Joins the accepts of one tick into script calls: the group commit of the accepting side. */
 export class AcceptBatcher {
   readonly #options: AcceptBatcherOptions;
-  #waiting: Waiting[] = [];
+  readonly #waiting: Waiting[] = [];
   #scheduled = false;
+  #underWay = 0;
 
   constructor(options: AcceptBatcherOptions) {
     this.#options = options;
@@ -54,9 +58,14 @@ export class AcceptBatcher {
 
   #flush(): void {
     if (this.#waiting.length === 0) return;
-    const batch = this.#waiting;
-    this.#waiting = [];
-    void this.#store(batch);
+    if (this.#options.replica !== null && this.#underWay >= CONFIRMED_CALLS_MAX) return;
+    const batch = this.#waiting.splice(0, BATCH_MAX);
+    this.#underWay += 1;
+    void this.#store(batch).finally(() => {
+      this.#underWay -= 1;
+      // What could not go because of those under way.
+      if (this.#waiting.length >= BATCH_MAX || !this.#scheduled) this.#flush();
+    });
   }
 
   async #store(batch: readonly Waiting[]): Promise<void> {
@@ -77,36 +86,35 @@ export class AcceptBatcher {
 
   /** A call whose reply was lost may have run: it is repeated with a mark, and the ids tell what it had stored. */
   async #call(args: readonly ScriptArg[]): Promise<unknown[]> {
-    const { runner, shard, waitForReplica } = this.#options;
+    const { runner, shard, replica } = this.#options;
     const giveUpAt = performance.now() + REPEAT_FOR_MS;
     for (let repeated = '0'; ; repeated = '1') {
       try {
-        const stored = within(giveUpAt, runner.run('accept', shard, [repeated, ...args])) as Promise<unknown[]>;
-        if (!waitForReplica) return await stored;
-        const [reply, replicas] = await Promise.all([stored, runner.client.call('WAIT', 1, REPEAT_FOR_MS)]);
-        if (Number(replicas) < 1)
-          throw new AppError('QUEUE_UNAVAILABLE', { detail: 'No replica confirmed the message.' });
-        return reply;
+        if (replica === null) return await within(giveUpAt, runner.run('accept', shard, [repeated, ...args]));
+        await within(giveUpAt, replica.assertThere());
+        const call = async (connection: Redis) => await runner.run('accept', shard, [repeated, ...args], connection);
+        return await within(giveUpAt, replica.confirm(call, giveUpAt));
       } catch (error) {
+        if (error instanceof NoReplicaError) throw error;
         const failure = redisFailure(error);
         const left = giveUpAt - performance.now();
         if (failure === null || failure === 'full' || left < REPEAT_MS_MIN) throw error;
         if (!(await whenReady(runner.client, left))) throw error;
-        if (failure === 'refused') await new Promise((resolve) => setTimeout(resolve, 20));
+        if (failure === 'refused' || runner.client instanceof Cluster) await new Promise((resolve) => setTimeout(resolve, 20));
       }
     }
   }
 }
 
 /** The client's own time limit starts anew with every repeat; this one does not. */
-async function within<T>(deadlineAtMs: number, call: Promise<T>): Promise<T> {
+async function within(deadlineAtMs: number, call: Promise<unknown>): Promise<unknown[]> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     const fail = () => reject(new Error('Redis did not answer in time'));
     timer = setTimeout(fail, Math.max(0, deadlineAtMs - performance.now()));
   });
   try {
-    return await Promise.race([call, late]);
+    return (await Promise.race([call, late])) as unknown[];
   } finally {
     clearTimeout(timer);
   }

@@ -1,5 +1,4 @@
-import { Cluster, type Redis } from 'ioredis';
-import type { RedisClient } from './connection.ts';
+import { mastersOf, type RedisClient } from './connection.ts';
 import { WORKER_GROUP, shardPrefix } from './keys.ts';
 
 /** One thing that is not as the promises say, in a sentence. */
@@ -163,9 +162,8 @@ async function misplacedLanes(client: RedisClient, prefix: string): Promise<Map<
 }
 
 async function keysOf(client: RedisClient, pattern: string): Promise<string[]> {
-  const nodes: Redis[] = client instanceof Cluster ? client.nodes('master') : [client];
   const found = new Set<string>();
-  for (const node of nodes) {
+  for (const node of mastersOf(client)) {
     let cursor = '0';
     do {
       const [next, keys] = await node.scan(cursor, 'MATCH', globFor(pattern), 'COUNT', 1000);

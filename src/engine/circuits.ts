@@ -1,4 +1,4 @@
-import type { RedisClient } from './connection.ts';
+import { connectionOf, type RedisClient } from './connection.ts';
 import type { Circuits, OpenCircuit } from './contract.ts';
 
 /** Reads the circuits of one shard. What is stored is on the pacing clock: `g` tells how far that is from Redis's own. */
@@ -7,7 +7,7 @@ export async function readCircuits(client: RedisClient, prefix: string): Promise
     client.hgetall(`${prefix}cb`),
     client.hmget(`${prefix}n`, 'circuitOpened', 'circuitClosed'),
     client.hget(`${prefix}g`, 'off'),
-    client.time(),
+    connectionOf(client, prefix).time(),
   ]);
   const [seconds = 0, microseconds = 0] = time.map(Number);
   const pacingNowMs = seconds * 1000 + Math.floor(microseconds / 1000) + Number(offset ?? 0);

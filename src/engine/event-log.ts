@@ -1,8 +1,9 @@
 import { AppError } from '../errors/app-error.ts';
 import type { EventEntry, EventLog } from '../model/events.ts';
-import { disconnect, type RedisClient, whenReady } from './connection.ts';
+import type { RedisClient } from './connection.ts';
 import { decodeEvents } from './events.ts';
 import { shardPrefix } from './keys.ts';
+import type { ShardReader } from './shard-reader.ts';
 
 /** Recorded entries stay readable this long, so that a process that waits for an outcome cannot miss it. */
 const FORGET_AFTER_MS = 1000;
@@ -19,29 +20,29 @@ interface Forgettable {
 export class ShardEventLog implements EventLog {
   readonly shard: number;
   readonly #commands: RedisClient;
-  readonly #blocking: RedisClient;
+  readonly #reader: ShardReader;
   readonly #prefix: string;
   #entriesToForget: Forgettable[] = [];
   #idsToForget: Forgettable[] = [];
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** @param blocking owned: closed with the log. @param commands shared: left open */
-  constructor(shard: number, commands: RedisClient, blocking: RedisClient) {
+  /** @param reader owned: closed with the log. @param commands shared: left open */
+  constructor(shard: number, commands: RedisClient, reader: ShardReader) {
     this.shard = shard;
     this.#commands = commands;
-    this.#blocking = blocking;
+    this.#reader = reader;
     this.#prefix = shardPrefix(shard);
   }
 
   async read(after: string, count: number, blockMs: number): Promise<EventEntry[]> {
     if (this.#closed) return [];
     // An empty answer would say that there is nothing to record.
-    if (!(await whenReady(this.#blocking, blockMs))) throw new AppError('QUEUE_UNAVAILABLE');
+    if (!(await this.#reader.whenReady(blockMs))) throw new AppError('QUEUE_UNAVAILABLE');
     let reply: unknown;
     try {
       const args = ['COUNT', count, 'BLOCK', Math.max(1, blockMs), 'STREAMS', `${this.#prefix}ev`, after];
-      reply = await this.#blocking.callBuffer('XREAD', ...args);
+      reply = await this.#reader.read('XREAD', ...args);
     } catch (error) {
       if (this.#isClosed()) return [];
       throw error;
@@ -64,7 +65,7 @@ export class ShardEventLog implements EventLog {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#sweep);
-    disconnect(this.#blocking);
+    this.#reader.close();
     // The ids stay, because an accept may still be repeated; they expire after a day.
     await this.#forgetEntries(Number.POSITIVE_INFINITY).catch(() => undefined);
   }

@@ -58,6 +58,8 @@ export const KEY_LETTERS = {
   u: 'unrecorded',
   /** `v:<day>` hash: message that came back → attempts it had then */
   v: 'revived',
+  /** string: written before a replica's confirmation is waited for; the scripts never touch it */
+  w: 'replica mark',
   /** `i:<day>:<bucket>` hash: idempotency digest → first id and body digest */
   i: 'idempotency',
 } as const;

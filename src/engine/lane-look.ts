@@ -1,5 +1,5 @@
 import type { Lane } from '../model/message.ts';
-import type { RedisClient } from './connection.ts';
+import { connectionOf, type RedisClient } from './connection.ts';
 import { packLane } from './lane.ts';
 
 /** What somebody who sends past the queue must know of it. */
@@ -16,7 +16,7 @@ export async function lookAtLane(client: RedisClient, prefix: string, lane: Lane
     client.llen(`${prefix}c:${packLane(lane)}`),
     client.get(`${prefix}p:${lane.sender}|${contact}`),
     client.hget(`${prefix}g`, 'off'),
-    client.time(),
+    connectionOf(client, prefix).time(),
   ]);
   const [seconds = 0, microseconds = 0] = time.map(Number);
   const nowMs = seconds * 1000 + Math.floor(microseconds / 1000) + Number(offset ?? 0);

@@ -1,5 +1,4 @@
-import { Redis } from 'ioredis';
-import type { RedisClient } from './connection.ts';
+import { mastersOf, type RedisClient } from './connection.ts';
 
 const STEP = 2000;
 /** Looked at per shard at most: on a huge queue the figure is a lower bound, and Redis is not held up for it. */
@@ -9,8 +8,7 @@ const STEPS_MAX = 500;
 export async function countLimitedPairs(client: RedisClient, prefixes: readonly string[]): Promise<number> {
   let count = 0;
   for (const prefix of prefixes) {
-    const nodes = client instanceof Redis ? [client] : client.nodes('master');
-    for (const node of nodes) {
+    for (const node of mastersOf(client)) {
       let cursor = '0';
       for (let step = 0; step < STEPS_MAX; step += 1) {
         const [next, keys] = await node.scan(cursor, 'MATCH', `${prefix}p:*`, 'COUNT', STEP);

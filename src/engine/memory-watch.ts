@@ -1,4 +1,4 @@
-import type { RedisClient } from './connection.ts';
+import { mastersOf, type RedisClient } from './connection.ts';
 import { parseInfo } from './safety.ts';
 
 /** Above this share of `maxmemory` nothing is accepted: what is left is for sending and recording what is there. */
@@ -28,9 +28,12 @@ export class MemoryWatch {
 
   async #look(): Promise<void> {
     try {
-      const info = parseInfo(await this.#client.info('memory'));
-      const max = Number(info['maxmemory'] ?? 0);
-      this.#isFull = max > 0 && Number(info['used_memory'] ?? 0) > max * ACCEPT_SHARE_MAX;
+      const looks = mastersOf(this.#client).map(async (node) => parseInfo(await node.info('memory')));
+      // One full master of a cluster refuses its shards; which those are changes, so all wait for room.
+      this.#isFull = (await Promise.all(looks)).some((info) => {
+        const max = Number(info['maxmemory'] ?? 0);
+        return max > 0 && Number(info['used_memory'] ?? 0) > max * ACCEPT_SHARE_MAX;
+      });
     } catch {
       // Redis is away; the accept itself tells that.
     }

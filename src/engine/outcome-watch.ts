@@ -1,7 +1,8 @@
 import type { EventEntry } from '../model/events.ts';
-import { blockingClient, disconnect, type RedisClient, type RedisTarget, whenReady } from './connection.ts';
+import type { RedisClient, RedisTarget } from './connection.ts';
 import { decodeStreamReply } from './event-log.ts';
 import { shardPrefix } from './keys.ts';
+import { ShardReader } from './shard-reader.ts';
 
 export type Outcome = 'sent' | 'failed' | 'cancelled' | 'expired';
 
@@ -16,7 +17,7 @@ export class OutcomeWatch {
   readonly #shard: number;
   readonly #commands: RedisClient;
   readonly #waiting = new Map<string, Set<(outcome: Outcome) => void>>();
-  #client: RedisClient | undefined;
+  #reader: ShardReader | undefined;
   #following = false;
   #position: Promise<string> | undefined;
   #closed = false;
@@ -48,7 +49,7 @@ export class OutcomeWatch {
 
   close(): void {
     this.#closed = true;
-    if (this.#client !== undefined) disconnect(this.#client);
+    this.#reader?.close();
   }
 
   async #lastEntry(): Promise<string> {
@@ -65,21 +66,13 @@ export class OutcomeWatch {
     if (this.#following) return;
     this.#following = true;
     try {
-      this.#client ??= blockingClient(this.#target);
+      this.#reader ??= new ShardReader(this.#target, this.#shard);
       let position = (await this.#position) ?? '0-0';
       while (this.#waiting.size > 0 && !this.#isClosed()) {
-        if (!(await whenReady(this.#client, READ_BLOCK_MS))) continue;
-        const reply = await this.#client
-          .callBuffer(
-            'XREAD',
-            'COUNT',
-            200,
-            'BLOCK',
-            READ_BLOCK_MS,
-            'STREAMS',
-            `${shardPrefix(this.#shard)}ev`,
-            position,
-          )
+        if (!(await this.#reader.whenReady(READ_BLOCK_MS))) continue;
+        const key = `${shardPrefix(this.#shard)}ev`;
+        const reply = await this.#reader
+          .read('XREAD', 'COUNT', 200, 'BLOCK', READ_BLOCK_MS, 'STREAMS', key, position)
           .catch(() => null);
         const entries = decodeStreamReply(reply);
         position = entries.at(-1)?.id ?? position;

@@ -27,6 +27,7 @@ import { packLane } from './lane.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
 import { type Outcome, OutcomeWatch } from './outcome-watch.ts';
+import { ReplicaGate } from './replica-gate.ts';
 import { RetryDesk } from './retry-desk.ts';
 import { StreamDesk } from './stream-desk.ts';
 import { sweepClaims } from './claim-sweep.ts';
@@ -89,7 +90,7 @@ export class RedisSendQueue implements SendQueue {
       const batcher = new AcceptBatcher({
         shard,
         runner,
-        waitForReplica: options.durability === 'replica',
+        replica: options.durability === 'replica' ? new ReplicaGate(this.#client, shard) : null,
         onDue: (dueMs) => timer.arm(dueMs),
       });
       return { batcher, timer, watch: new OutcomeWatch(options.redis, shard, this.#client) };

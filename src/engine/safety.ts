@@ -1,4 +1,5 @@
-import type { RedisClient } from './connection.ts';
+import { Redis } from 'ioredis';
+import { mastersOf, type RedisClient } from './connection.ts';
 
 export type AcceptDurability = 'disk' | 'replica' | 'memory';
 
@@ -17,6 +18,21 @@ const REDIS_VERSION_MIN = 7;
  * (Measured: `everysec` lost up to a second of accepted messages in a power cut; an evicting Redis lost most streams.)
  */
 export async function checkQueueSafety(client: RedisClient, durability: AcceptDurability): Promise<SafetyFindings> {
+  if (client instanceof Redis) return await checkServer(client, durability);
+  // Each master keeps its own part of the messages, so each must be safe.
+  const findings: SafetyFindings = { problems: [], warnings: [] };
+  for (const node of mastersOf(client)) {
+    const { problems, warnings } = await checkServer(node, durability);
+    const name = `${node.options.host ?? ''}:${node.options.port ?? ''}`;
+    findings.problems.push(...problems.map((problem) => `${name}: ${problem}`));
+    findings.warnings.push(...warnings.map((warning) => `${name}: ${warning}`));
+  }
+  if (findings.problems.length + findings.warnings.length === 0 && mastersOf(client).length === 0)
+    findings.problems.push('The cluster names no master.');
+  return findings;
+}
+
+async function checkServer(client: Redis, durability: AcceptDurability): Promise<SafetyFindings> {
   const findings: SafetyFindings = { problems: [], warnings: [] };
   const info = parseInfo(await client.info());
   checkVersion(info, findings);
@@ -26,6 +42,8 @@ export async function checkQueueSafety(client: RedisClient, durability: AcceptDu
   const fsync = await setting('appendfsync');
   if (appendOnly === undefined) {
     findings.warnings.push('It is unknown whether the append-only file is on: CONFIG and INFO do not say.');
+  } else if (appendOnly !== 'yes' && durability === 'replica') {
+    findings.warnings.push('The append-only file is off: what is accepted is in the memory of two servers and on no disk.');
   } else if (appendOnly !== 'yes') {
     findings.problems.push('The append-only file is off: set `appendonly yes`.');
   } else if (fsync === undefined) {

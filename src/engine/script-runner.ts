@@ -1,4 +1,5 @@
 import { AppError } from '../errors/app-error.ts';
+import type { Redis } from 'ioredis';
 import type { RedisClient } from './connection.ts';
 import { SCRIPTS, type ScriptName } from './generated/scripts.ts';
 import { shardPrefix } from './keys.ts';
@@ -24,17 +25,25 @@ export class ScriptRunner {
     return this.#client;
   }
 
-  /** @throws the client's own error; see `classifyRedisError` */
-  async run(name: ScriptName, shard: number, args: readonly ScriptArg[]): Promise<unknown> {
+  /**
+   * @param over the connection to run it on, when it must be that one
+   * @throws the client's own error; see `redisFailure`
+   */
+  async run(
+    name: ScriptName,
+    shard: number,
+    args: readonly ScriptArg[],
+    over: RedisClient | Redis = this.#client,
+  ): Promise<unknown> {
     const script = SCRIPTS[name];
     const prefix = shardPrefix(shard);
     const now = this.#clock === undefined ? '' : String(this.#clock());
     this.calls += 1;
     try {
-      return await this.#client.call('EVALSHA', script.sha1, '1', prefix, now, ...args);
+      return await over.call('EVALSHA', script.sha1, '1', prefix, now, ...args);
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-      return await this.#client.call('EVAL', script.text, '1', prefix, now, ...args);
+      return await over.call('EVAL', script.text, '1', prefix, now, ...args);
     }
   }
 }
@@ -42,7 +51,11 @@ export class ScriptRunner {
 /** Did Redis certainly not run the command, certainly refuse it, or do we not know. */
 export type RedisFailure = 'full' | 'refused' | 'lost';
 
-const REFUSALS = ['LOADING', 'READONLY', 'MISCONF', 'MASTERDOWN', 'CLUSTERDOWN', 'NOREPLICAS', 'TRYAGAIN', 'BUSY'];
+const REFUSALS = [
+  ...['LOADING', 'READONLY', 'MISCONF', 'MASTERDOWN', 'CLUSTERDOWN', 'NOREPLICAS', 'TRYAGAIN', 'BUSY'],
+  // The slot of the shard is elsewhere, or on its way.
+  ...['MOVED', 'ASK'],
+];
 
 export function redisFailure(error: unknown): RedisFailure | null {
   if (!(error instanceof Error)) return null;

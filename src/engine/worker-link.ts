@@ -1,7 +1,6 @@
 import { BeatWatch } from './beat-watch.ts';
 import { sweepClaims } from './claim-sweep.ts';
 import {
-  blockingClient,
   commandClient,
   disconnect,
   type RedisClient,
@@ -14,6 +13,7 @@ import type { SettleDetail } from './events.ts';
 import { decodeGrants, decodeMailbox } from './grants.ts';
 import { shardPrefix } from './keys.ts';
 import { packLane } from './lane.ts';
+import { ShardReader } from './shard-reader.ts';
 import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
 import { type ScriptArg, ScriptRunner, type WallClock } from './script-runner.ts';
 
@@ -29,12 +29,15 @@ const SETTLE_MAX = 16; // bounds one script's work
 const BEGIN_MAX = 32;
 const CALLS_MAX = 2; // one runs while the next is collected; more would only make smaller batches
 const BEAT_MS = 500;
+export const WORKER_COMMAND_TIMEOUT_MS = 5000;
 const RENEW_AFTER_MS = 5000;
 
 export type SettleResult = 'settled' | 'evidence' | 'stale';
 
 export interface WorkerLinkOptions extends Partial<EngineOptions> {
   readonly redis: RedisTarget;
+  /** A connection that links share, left open: on a cluster all shards' commands go over one. Default: an own one. */
+  readonly commands?: RedisClient;
   readonly shard: number;
   /** Unique for each start of a process. */
   readonly worker: string;
@@ -61,7 +64,8 @@ interface PendingSettle {
 export class WorkerLink {
   readonly #options: WorkerLinkOptions & EngineOptions;
   readonly #commands: RedisClient;
-  readonly #mailbox: RedisClient;
+  readonly #mailbox: ShardReader;
+  readonly #ownsCommands: boolean;
   readonly #timer: DueTimer;
   readonly #watch: BeatWatch;
   readonly runner: ScriptRunner;
@@ -80,8 +84,9 @@ export class WorkerLink {
 
   constructor(options: WorkerLinkOptions) {
     this.#options = { ...ENGINE_DEFAULTS, ...options };
-    this.#commands = commandClient(options.redis, 5000);
-    this.#mailbox = blockingClient(options.redis);
+    this.#commands = options.commands ?? commandClient(options.redis, WORKER_COMMAND_TIMEOUT_MS);
+    this.#ownsCommands = options.commands === undefined;
+    this.#mailbox = new ShardReader(options.redis, options.shard);
     this.runner = new ScriptRunner(this.#commands, options.clock);
     this.#watch = new BeatWatch(options.worker);
     this.#timer = new DueTimer(() => {
@@ -145,7 +150,7 @@ export class WorkerLink {
   /** Takes no more; what is in work can still be settled. */
   stopTaking(): void {
     this.#stopping = true;
-    disconnect(this.#mailbox);
+    this.#mailbox.close();
     // Tells the engine that there are no free slots: until then accepts would still be handed to the mailbox.
     this.#take = true;
     this.#schedule();
@@ -164,8 +169,8 @@ export class WorkerLink {
     await this.runner
       .run('reclaim', shard, [worker, await this.#ownBeat(prefix), ...this.#lossArgs()])
       .catch(() => undefined);
-    disconnect(this.#mailbox);
-    disconnect(this.#commands);
+    this.#mailbox.close();
+    if (this.#ownsCommands) disconnect(this.#commands);
   }
 
   async #ownBeat(prefix: string): Promise<string> {
@@ -295,8 +300,8 @@ export class WorkerLink {
     const key = `${shardPrefix(this.shard)}m:${this.#options.worker}`;
     const blockSeconds = (this.#options.blockMs ?? 5000) / 1000;
     while (!this.#stopping) {
-      if (!(await whenReady(this.#mailbox, 1000))) continue;
-      const item = (await this.#mailbox.callBuffer('BLPOP', key, blockSeconds).catch(() => null)) as
+      if (!(await this.#mailbox.whenReady(1000))) continue;
+      const item = (await this.#mailbox.read('BLPOP', key, blockSeconds).catch(() => null)) as
         [Buffer, Buffer] | null;
       if (item !== null) this.#hand(decodeMailbox(this.shard, item[1]));
     }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
-import { blockingClient, type RedisTarget } from '../engine/connection.ts';
+import type { RedisTarget } from '../engine/connection.ts';
 import { ShardEventLog } from '../engine/event-log.ts';
+import { ShardReader } from '../engine/shard-reader.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
 import { createRecorder, migrate, MigrationError, type Recorder, type RecorderOptions } from '../record/index.ts';
 
@@ -20,7 +21,7 @@ export function startRecorders(
   const list = Array.from({ length: queue.shards }, (_, shard) =>
     createRecorder({
       databaseUrl,
-      log: new ShardEventLog(shard, queue.runner.client, blockingClient(redis)),
+      log: new ShardEventLog(shard, queue.runner.client, new ShardReader(redis, shard)),
       onError: (error) => log.warn({ shard, err: error }, 'recording waits'),
       onQuarantined: (reason) => log.error({ shard, reason }, 'an event could not be recorded and was put aside'),
       ...watching,

@@ -1,8 +1,8 @@
 import type { TagKey } from '../providers/tag.ts';
 import type { BadHealth, Grant, SettleRequest } from '../engine/contract.ts';
-import type { RedisTarget } from '../engine/connection.ts';
+import { commandClient, disconnect, isCluster, type RedisClient, type RedisTarget } from '../engine/connection.ts';
 import { ENGINE_DEFAULTS, type EngineOptions } from '../engine/options.ts';
-import { type SettleResult, WorkerLink } from '../engine/worker-link.ts';
+import { type SettleResult, WORKER_COMMAND_TIMEOUT_MS, WorkerLink } from '../engine/worker-link.ts';
 import type { MessageProvider, ProviderOutcome, SenderAccount } from '../providers/contract.ts';
 import { Accounts, type ReadAccount } from './accounts.ts';
 import { attempt, type AttemptContext } from './attempt.ts';
@@ -50,6 +50,8 @@ const BREAKER_DEFAULTS: ProviderHealthOptions = { threshold: 5, openMs: 60_000 }
 export class SendWorker {
   readonly #options: SendWorkerOptions;
   readonly #links: readonly WorkerLink[];
+  /** One connection for the commands of all shards, on a cluster. */
+  readonly #shared: RedisClient | undefined;
   readonly #gate: ProcessGate;
   readonly #accounts: Accounts;
   readonly #health: ProviderHealth;
@@ -68,9 +70,11 @@ export class SendWorker {
         for (const link of this.#links) link.takeMore();
       },
     });
+    this.#shared = isCluster(options.redis) ? commandClient(options.redis, WORKER_COMMAND_TIMEOUT_MS) : undefined;
     this.#links = Array.from({ length: options.shards }, (_, shard) => {
       const link: WorkerLink = new WorkerLink({
         ...options,
+        ...(this.#shared === undefined ? {} : { commands: this.#shared }),
         shard,
         // Every shard may use all the room: taken is only what is free at that moment.
         slots: () => this.#roomFor(shard),
@@ -109,6 +113,7 @@ export class SendWorker {
     clearTimeout(timer);
     this.#gate.close();
     await Promise.all(this.#links.map((link) => link.close()));
+    if (this.#shared !== undefined) disconnect(this.#shared);
   }
 
   readonly #inWorkOf = new Map<number, number>();

@@ -36,6 +36,7 @@ describe('loadConfig()', () => {
       waxwingRole: 'all',
       redisUrl: undefined,
       queueRedisUrl: undefined,
+      queueServers: undefined,
       databaseUrl: undefined,
       shards: 1,
       acceptDurability: 'disk',
@@ -143,12 +144,55 @@ describe('names', () => {
   });
 
   test('refuses a later setting when ignoring it would do something else than asked', () => {
-    expect(keys(bad({ REDIS_CLUSTER_NODES: 'a:1,b:2' }))).toEqual(['REDIS_CLUSTER_NODES']);
     expect(keys(bad({ WHATSAPP_SEND_QUEUE_PERCENT: '101' }))).toEqual(['WHATSAPP_SEND_QUEUE_PERCENT']);
   });
 
   test('knows no name both as a setting and as one that comes later', () => {
     expect(Object.keys(LATER_SETTINGS).filter((name) => name in SETTINGS)).toEqual([]);
+  });
+});
+
+describe('a Redis of several servers', () => {
+  const CACHE = { CACHE_REDIS_URL: 'redis://cache:6379' };
+
+  test('R10 · reads nodes of a cluster, which has one database', () => {
+    const config = good({ ...CACHE, REDIS_CLUSTER_NODES: 'a:7000, [::1]:7001', REDIS_PASSWORD: 'pw', SHARDS: '16' });
+    expect(config.queueServers).toEqual({
+      clusterNodes: [
+        { host: 'a', port: 7000 },
+        { host: '::1', port: 7001 },
+      ],
+      password: 'pw',
+      tls: false,
+      db: 0,
+    });
+    expect(printConfig(config).find(({ name }) => name === 'REDIS_CLUSTER_NODES')?.value).toBe('a:7000,[::1]:7001');
+  });
+
+  test('R10 · reads sentinels and the name of their master', () => {
+    const config = good({ ...CACHE, REDIS_SENTINELS: 's:26379', REDIS_SENTINEL_NAME: 'wx', REDIS_TLS: 'true' });
+    expect(config.queueServers).toEqual({
+      sentinels: [{ host: 's', port: 26_379 }],
+      sentinelName: 'wx',
+      tls: true,
+      db: 1,
+    });
+  });
+
+  test.each([
+    [{ REDIS_CLUSTER_NODES: 'a:1', SHARDS: '2' }, ['CACHE_REDIS_URL']],
+    [{ REDIS_SENTINELS: 'a:1' }, ['CACHE_REDIS_URL']],
+    [{ ...CACHE, REDIS_CLUSTER_NODES: 'a', SHARDS: '2' }, ['REDIS_CLUSTER_NODES']],
+    [{ ...CACHE, REDIS_CLUSTER_NODES: 'a:70000', SHARDS: '2' }, ['REDIS_CLUSTER_NODES']],
+    [{ ...CACHE, REDIS_CLUSTER_NODES: 'a:1', SHARDS: '2', REDIS_URL: 'redis://b' }, ['REDIS_URL']],
+    [{ ...CACHE, REDIS_CLUSTER_NODES: 'a:1', SHARDS: '2', REDIS_SENTINELS: 'a:1' }, ['REDIS_SENTINELS']],
+  ])('refuses %j', (env, expected) => {
+    expect(keys(bad(env))).toEqual(expected);
+  });
+
+  test('warns when a cluster is asked for and one master would have everything', () => {
+    expect(warnings({ ...CACHE, REDIS_CLUSTER_NODES: 'a:1' })).toEqual(['SHARDS']);
+    expect(warnings({ REDIS_SENTINEL_NAME: 'x' })).toEqual(['REDIS_SENTINEL_NAME']);
   });
 });
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { BadHealth, Grant, SettleRequest, Settlement } from '../../src/engine/contract.ts';
 import { ShardEventLog } from '../../src/engine/event-log.ts';
-import { blockingClient, whenReady } from '../../src/engine/connection.ts';
+import { ShardReader } from '../../src/engine/shard-reader.ts';
 import { WorkerLink } from '../../src/engine/worker-link.ts';
 import { eventually } from '../support/eventually.ts';
 import { type TestRedis, testRedis } from '../support/services.ts';
@@ -192,9 +192,7 @@ describe('P4 · circuit of a sender', () => {
     const { first } = await openCircuit(hand);
     hand.answer = () => ({ settlement: SENT });
     await eventually(async () => expect(await bench.queue.circuits()).toMatchObject({ closed: 1 }));
-    const reader = blockingClient({ url: redis.url, db: 0 });
-    await whenReady(reader, 5000);
-    const log = new ShardEventLog(0, bench.client, reader);
+    const log = new ShardEventLog(0, bench.client, new ShardReader({ url: redis.url, db: 0 }, 0));
     const events = (await log.read('0-0', 100, 10)).flatMap(({ events: found }) => found);
     await log.close();
     const circuit = events.filter(({ type }) => type === 'circuit');

@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { blockingClient, commandClient, disconnect, type RedisClient, whenReady } from '../../src/engine/connection.ts';
+import { commandClient, disconnect, type RedisClient, whenReady } from '../../src/engine/connection.ts';
+import { ShardReader } from '../../src/engine/shard-reader.ts';
 import { ShardEventLog } from '../../src/engine/event-log.ts';
 import { eventually, testRedis, type TestRedis } from '../support/services.ts';
 import { Bench, SENT } from './support/bench.ts';
@@ -16,7 +17,7 @@ beforeEach(async () => {
   const target = { url: redis.url, db: 0 };
   commands = commandClient(target, 5000);
   await whenReady(commands, 5000);
-  log = new ShardEventLog(0, commands, blockingClient(target));
+  log = new ShardEventLog(0, commands, new ShardReader(target, 0));
 });
 afterEach(async () => {
   await log.close();

@@ -22,7 +22,8 @@ const rotate = defineCommand({
     const isMade = config.waxwingSecretKey === undefined;
     if (isMade) {
       const { redisUrl, databaseUrl } = findRunning(config.waxwingDataDir);
-      if (config.queueRedisUrl !== undefined && config.databaseUrl !== undefined && args.stopped !== true) {
+      const isRedisGiven = config.queueRedisUrl !== undefined || config.queueServers !== undefined;
+      if (isRedisGiven && config.databaseUrl !== undefined && args.stopped !== true) {
         throw new CommandError(
           'The key was made, and programs that run know the old one only: stop them and say --stopped, or put the key into WAXWING_SECRET_KEY and rotate it there (docs/security.md).',
         );

@@ -12,7 +12,7 @@ export const services = defineCommand({
   args: { json: { type: 'boolean', description: 'Print the two addresses as one JSON line' } },
   async run({ args }) {
     const config = settings();
-    if (config.queueRedisUrl !== undefined || config.databaseUrl !== undefined) {
+    if (config.queueRedisUrl !== undefined || config.queueServers !== undefined || config.databaseUrl !== undefined) {
       throw new CommandError(
         'REDIS_URL or DATABASE_URL is set: those servers would be used, so there is nothing to run here. Unset both.',
       );
@@ -20,9 +20,9 @@ export const services = defineCommand({
     const log = createLog(args.json ? 'silent' : config.logLevel);
     const running = await openDataServices(config, log);
     if (args.json) {
-      console.log(JSON.stringify({ REDIS_URL: running.redisUrl, DATABASE_URL: running.databaseUrl }));
+      console.log(JSON.stringify({ REDIS_URL: running.redis.url, DATABASE_URL: running.databaseUrl }));
     } else {
-      console.log(`REDIS_URL=${running.redisUrl}`);
+      console.log(`REDIS_URL=${running.redis.url}`);
       console.log(`DATABASE_URL=${running.databaseUrl}`);
       console.log('Both run until this program ends. Give the two lines to the other processes.');
     }

@@ -1,4 +1,4 @@
-import type { RedisClient } from '../../engine/connection.ts';
+import { connectionOf, type RedisClient } from '../../engine/connection.ts';
 import { shardPrefix } from '../../engine/keys.ts';
 
 /** One tenant on one sender, as `q:<sender>` packs it. */
@@ -82,7 +82,7 @@ export async function readQueueState(
     able,
   ] = await Promise.all([
     client.hmget(key('g'), 'paused', 'off'),
-    client.time(),
+    connectionOf(client, prefix).time(),
     client.zrange(key('tm'), '0', '0', 'WITHSCORES'),
     client.hgetall(key('n')),
     client.hgetall(key('hb')),

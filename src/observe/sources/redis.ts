@@ -1,4 +1,5 @@
-import type { RedisClient } from '../../engine/connection.ts';
+import { Redis } from 'ioredis';
+import { mastersOf, type RedisClient } from '../../engine/connection.ts';
 import { parseInfo } from '../../engine/safety.ts';
 import type { Figure, MetricDefinition, MetricSource } from '../../model/figures.ts';
 
@@ -34,9 +35,17 @@ export function redisSource(list: () => readonly NamedRedis[]): MetricSource {
     name: 'redis',
     metrics: REDIS_METRICS,
     async read() {
-      return (await Promise.all(list().map(ofServer))).flat();
+      return (await Promise.all(list().flatMap(serversOf).map(ofServer))).flat();
     },
   };
+}
+
+/** Each master of a cluster has a memory of its own to be full. */
+function serversOf({ name, client }: NamedRedis): NamedRedis[] {
+  if (client instanceof Redis) return [{ name, client }];
+  const masters = mastersOf(client);
+  if (masters.length === 0) return [{ name, client }];
+  return masters.map((node) => ({ name: `${name} ${node.options.host ?? ''}:${node.options.port ?? ''}`, client: node }));
 }
 
 async function ofServer({ name, client }: NamedRedis): Promise<Figure[]> {

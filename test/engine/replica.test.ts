@@ -1,0 +1,77 @@
+import { afterEach, beforeAll, expect, test } from 'vitest';
+import { AppError } from '../../src/errors/app-error.ts';
+import { RedisSendQueue } from '../../src/engine/queue.ts';
+import { eventually } from '../support/eventually.ts';
+import { followed, testPair, type TestPair, withClient } from '../support/many-redis.ts';
+import { FREE_SENDER, message } from './support/bench.ts';
+
+let pair: TestPair;
+let queue: RedisSendQueue;
+
+beforeAll(async () => {
+  pair = await testPair();
+});
+afterEach(async () => {
+  queue.close();
+  await pair.replica.kill('SIGCONT');
+});
+
+async function open(): Promise<void> {
+  await withClient(pair.primary.port, async (client) => await client.flushall());
+  queue = new RedisSendQueue({ redis: { url: pair.primary.url, db: 0 }, shards: 1, durability: 'replica' });
+  await queue.connect();
+  await queue.configureSender(FREE_SENDER);
+}
+
+async function onReplica(): Promise<number> {
+  return await withClient(pair.replica.port, async (client) => Number(await client.hget('{wx:0}n', 'accepted')));
+}
+
+test('R9 · with ACCEPT_DURABILITY=replica a message is on the replica when its client hears of it', async () => {
+  await open();
+  for (let count = 1; count <= 20; count += 1) {
+    expect((await queue.accept(message())).kind).toBe('accepted');
+    expect(await onReplica()).toBe(count);
+  }
+});
+
+test('R9 · many at once share confirmations, and all of them are confirmed', async () => {
+  await open();
+  const results = await Promise.all(Array.from({ length: 300 }, () => queue.accept(message())));
+  expect(results.every(({ kind }) => kind === 'accepted')).toBe(true);
+  expect(await onReplica()).toBe(300);
+});
+
+test('R9 · 503 while the replica stands still; a repeat with the key counts once when it goes on', async () => {
+  await open();
+  expect((await queue.accept(message())).kind).toBe('accepted');
+  await pair.replica.kill('SIGSTOP');
+  const first = message({ key: 'k1' });
+  const startMs = performance.now();
+  const refused = await queue.accept(first).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(AppError);
+  expect(refused).toMatchObject({ code: 'QUEUE_UNAVAILABLE', status: 503, retryable: true });
+  expect(performance.now() - startMs).toBeLessThan(2000);
+  // Once it is known to be away, nothing more is stored in vain.
+  await expect(queue.accept(message({ key: 'k2' }))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  expect((await queue.counters()).accepted).toBe(2);
+
+  await pair.replica.kill('SIGCONT');
+  await followed(pair.primary);
+  const again = await eventually(() => queue.accept(message({ key: 'k1' })), { timeoutMs: 10_000 });
+  expect(again).toEqual({ kind: 'duplicate', id: first.id });
+  expect((await queue.counters()).accepted).toBe(2);
+  expect(await onReplica()).toBe(2);
+});
+
+test('R9 · a duplicate, too, is answered only when the replica has the first', async () => {
+  await open();
+  await pair.replica.kill('SIGSTOP');
+  await expect(queue.accept(message({ key: 'k' }))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  // Another process with a connection of its own, which wrote nothing of it.
+  const other = new RedisSendQueue({ redis: { url: pair.primary.url, db: 0 }, shards: 1, durability: 'replica' });
+  await other.connect();
+  await other.configureSender(FREE_SENDER);
+  await expect(other.accept(message({ key: 'k' }))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  other.close();
+});
