@@ -36,6 +36,7 @@ const COMMANDS = {
   }),
   'test:security': (rest) => vitest(['--config', 'vitest.security.config.mjs', ...rest]),
   'test:queue': (rest) => vitest(['test/engine', 'test/worker', 'test/messages', ...rest]),
+  'test:cluster': (rest) => script('scripts/test-cluster.mjs', rest),
   'test:cache': (rest) => vitest(['test/cache', ...rest]),
   'test:queue:load': (rest) => vitest(['--config', 'vitest.load.config.ts', ...rest]),
   'bench:cache': (rest) => ({

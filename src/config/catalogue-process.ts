@@ -1,4 +1,15 @@
-import { choice, integer, nodes, optionalInteger, optionalText, optionalUrl, text, texts, toggle, url } from './setting.ts';
+import {
+  choice,
+  integer,
+  nodes,
+  optionalInteger,
+  optionalText,
+  optionalUrl,
+  text,
+  texts,
+  toggle,
+  url,
+} from './setting.ts';
 
 /** Process, data, keys, Cloud API, dangerous switches. */
 export const PROCESS_SETTINGS = {

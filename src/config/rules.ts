@@ -75,7 +75,8 @@ function checkManyRedis(values: ConfigValues, isSet: (name: string) => boolean, 
   const [name] = given;
   if (name === undefined) {
     for (const other of ['REDIS_SENTINEL_NAME', 'REDIS_TLS']) {
-      if (isSet(other)) warn(other, `${other} is ignored because neither REDIS_CLUSTER_NODES nor REDIS_SENTINELS is set.`);
+      if (isSet(other))
+        warn(other, `${other} is ignored because neither REDIS_CLUSTER_NODES nor REDIS_SENTINELS is set.`);
     }
     return;
   }

@@ -100,7 +100,8 @@ export class AcceptBatcher {
         const left = giveUpAt - performance.now();
         if (failure === null || failure === 'full' || left < REPEAT_MS_MIN) throw error;
         if (!(await whenReady(runner.client, left))) throw error;
-        if (failure === 'refused' || runner.client instanceof Cluster) await new Promise((resolve) => setTimeout(resolve, 20));
+        if (failure === 'refused' || runner.client instanceof Cluster)
+          await new Promise((resolve) => setTimeout(resolve, 20));
       }
     }
   }

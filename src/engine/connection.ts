@@ -166,7 +166,10 @@ export async function whenReady(client: RedisClient, timeoutMs: number): Promise
   if (client.status !== 'ready' && !(await becomesReady(client, timeoutMs))) return false;
   if (!(client instanceof ShardCluster)) return true;
   // The first commands must find their connections; later ones are repeated by who sends them.
-  await Promise.race([client.warm(), new Promise((resolve) => setTimeout(resolve, untilMs - performance.now()).unref())]);
+  await Promise.race([
+    client.warm(),
+    new Promise((resolve) => setTimeout(resolve, untilMs - performance.now()).unref()),
+  ]);
   return true;
 }
 

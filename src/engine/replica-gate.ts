@@ -26,7 +26,9 @@ export class ReplicaGate {
   /** @throws AppError `QUEUE_UNAVAILABLE` while no replica answers: nothing should be stored now */
   async assertThere(): Promise<void> {
     if (!this.#isAway) return;
-    this.#probe ??= this.#confirmed(connectionOf(this.#client, this.#key), PROBE_MS).finally(() => (this.#probe = undefined));
+    this.#probe ??= this.#confirmed(connectionOf(this.#client, this.#key), PROBE_MS).finally(
+      () => (this.#probe = undefined),
+    );
     if (!(await this.#probe)) throw new NoReplicaError();
   }
 
@@ -38,7 +40,8 @@ export class ReplicaGate {
   async confirm<T>(call: (connection: Redis) => Promise<T>, untilMs: number): Promise<T> {
     const connection = connectionOf(this.#client, this.#key);
     const reply = await call(connection);
-    if (!(await this.#confirmed(connection, Math.min(WAIT_MS, untilMs - performance.now())))) throw new NoReplicaError();
+    if (!(await this.#confirmed(connection, Math.min(WAIT_MS, untilMs - performance.now()))))
+      throw new NoReplicaError();
     return reply;
   }
 
@@ -59,6 +62,8 @@ export class ReplicaGate {
 /** Waiting longer would not help: the caller hears at once. */
 export class NoReplicaError extends AppError {
   constructor() {
-    super('QUEUE_UNAVAILABLE', { detail: 'No replica of the queue confirmed the message. Repeat it with the same Idempotency-Key.' });
+    super('QUEUE_UNAVAILABLE', {
+      detail: 'No replica of the queue confirmed the message. Repeat it with the same Idempotency-Key.',
+    });
   }
 }

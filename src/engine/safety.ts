@@ -43,7 +43,9 @@ async function checkServer(client: Redis, durability: AcceptDurability): Promise
   if (appendOnly === undefined) {
     findings.warnings.push('It is unknown whether the append-only file is on: CONFIG and INFO do not say.');
   } else if (appendOnly !== 'yes' && durability === 'replica') {
-    findings.warnings.push('The append-only file is off: what is accepted is in the memory of two servers and on no disk.');
+    findings.warnings.push(
+      'The append-only file is off: what is accepted is in the memory of two servers and on no disk.',
+    );
   } else if (appendOnly !== 'yes') {
     findings.problems.push('The append-only file is off: set `appendonly yes`.');
   } else if (fsync === undefined) {

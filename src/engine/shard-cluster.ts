@@ -2,7 +2,8 @@ import { Cluster, type ClusterNode, type ClusterOptions, type Redis } from 'iore
 import { slotOf } from './slots.ts';
 
 type Options = Omit<ClusterOptions, 'redisOptions'> & {
-  redisOptions: NonNullable<ClusterOptions['redisOptions']>;
+  // `replyMapping` concerns RESP3 only, and its type refuses `undefined`.
+  redisOptions: Omit<NonNullable<ClusterOptions['redisOptions']>, 'replyMapping'>;
 };
 
 /**

@@ -1,5 +1,13 @@
 import type { Redis } from 'ioredis';
-import { blockingClient, disconnect, isCluster, nodeClient, openClient, type RedisTarget, whenReady } from './connection.ts';
+import {
+  blockingClient,
+  disconnect,
+  isCluster,
+  nodeClient,
+  openClient,
+  type RedisTarget,
+  whenReady,
+} from './connection.ts';
 import { shardPrefix } from './keys.ts';
 import { ShardCluster } from './shard-cluster.ts';
 
@@ -77,7 +85,12 @@ class SharedMap {
 
   private constructor(name: string, target: RedisTarget) {
     this.#name = name;
-    const client = openClient(target, { protocol: 2, connectTimeout: 2000, commandTimeout: 2000, maxRetriesPerRequest: 0 });
+    const client = openClient(target, {
+      protocol: 2,
+      connectTimeout: 2000,
+      commandTimeout: 2000,
+      maxRetriesPerRequest: 0,
+    });
     if (!(client instanceof ShardCluster)) throw new TypeError('only a cluster has a map of slots');
     this.cluster = client;
   }

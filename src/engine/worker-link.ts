@@ -1,12 +1,6 @@
 import { BeatWatch } from './beat-watch.ts';
 import { sweepClaims } from './claim-sweep.ts';
-import {
-  commandClient,
-  disconnect,
-  type RedisClient,
-  type RedisTarget,
-  whenReady,
-} from './connection.ts';
+import { commandClient, disconnect, type RedisClient, type RedisTarget, whenReady } from './connection.ts';
 import type { Brake, Grant, SettleRequest, Settlement } from './contract.ts';
 import { DueTimer } from './due-timer.ts';
 import type { SettleDetail } from './events.ts';
@@ -301,8 +295,7 @@ export class WorkerLink {
     const blockSeconds = (this.#options.blockMs ?? 5000) / 1000;
     while (!this.#stopping) {
       if (!(await this.#mailbox.whenReady(1000))) continue;
-      const item = (await this.#mailbox.read('BLPOP', key, blockSeconds).catch(() => null)) as
-        [Buffer, Buffer] | null;
+      const item = (await this.#mailbox.read('BLPOP', key, blockSeconds).catch(() => null)) as [Buffer, Buffer] | null;
       if (item !== null) this.#hand(decodeMailbox(this.shard, item[1]));
     }
   }

@@ -154,8 +154,8 @@ describe('sendAt and expiresAt', () => {
     const late = await bench.accept({ expiresAtMs: Date.now() + 80 });
     const next = await bench.accept();
     await bench.queue.pauseSender('s1', 'test');
-    await bench.worker('w1');
     const expired = bench.queue.waitForOutcome(late.id, 5000);
+    await bench.worker('w1');
     expect(await expired).toBe('expired');
     await bench.queue.resumeSender('s1');
     await bench.settled(2);

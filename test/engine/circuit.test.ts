@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { RedisTarget } from '../../src/engine/connection.ts';
 import type { BadHealth, Grant, SettleRequest, Settlement } from '../../src/engine/contract.ts';
 import { ShardEventLog } from '../../src/engine/event-log.ts';
 import { ShardReader } from '../../src/engine/shard-reader.ts';
@@ -17,9 +18,9 @@ class HandWorker {
   readonly began: { grant: Grant; atMs: number }[] = [];
   answer: ((grant: Grant) => Omit<SettleRequest, 'grant' | 'report'> | null) | null = null;
 
-  constructor(redis: TestRedis, name: string) {
+  constructor(target: RedisTarget, name: string) {
     this.link = new WorkerLink({
-      redis: { url: redis.url, db: 0 },
+      redis: target,
       shard: 0,
       worker: name,
       slots: 50,
@@ -56,7 +57,7 @@ describe('P4 · circuit of a sender', () => {
   });
 
   async function worker(name: string): Promise<HandWorker> {
-    const made = new HandWorker(redis, name);
+    const made = new HandWorker(bench.target, name);
     workers.push(made);
     await made.link.start();
     return made;
@@ -192,8 +193,8 @@ describe('P4 · circuit of a sender', () => {
     const { first } = await openCircuit(hand);
     hand.answer = () => ({ settlement: SENT });
     await eventually(async () => expect(await bench.queue.circuits()).toMatchObject({ closed: 1 }));
-    const log = new ShardEventLog(0, bench.client, new ShardReader({ url: redis.url, db: 0 }, 0));
-    const events = (await log.read('0-0', 100, 10)).flatMap(({ events: found }) => found);
+    const log = new ShardEventLog(0, bench.client, new ShardReader(bench.target, 0));
+    const events = (await log.read('0-0', 100, 2000)).flatMap(({ events: found }) => found);
     await log.close();
     const circuit = events.filter(({ type }) => type === 'circuit');
     expect(circuit).toMatchObject([

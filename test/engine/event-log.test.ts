@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   bench = await Bench.open(redis);
-  const target = { url: redis.url, db: 0 };
+  const { target } = bench;
   commands = commandClient(target, 5000);
   await whenReady(commands, 5000);
   log = new ShardEventLog(0, commands, new ShardReader(target, 0));

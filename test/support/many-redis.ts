@@ -152,7 +152,8 @@ export async function testPair(): Promise<TestPair> {
 /** Resolves when a replica follows this server. */
 export async function followed({ port }: TestRedis): Promise<void> {
   await eventually(
-    async () => await withClient(port, async (client) => /slave0:.*state=online/.test(await client.info('replication'))),
+    async () =>
+      await withClient(port, async (client) => /slave0:.*state=online/.test(await client.info('replication'))),
     { timeoutMs: 20_000, what: 'the replica to follow' },
   );
 }

@@ -45,7 +45,10 @@ function serversOf({ name, client }: NamedRedis): NamedRedis[] {
   if (client instanceof Redis) return [{ name, client }];
   const masters = mastersOf(client);
   if (masters.length === 0) return [{ name, client }];
-  return masters.map((node) => ({ name: `${name} ${node.options.host ?? ''}:${node.options.port ?? ''}`, client: node }));
+  return masters.map((node) => ({
+    name: `${name} ${node.options.host ?? ''}:${node.options.port ?? ''}`,
+    client: node,
+  }));
 }
 
 async function ofServer({ name, client }: NamedRedis): Promise<Figure[]> {

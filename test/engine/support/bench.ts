@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
+import type { RedisTarget } from '../../../src/engine/connection.ts';
 import type { Grant, NewMessage, SenderLimits, Settlement, TenantLimits } from '../../../src/engine/contract.ts';
 import type { EngineOptions } from '../../../src/engine/options.ts';
 import { RedisSendQueue } from '../../../src/engine/queue.ts';
 import { WorkerLink } from '../../../src/engine/worker-link.ts';
 import type { Lane } from '../../../src/model/message.ts';
 import { newId } from '../../../src/util/ids.ts';
+import { queuePlace, type QueuePlace } from '../../support/queue-place.ts';
 import type { TestRedis } from '../../support/services.ts';
 
 /*
@@ -87,15 +89,15 @@ export class Bench {
   readonly client: Redis;
   readonly ledger: Attempt[] = [];
   readonly links: WorkerLink[] = [];
-  readonly #redis: TestRedis;
+  readonly #place: QueuePlace;
   readonly #engine: Partial<EngineOptions>;
   readonly #watchers = new Set<() => void>();
 
-  private constructor(redis: TestRedis, engine: Partial<EngineOptions>) {
-    this.#redis = redis;
+  private constructor(place: QueuePlace, client: Redis, engine: Partial<EngineOptions>) {
+    this.#place = place;
     this.#engine = engine;
-    this.client = new Redis(redis.url, { protocol: 2 });
-    this.queue = new RedisSendQueue({ redis: { url: redis.url, db: 0 }, shards: 1, ...engine });
+    this.client = client;
+    this.queue = new RedisSendQueue({ redis: place.target, shards: place.shards, ...engine });
   }
 
   /** An empty Redis, a queue on it, and the sender `s1` with the given limits. */
@@ -104,18 +106,23 @@ export class Bench {
     limits: Partial<SenderLimits> = {},
     engine: Partial<EngineOptions> = {},
   ): Promise<Bench> {
-    const bench = new Bench(redis, engine);
+    const place = await queuePlace(redis);
+    const bench = new Bench(place, await place.connect(), engine);
     await bench.client.flushall();
     await bench.queue.connect();
     await bench.queue.configureSender({ ...FREE_SENDER, ...limits });
     return bench;
   }
 
+  get target(): RedisTarget {
+    return this.#place.target;
+  }
+
   /** A worker whose provider answers as told; without one it holds for ever what it was handed. */
   async worker(name: string, provider: Provider = () => SENT, slots = 100): Promise<WorkerLink> {
     const link = new WorkerLink({
       ...this.#engine,
-      redis: { url: this.#redis.url, db: 0 },
+      redis: this.#place.target,
       shard: 0,
       worker: name,
       slots,

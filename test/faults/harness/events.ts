@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import type { RedisClient } from '../../../src/engine/connection.ts';
 import { decodeStreamEntry } from '../../../src/engine/event-log.ts';
 import { shardPrefix } from '../../../src/engine/keys.ts';
 import type { AttemptReport, LifecycleEvent } from '../../../src/model/events.ts';
@@ -22,22 +22,20 @@ export interface MessageHistory {
 const PAGE = 1000;
 
 /** All events that nothing has recorded: a fault test runs without a recorder, so that is all there ever were. */
-export async function readEvents(url: string): Promise<LifecycleEvent[]> {
-  const client = new Redis(url, { maxRetriesPerRequest: 3 });
+export async function readEvents(client: RedisClient, shards: number): Promise<LifecycleEvent[]> {
   const events: LifecycleEvent[] = [];
-  try {
-    for (let from = '-'; ;) {
-      const reply = (await client.callBuffer('XRANGE', `${shardPrefix(0)}ev`, from, '+', 'COUNT', PAGE)) as [
-        Buffer,
-        Buffer[],
-      ][];
-      for (const entry of reply) events.push(...decodeStreamEntry(entry).events);
-      const last = reply.at(-1);
-      if (last === undefined || reply.length < PAGE) return events;
-      from = `(${last[0].toString('latin1')}`;
-    }
-  } finally {
-    client.disconnect();
+  for (let shard = 0; shard < shards; shard += 1) events.push(...(await readShard(client, `${shardPrefix(shard)}ev`)));
+  return events;
+}
+
+async function readShard(client: RedisClient, key: string): Promise<LifecycleEvent[]> {
+  const events: LifecycleEvent[] = [];
+  for (let from = '-'; ;) {
+    const reply = (await client.callBuffer('XRANGE', key, from, '+', 'COUNT', PAGE)) as [Buffer, Buffer[]][];
+    for (const entry of reply) events.push(...decodeStreamEntry(entry).events);
+    const last = reply.at(-1);
+    if (last === undefined || reply.length < PAGE) return events;
+    from = `(${last[0].toString('latin1')}`;
   }
 }
 

@@ -1,3 +1,5 @@
+import type { RedisTarget } from '../../../src/engine/connection.ts';
+
 /* What the supervisor and the processes of a fault test say to each other: JSON, over Node's IPC channel. */
 
 /** What the fake provider does with one request. Those that begin with `take-` have taken the message. */
@@ -92,7 +94,8 @@ export interface WorkerProgram {
   readonly worker: string;
   /** Workers in this process, each with connections of its own. */
   readonly count: number;
-  readonly redisUrl: string;
+  readonly redis: RedisTarget;
+  readonly shards: number;
   readonly slots: number;
   readonly senders: readonly { readonly id: string; readonly phoneNumberId: string; readonly apiUrl: string }[];
   readonly tagKeyHex: string;

@@ -1,4 +1,5 @@
 import type { SenderLimits } from '../../../src/engine/contract.ts';
+import type { TestClusterOptions } from '../../support/many-redis.ts';
 import type { ProviderPlan, WorkerProgram } from './protocol.ts';
 import type { LinkProxy } from './proxy.ts';
 import type { FaultRedisOptions } from './redis.ts';
@@ -16,6 +17,9 @@ export interface WorldOptions {
   readonly policy?: Partial<WorkerProgram['policy']>;
   readonly plan?: Partial<Omit<ProviderPlan, 'seed'>>;
   readonly redis?: FaultRedisOptions;
+  /** The queue is on a cluster, 16 shards; senders are spread over them in turn. */
+  readonly cluster?: TestClusterOptions;
+  readonly durability?: 'disk' | 'replica';
   /** Addresses of senders that are not the fake provider's. */
   readonly apiUrls?: Readonly<Record<string, string>>;
   /** This sender speaks TLS to the fake provider, which does not. */

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Redis } from 'ioredis';
-import { auditShard } from '../../../src/engine/audit.ts';
+import { type AuditFinding, auditShard } from '../../../src/engine/audit.ts';
+import { openClient, type RedisTarget, whenReady } from '../../../src/engine/connection.ts';
 import type { Counters, StatusEvidence } from '../../../src/engine/contract.ts';
 import { RedisSendQueue } from '../../../src/engine/queue.ts';
 import { readTag } from '../../../src/providers/tag.ts';
 import { eventually } from '../../support/eventually.ts';
+import { testCluster, type TestCluster } from '../../support/many-redis.ts';
 import { waitingOf, type Evidence, type Outage } from './checker.ts';
 import { steadyNowMs } from './clock.ts';
 import { historiesOf, readEvents } from './events.ts';
@@ -30,6 +31,10 @@ import {
 /** Everything that a fault test runs against: Redis, provider, workers and the accepting side, each able to fail. */
 export class World {
   readonly redis: FaultRedis;
+  /** Instead of `redis`, when the options ask for it. */
+  readonly cluster: TestCluster | undefined;
+  readonly target: RedisTarget;
+  readonly shards: number;
   readonly provider: FakeProvider;
   readonly queue: RedisSendQueue;
   readonly queueLink: LinkProxy | undefined;
@@ -58,6 +63,7 @@ export class World {
     redis: FaultRedis,
     provider: FakeProvider,
     queueLink: LinkProxy | undefined,
+    cluster: TestCluster | undefined,
   ) {
     this.#options = options;
     this.seed = seed;
@@ -65,9 +71,13 @@ export class World {
     this.provider = provider;
     this.queueLink = queueLink;
     this.random = seededRandom(seed);
+    this.cluster = cluster;
+    this.shards = cluster === undefined ? 1 : 16;
+    this.target = cluster?.target ?? { url: redis.url, db: 0 };
     this.queue = new RedisSendQueue({
-      redis: { url: queueLink === undefined ? redis.url : `redis://127.0.0.1:${queueLink.port}`, db: 0 },
-      shards: 1,
+      redis: queueLink === undefined ? this.target : { url: `redis://127.0.0.1:${queueLink.port}`, db: 0 },
+      shards: this.shards,
+      durability: options.durability ?? 'disk',
       ...ENGINE,
       ...options.engine,
     });
@@ -97,7 +107,8 @@ export class World {
     });
     const link =
       options.proxiesQueue === true ? await LinkProxy.open(() => redis.port, seededRandom(own + 1)) : undefined;
-    const world = new World(options, own, redis, provider, link);
+    const cluster = options.cluster === undefined ? undefined : await testCluster(options.cluster);
+    const world = new World(options, own, redis, provider, link, cluster);
     try {
       await world.queue.connect();
       for (const sender of world.senders) await world.configure(sender);
@@ -113,12 +124,16 @@ export class World {
     return this.#options.senders ?? ['s1'];
   }
 
+  shardOf(sender: string): number {
+    return Math.max(0, this.senders.indexOf(sender)) % this.shards;
+  }
+
   get tenantConcurrency(): number {
     return this.#options.tenantConcurrency ?? 5;
   }
 
   async configure(sender: string): Promise<void> {
-    await this.queue.configureSender({ ...LIMITS, ...this.#options.limits, sender, shard: 0 });
+    await this.queue.configureSender({ ...LIMITS, ...this.#options.limits, sender, shard: this.shardOf(sender) });
   }
 
   async startWorker(options: WorkerOptions = {}): Promise<FaultWorker> {
@@ -127,7 +142,8 @@ export class World {
     const program: WorkerProgram = {
       worker: `w${this.#names}`,
       count: options.count ?? 1,
-      redisUrl: options.via === undefined ? this.redis.url : `redis://127.0.0.1:${options.via.port}`,
+      redis: options.via === undefined ? this.target : { url: `redis://127.0.0.1:${options.via.port}`, db: 0 },
+      shards: this.shards,
       slots: options.slots ?? this.#options.slots ?? 50,
       senders: this.senders.map((id) => ({
         id,
@@ -213,10 +229,12 @@ export class World {
   async evidence(): Promise<Evidence> {
     // The provider's last lines, and a worker's goodbye.
     await this.provider.count();
-    const histories = this.#options.isRecorded === true ? null : historiesOf(await readEvents(this.redis.url));
-    const client = new Redis(this.redis.url, { maxRetriesPerRequest: 3 });
+    const client = openClient(this.target, { protocol: 2, maxRetriesPerRequest: 3 });
     try {
-      const findings = await auditShard(client, 0);
+      await whenReady(client, 10_000);
+      const histories = this.#options.isRecorded === true ? null : historiesOf(await readEvents(client, this.shards));
+      const findings: AuditFinding[] = [];
+      for (let shard = 0; shard < this.shards; shard += 1) findings.push(...(await auditShard(client, shard)));
       return {
         ops: [...this.#judged, ...this.#loads.flatMap((load) => load.ops)],
         ledger: this.provider.ledger().filter(({ op }) => !this.#forgotten.has(op)),

@@ -46,8 +46,8 @@ const workers = Array.from({ length: options.count }, (_, index) => createWorker
 function createWorker(index: number): SendWorker {
   return new SendWorker({
     ...options.engine,
-    redis: { url: options.redisUrl, db: 0 },
-    shards: 1,
+    redis: options.redis,
+    shards: options.shards,
     worker: `${options.worker}.${index}`,
     slots: options.slots,
     globalRatePerSecond: 0,
