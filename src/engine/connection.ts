@@ -120,6 +120,8 @@ function openCluster(target: RedisTarget, options: ClientOptions): ShardCluster 
       redisOptions: { ...nodeOptions, ...secrets(target) },
       enableOfflineQueue,
       slotsRefreshInterval: SLOTS_REFRESH_MS,
+      // A node that stands still does not keep us from asking the next one.
+      slotsRefreshTimeout: 700,
       // The same words stand for "was never sent" and for "its reply was lost".
       retryDelayOnFailover: 0,
       clusterRetryStrategy: (times) => Math.min(50 * times, RECONNECT_MS_MAX),

@@ -12,6 +12,7 @@ type Options = Omit<ClusterOptions, 'redisOptions'> & {
  */
 export class ShardCluster extends Cluster {
   #warmed: Promise<void> | undefined;
+  #masters: ReadonlySet<string> = new Set();
 
   constructor(nodes: ClusterNode[], options: Options) {
     super(nodes, options);
@@ -19,6 +20,7 @@ export class ShardCluster extends Cluster {
     this.on('+node', (node: Redis) => {
       if (node.status === 'wait') void node.connect().catch(() => undefined);
     });
+    this.on('refresh', () => this.#leaveDegraded());
   }
 
   /**
@@ -28,6 +30,16 @@ export class ShardCluster extends Cluster {
   override handleError(...[error, ttl, handlers]: Parameters<Cluster['handleError']>): void {
     if (error.message.startsWith('ASK ')) handlers.defaults();
     else super.handleError(error, ttl, handlers);
+  }
+
+  /** What is under way to a server that is a master no more gets no answer that counts, and from one that stands still none. */
+  #leaveDegraded(): void {
+    const masters = new Set(this.slots.flatMap(([master]) => (master === undefined ? [] : [master])));
+    for (const node of this.nodes('all')) {
+      const address = `${node.options.host}:${node.options.port}`;
+      if (this.#masters.has(address) && !masters.has(address)) node.disconnect();
+    }
+    this.#masters = masters;
   }
 
   /** Resolves when every master that is there can take commands; once. */

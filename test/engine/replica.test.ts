@@ -27,7 +27,7 @@ async function onReplica(): Promise<number> {
   return await withClient(pair.replica.port, async (client) => Number(await client.hget('{wx:0}n', 'accepted')));
 }
 
-test('R9 · with ACCEPT_DURABILITY=replica a message is on the replica when its client hears of it', async () => {
+test('R1 · with ACCEPT_DURABILITY=replica a message is on the replica when its client hears of it', async () => {
   await open();
   for (let count = 1; count <= 20; count += 1) {
     expect((await queue.accept(message())).kind).toBe('accepted');
@@ -35,14 +35,14 @@ test('R9 · with ACCEPT_DURABILITY=replica a message is on the replica when its 
   }
 });
 
-test('R9 · many at once share confirmations, and all of them are confirmed', async () => {
+test('R1 · many at once share confirmations, and all of them are confirmed', async () => {
   await open();
   const results = await Promise.all(Array.from({ length: 300 }, () => queue.accept(message())));
   expect(results.every(({ kind }) => kind === 'accepted')).toBe(true);
   expect(await onReplica()).toBe(300);
 });
 
-test('R9 · 503 while the replica stands still; a repeat with the key counts once when it goes on', async () => {
+test('R1 · 503 while the replica stands still; a repeat with the key counts once when it goes on', async () => {
   await open();
   expect((await queue.accept(message())).kind).toBe('accepted');
   await pair.replica.kill('SIGSTOP');
@@ -64,7 +64,7 @@ test('R9 · 503 while the replica stands still; a repeat with the key counts onc
   expect(await onReplica()).toBe(2);
 });
 
-test('R9 · a duplicate, too, is answered only when the replica has the first', async () => {
+test('R1 · a duplicate, too, is answered only when the replica has the first', async () => {
   await open();
   await pair.replica.kill('SIGSTOP');
   await expect(queue.accept(message({ key: 'k' }))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
