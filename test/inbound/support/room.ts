@@ -22,7 +22,7 @@ import {
   type WaxwingRecord,
 } from '../../../src/record/index.ts';
 import { ShardEventLog } from '../../../src/engine/event-log.ts';
-import { blockingClient } from '../../../src/engine/connection.ts';
+import { ShardReader } from '../../../src/engine/shard-reader.ts';
 import { createSecretBox } from '../../../src/util/secret-box.ts';
 import { APP_SECRET, signatureOf } from './cloud.ts';
 
@@ -85,7 +85,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
   await queue.configureSender({ ...SENDER, sender: SENDER.id });
   const recorder = createRecorder({
     databaseUrl: options.databaseUrl,
-    log: new ShardEventLog(0, queue.runner.client, blockingClient(redis)),
+    log: new ShardEventLog(0, queue.runner.client, new ShardReader(redis, 0)),
   });
   recorder.start();
   const queues = createQueueService({ redis, attempts: 3, backoffMs: 50 });
