@@ -113,7 +113,8 @@ function quiet(client: RedisClient): void {
 
 function openCluster(target: RedisTarget, options: ClientOptions): ShardCluster {
   // A cluster's nodes have their own way to come back, and keep commands only until they are connected.
-  const { retryStrategy: _retry, enableOfflineQueue = true, ...nodeOptions } = options;
+  const { enableOfflineQueue = true, ...nodeOptions } = options;
+  delete nodeOptions.retryStrategy;
   return new ShardCluster(
     (target.clusterNodes ?? []).map((node) => ({ ...node })),
     {

@@ -28,7 +28,7 @@ export class ShardCluster extends Cluster {
    * and take it for the whole. So it is refused, and repeated, until the move is over and `MOVED` says where all of it is.
    */
   override handleError(...[error, ttl, handlers]: Parameters<Cluster['handleError']>): void {
-    if (error.message.startsWith('ASK ')) handlers.defaults();
+    if (error.message.startsWith('ASK ')) (handlers as { defaults(): void }).defaults();
     else super.handleError(error, ttl, handlers);
   }
 

@@ -208,7 +208,7 @@ async function startSentinel(masterPort: number, downAfterMs: number): Promise<n
     rmSync(record, { force: true });
     rmSync(folder, { recursive: true, force: true });
   });
-  await eventually(async () => await withClient(port, async (client) => (await client.ping()) === 'PONG'), {
+  await eventually(async () => await withClient(port, async (client) => (await client.ping()).length > 0), {
     timeoutMs: 10_000,
   });
   return port;
