@@ -10,7 +10,7 @@ const rest = process.argv.slice(2);
 
 /** Left out: `memory` fills one small server, and `early-evidence` and `claim-sweep` speak to the server that they start. */
 const ENGINE = [
-  'accept ambiguous circuit connections disturbances event-log limits many-redis order replica retries revive',
+  'accept ambiguous circuit disturbances event-log limits many-redis order replica retries revive',
   'scripts token-bucket wake-up',
 ]
   .flatMap((line) => line.split(' '))

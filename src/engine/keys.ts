@@ -58,8 +58,6 @@ export const KEY_LETTERS = {
   u: 'unrecorded',
   /** `v:<day>` hash: message that came back → attempts it had then */
   v: 'revived',
-  /** string: written before a replica's confirmation is waited for; the scripts never touch it */
-  w: 'replica mark',
   /** `i:<day>:<bucket>` hash: idempotency digest → first id and body digest */
   i: 'idempotency',
 } as const;
@@ -68,6 +66,9 @@ export const KEY_LETTERS = {
 export const ALERT_KEY_LETTERS = { lease: 'ol', figures: 'of', alerts: 'oa' } as const;
 /** And what workers and recorders of all processes did, for the dashboard's rates. */
 export const LIVE_KEY_LETTERS = { totals: 'ot' } as const;
+
+/** String, written before a replica's confirmation is waited for; the scripts never touch it. */
+export const REPLICA_MARK_LETTER = 'w';
 
 /** Layout version of keys and packed records; a shard of another version is refused. */
 export const LAYOUT_VERSION = 1;

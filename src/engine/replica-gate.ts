@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { AppError } from '../errors/app-error.ts';
 import { connectionOf, type RedisClient } from './connection.ts';
-import { shardPrefix } from './keys.ts';
+import { REPLICA_MARK_LETTER, shardPrefix } from './keys.ts';
 
 /** Longest wait of one accept for its replica. While it lasts, the connection answers nobody else. */
 const WAIT_MS = 1000;
@@ -20,7 +20,7 @@ export class ReplicaGate {
 
   constructor(client: RedisClient, shard: number) {
     this.#client = client;
-    this.#key = `${shardPrefix(shard)}w`;
+    this.#key = `${shardPrefix(shard)}${REPLICA_MARK_LETTER}`;
   }
 
   /** @throws AppError `QUEUE_UNAVAILABLE` while no replica answers: nothing should be stored now */

@@ -135,12 +135,12 @@ describe('Backlog cap', () => {
 describe('sendAt and expiresAt', () => {
   it('S12 · a scheduled message takes its place at its time, behind what was accepted meanwhile', async () => {
     bench = await Bench.open(redis);
-    const sendAtMs = Date.now() + 300;
-    const later = await bench.accept({ sendAtMs });
     await bench.worker('w1', async () => {
       await new Promise((resolve) => setTimeout(resolve, 200));
       return SENT;
     });
+    const sendAtMs = Date.now() + 300;
+    const later = await bench.accept({ sendAtMs });
     const now = await bench.accept();
     const behind = await bench.accept();
     await bench.settled(3);
