@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { blockingClient, commandClient, disconnect, whenReady, type RedisClient } from '../../src/engine/connection.ts';
+import { commandClient, disconnect, whenReady, type RedisClient } from '../../src/engine/connection.ts';
+import { ShardReader } from '../../src/engine/shard-reader.ts';
 import { ShardEventLog } from '../../src/engine/event-log.ts';
 import { RedisSendQueue } from '../../src/engine/queue.ts';
 import { testRedis } from '../support/services.ts';
@@ -15,9 +16,10 @@ beforeAll(async () => {
   queue = new RedisSendQueue({ redis: target, shards: 1 });
   await queue.connect();
   const commands = commandClient(target, 1500);
-  const blocking = blockingClient(target);
-  clients = [commands, blocking];
-  for (const client of clients) await whenReady(client, 5000);
+  const blocking = new ShardReader(target, 0);
+  clients = [commands];
+  await whenReady(commands, 5000);
+  await blocking.whenReady(5000);
   api = await startApi({ realQueue: { queue, log: new ShardEventLog(0, commands, blocking) } });
   admin = await api.token('admin');
 });
