@@ -69,9 +69,13 @@ function documentation() {
       : `- \`${name}\`: refused${entry.agrees === undefined ? '' : ` unless \`${entry.agrees[0]}\``}, because ${entry.refusedBecause}`,
   );
   parts.push(
-    '## Known, comes with a later version',
-    'Setting one of these is told at start, because it has no effect yet; a few are refused where going on would do something else than you ask.',
-    later.join('\n'),
+    ...(later.length === 0
+      ? []
+      : [
+          '## Known, comes with a later version',
+          'Setting one of these is told at start, because it has no effect yet; a few are refused where going on would do something else than you ask.',
+          later.join('\n'),
+        ]),
     '## Rules between settings',
     [
       '- `WA_STREAM_CLAIM_IDLE_MS` is at least `PROVIDER_TIMEOUT_MS` + 1,000: otherwise the work of a live worker would be taken over.',

@@ -124,7 +124,7 @@ describe('R10 · A queue on three masters', () => {
     const done: string[] = [];
     const workers = await createJobWorkers({
       redis: cluster.target,
-      concurrency: { webhook: 2, 'message-status': 2, reminder: 1, email: 1 },
+      concurrency: { webhook: 2, 'message-status': 2, reminder: 1, email: 1, respond: 1 },
       processors: {
         webhook: ({ data }) => {
           done.push(data.salonId);
