@@ -13,6 +13,7 @@ let contactId = '';
 let keyId: string;
 let eventId = '';
 let failureId: string;
+let templateId: string;
 
 beforeAll(async () => {
   const { url } = await testRedis();
@@ -31,6 +32,21 @@ beforeAll(async () => {
     occurredAtMs: 0,
   });
   eventId = (await api.record.eventsOut.list({})).items[0]?.id ?? '';
+  const template = await api.record.templates.add({
+    tenant: null,
+    key: 'reminder',
+    language: 'en',
+    provider: 'cloud',
+    account: 'waba',
+    sender: null,
+    name: 'reminder',
+    category: 'UTILITY',
+    components: [{ type: 'BODY', text: 'See you tomorrow.' }],
+    status: 'APPROVED',
+    reason: null,
+    providerId: null,
+  });
+  templateId = template.id;
   const doomed = await api.call({ method: 'POST', url: '/v1/messages', body: text({ tenant: 'salon1' }) });
   failureId = doomed.json<{ id: string }>().id;
   api.queue.fail(failureId, { code: 'X', providerCode: '131026', title: 'X', detail: 'X.', retryable: false });
@@ -97,9 +113,9 @@ const ROUTES: [Call, allowed: string[]][] = [
   [{ url: '/v1/stats' }, KEYS],
   [{ url: '/v1/templates' }, KEYS],
   [{ method: 'POST', url: '/v1/templates', body: {} }, KEYS],
-  [{ method: 'POST', url: '/v1/templates/sync', body: { sender: 'nobody' } }, KEYS],
-  [{ url: '/v1/templates/:id' }, KEYS],
-  [{ method: 'POST', url: '/v1/templates/:id/preview', body: {} }, KEYS],
+  [{ method: 'POST', url: '/v1/templates/sync', body: { sender: 1 } }, KEYS],
+  [{ url: '/v1/templates/:template' }, KEYS],
+  [{ method: 'POST', url: '/v1/templates/:template/preview', body: {} }, KEYS],
   [{ url: '/admin/queue/stats/webhook' }, ALL_ROLES],
   [{ url: '/admin/queue/health' }, ALL_ROLES],
   [{ method: 'POST', url: '/admin/queue/pause/webhook' }, ['operator', 'admin']],
@@ -155,7 +171,7 @@ test('the matrix below names every route that is not open', () => {
           .replace(/(\/queue\/\w+)\/webhook$/, '$1/{queue}')
           .replace(/:(conversation|contact)/, '{id}')
           .replace(/\?.*/, '')
-          .replace(/:id|:failure|:event|:endpoint/, '{id}')}`,
+          .replace(/:id|:failure|:event|:endpoint|:template/, '{id}')}`,
     ),
   );
   const document = api.app.swagger() as { paths: Record<string, Record<string, { security?: unknown[] }>> };
@@ -180,6 +196,7 @@ describe.each(ROUTES)('$method $url', (call, allowed) => {
         .replace(':key', keyId)
         .replace(':conversation', 'known')
         .replace(':contact', contactId)
+        .replace(':template', templateId)
         .replace(':failure', failureId);
       const answer = await api.call({ ...call, url, as: credential });
       if (allowed.includes(who)) {
