@@ -120,7 +120,7 @@ async function main() {
   const [command, ...rest] = process.argv.slice(2);
   const { ensureInstalled } = await import('./install.mjs');
   await ensureInstalled(root);
-  if (SERVES_PAGES.has(command)) {
+  if (SERVES_PAGES.has(command) && existsSync(inRoot('web/dashboard'))) {
     const { ensureDashboard } = await import('./dashboard.mjs');
     await ensureDashboard();
   }

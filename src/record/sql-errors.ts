@@ -46,6 +46,11 @@ export function isDataError(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError;
 }
 
+/** Two transactions waited for each other and this one was rolled back: it may simply go again. */
+export function isDeadlock(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && (error.code === '40P01' || error.code === '40001');
+}
+
 export function isStatementTimeout(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '57014';
 }

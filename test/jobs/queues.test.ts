@@ -62,9 +62,11 @@ describe('Q2 · QueueService', () => {
       ),
       await queues.addEmailJob({ ...email, priority: 10 }),
     ];
-    expect(added.map((job) => job.queue)).toEqual(JOB_QUEUE_IDS.map((id) => JOB_QUEUES[id].apiName));
+    // `respond` has no method of its own: the receiving side fills it.
+    const ids = JOB_QUEUE_IDS.filter((id) => id !== 'respond');
+    expect(added.map((job) => job.queue)).toEqual(ids.map((id) => JOB_QUEUES[id].apiName));
     const stored = await Promise.all(
-      added.map((job, index) => queues.bullQueue(JOB_QUEUE_IDS[index] ?? 'webhook').getJob(job.id)),
+      added.map((job, index) => queues.bullQueue(ids[index] ?? 'webhook').getJob(job.id)),
     );
     expect(stored.map((job) => job?.opts.priority)).toEqual([2, 3, 4, 1]);
     expect(stored.map((job) => job?.opts.attempts)).toEqual([3, 5, 3, 3]);

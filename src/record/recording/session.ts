@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { clientOptions } from '../database-url.ts';
+import { isDeadlock } from '../sql-errors.ts';
 import type { Statement } from './statements.ts';
 import type { Execute } from './write.ts';
 
@@ -10,6 +11,8 @@ const LOCK_SPACE = 0x77_78;
 const STATEMENT_TIMEOUT_MS = 30_000;
 /** The server cuts first and says why; this is for a server that is frozen or behind a dead network. */
 const ANSWER_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5_000;
+/** Deadlocks in a row, each a second long; more than this is no accident. */
+const DEADLOCK_TRIES_MAX = 5;
 /** How long a goodbye may take before the socket is left to the system. */
 const GOODBYE_MS = 1_000;
 
@@ -38,7 +41,10 @@ const SETTINGS = (shard: number): string => `
  * breaks, the lock and any transaction under way are gone with it, so two recorders never write one shard together.
  */
 export interface RecorderSession {
-  /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
+  /**
+   * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. After a deadlock it is run
+   * again, so it must be safe to repeat.
+   */
   transaction(work: (execute: Execute) => Promise<void>): Promise<void>;
   /** Why the connection is of no more use; null while it is. */
   broken(): Error | null;
@@ -87,17 +93,30 @@ export async function openSession(options: OpenSessionOptions): Promise<Recorder
   };
   const simple = (text: string) => client.query({ text, query_timeout: ANSWER_TIMEOUT_MS } as pg.QueryConfig);
 
+  async function once(work: (execute: Execute) => Promise<void>): Promise<void> {
+    await simple('begin');
+    try {
+      await work(execute);
+      await simple('commit');
+    } catch (error) {
+      await simple('rollback').catch((reason: unknown) => {
+        failure ??= reason instanceof Error ? reason : new Error(String(reason));
+      });
+      throw error;
+    }
+  }
+
   return {
     async transaction(work) {
-      await simple('begin');
-      try {
-        await work(execute);
-        await simple('commit');
-      } catch (error) {
-        await simple('rollback').catch((reason: unknown) => {
-          failure ??= reason instanceof Error ? reason : new Error(String(reason));
-        });
-        throw error;
+      // A transaction locks conversations in more than one statement, so two shards' recorders can meet crosswise.
+      // PostgreSQL rolls one of them back within a second, and it goes again.
+      for (let tries = 1; ; tries += 1) {
+        try {
+          await once(work);
+          return;
+        } catch (error) {
+          if (!isDeadlock(error) || tries >= DEADLOCK_TRIES_MAX || failure !== null) throw error;
+        }
       }
     },
     broken: () => failure,
