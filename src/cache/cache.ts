@@ -6,6 +6,8 @@ export interface CachesOptions {
   readonly tiers: TieredCache;
   /** CACHE_SPIKE_THRESHOLD. */
   readonly spikeThreshold: number;
+  /** Thresholds of single keys. */
+  readonly spikeThresholdOf?: Readonly<Record<string, number>>;
   readonly onCondition?: (condition: Condition, isOn: boolean) => void;
   readonly now?: () => number;
 }
@@ -42,12 +44,13 @@ export class Caches {
   metricsOf(name: string): CacheMetrics {
     const known = this.#metrics.get(name);
     if (known !== undefined) return known;
-    const { spikeThreshold, onCondition, now } = this.#options;
+    const { spikeThreshold, spikeThresholdOf, onCondition, now } = this.#options;
     const made = new CacheMetrics({
       cache: name,
       spikeThreshold,
       // Keys of named caches come and go with tenants; the template cache's are few and looked at one by one.
       ...(name === 'template-sids' ? {} : { keysMax: 100 }),
+      ...(spikeThresholdOf === undefined ? {} : { spikeThresholdOf }),
       ...(onCondition === undefined ? {} : { onCondition }),
       ...(now === undefined ? {} : { now }),
     });

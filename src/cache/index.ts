@@ -16,3 +16,4 @@ export {
 } from './report.ts';
 export { TieredCache } from './tiered-cache.ts';
 export type { Evicted } from './redis-link.ts';
+export { historyChart } from './history-chart.ts';

@@ -1,4 +1,4 @@
-import { decimal, integer, optionalUrl } from './setting.ts';
+import { decimal, integer, optionalUrl, texts } from './setting.ts';
 
 const seconds = (about: { readonly default: number; readonly doc: string }) =>
   integer({ area: 'cache', min: 1, max: 2_592_000, unit: 's', ...about });
@@ -36,5 +36,11 @@ export const CACHE_SETTINGS = {
     min: 0,
     max: 1,
     doc: 'Share of misses in five minutes above which a cache has a spike.',
+  }),
+  CACHE_SPIKE_THRESHOLD_BY_KEY: texts({
+    area: 'cache',
+    countMax: 200,
+    pattern: { test: /^[^=,]{1,200}=(?:0(?:\.\d{1,6})?|1(?:\.0{1,6})?)$/, words: 'key=share, e.g. `welcome=0.7`' },
+    doc: 'Thresholds of single templates, with commas between them: `welcome=0.7,reminder=0.3`.',
   }),
 } as const;

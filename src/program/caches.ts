@@ -34,6 +34,7 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
   const caches = new Caches({
     tiers,
     spikeThreshold: config.cacheSpikeThreshold,
+    spikeThresholdOf: thresholdsOf(config.cacheSpikeThresholdByKey),
     onCondition: (condition, isOn) => logCondition(log, condition, isOn),
   });
   const service = new CacheService(caches, {
@@ -105,4 +106,14 @@ function logCondition(log: Logger, { kind, cache, key, threshold, figures }: Con
   const what = kind === 'cache-miss-spike' ? 'miss rate above its threshold' : 'low cache hit rate';
   if (isOn) log.warn(line, what);
   else log.info(line, `no longer: ${what}`);
+}
+
+/** Of `welcome=0.7`; the settings have checked the shape. */
+function thresholdsOf(texts: readonly string[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const at = text.lastIndexOf('=');
+      return [text.slice(0, at), Number(text.slice(at + 1))] as const;
+    }),
+  );
 }

@@ -93,6 +93,7 @@ const ROUTES: [Call, allowed: string[]][] = [
   [{ url: '/admin/alerts' }, ALL_ROLES],
   [{ url: '/api/cache/metrics' }, ['platform', ...ALL_ROLES]],
   [{ url: '/api/cache/metrics/history' }, ['platform', ...ALL_ROLES]],
+  [{ url: '/api/cache/metrics/history.svg' }, ['platform', ...ALL_ROLES]],
   [{ url: '/admin/tenants' }, ALL_ROLES],
   [{ url: '/admin/tenants/salon1' }, ALL_ROLES],
   [{ method: 'POST', url: '/admin/tenants', body: { id: 'new' } }, ['admin']],

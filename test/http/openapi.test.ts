@@ -32,6 +32,7 @@ afterAll(() => api.close());
 const REPORTS = new Set([
   '/api/cache/metrics',
   '/api/cache/metrics/history',
+  '/api/cache/metrics/history.svg',
   '/api/v1/queues/stats',
   '/metrics',
   '/api/workers/whatsapp',
@@ -111,6 +112,7 @@ const CONTRACT = [
   'get /admin/audit',
   'get /api/cache/metrics',
   'get /api/cache/metrics/history',
+  'get /api/cache/metrics/history.svg',
   'get /v1/bookings',
   'post /v1/bookings',
   'get /v1/bookings/{id}',

@@ -15,13 +15,13 @@ local s = load_sender(ARGV[2])
 if not s then
   return {}
 end
-local slots = 0
+local capacity = 0
 local idle = call('ZRANGE', P .. 'iw', 0, -1, 'WITHSCORES')
 for i = 2, #idle, 2 do
-  slots = slots + tonumber(idle[i])
+  capacity = capacity + tonumber(idle[i])
 end
 for _, used in ipairs(call('HVALS', P .. 'wf')) do
-  slots = slots + tonumber(used)
+  capacity = capacity + tonumber(used)
 end
 local key = P .. 'q:' .. s.id
 local total = call('HLEN', key)
@@ -29,6 +29,6 @@ local tenants = total <= TENANTS_MAX and call('HGETALL', key) or call('HRANDFIEL
 return {
   format('%.6f', current_rate(s)), format('%.6f', s.rate), s.burst, s.cap, s.inf, s.gap, s.pair_cap,
   format('%.3f', s.pair_ms), s.paused or '', shard_paused and 1 or 0, s.circuit and max(0, s.circuit - now) or -1,
-  max(0, s.wait_until - now), max(0, ceil(s.tat - now)), call('HLEN', P .. 'hb'), slots,
+  max(0, s.wait_until - now), max(0, ceil(s.tat - now)), call('HLEN', P .. 'hb'), capacity,
   call('HGET', key, ARGV[3]) or '', total, tenants,
 }

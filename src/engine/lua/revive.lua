@@ -12,6 +12,7 @@
 -- @include "state"
 -- @include "pair"
 -- @include "place"
+-- @include "circuit"
 -- @include "flight"
 -- @include "dispatch"
 -- @include "finish"

@@ -91,7 +91,8 @@ export async function boardRoutes(app: FastifyInstance, options: BoardOptions & 
       const isPage = typeof payload === 'string' && String(reply.getHeader('content-type')).startsWith('text/html');
       done(null, isPage ? payload.replace(/<link[^>]+fonts\.googleapis\.com[^>]*>/g, '') : payload);
     });
-    scope.addHook('onResponse', async (request, reply) => {
+    // Before the answer leaves: who reads the audit after it finds the act.
+    scope.addHook('onSend', async (request, reply) => {
       if (request.method === 'GET' || request.method === 'HEAD' || reply.statusCode >= 300) return;
       const params = request.params as Record<string, string>;
       const target = [params['queueName'], params['jobId']].filter((one) => one !== undefined).join(' ');

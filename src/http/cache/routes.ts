@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { CacheReport } from '../../cache/index.ts';
+import { type CacheReport, historyChart } from '../../cache/index.ts';
 import type { CacheHistory } from '../../record/index.ts';
 
 export interface CacheRouteOptions {
@@ -67,6 +67,8 @@ const hours = z.object({
   ),
 });
 
+const HOUR_MS = 3_600_000;
+
 /** `/api/cache/metrics` and its history. */
 export function cacheRoutes(app: FastifyInstance, options: CacheRouteOptions): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
@@ -105,6 +107,31 @@ export function cacheRoutes(app: FastifyInstance, options: CacheRouteOptions): v
           callsSaved: hits,
         })),
       };
+    },
+  );
+
+  routes.get(
+    '/api/cache/metrics/history.svg',
+    {
+      config: { access: 'report' },
+      schema: {
+        tags,
+        summary: 'The history of one cache as a picture',
+        description: 'Bars of hits and misses by hour, and a line for the hit rate.',
+        querystring: historyQuery.extend({ cache: z.string().min(1).max(100).default('template-sids') }),
+        produces: ['image/svg+xml'],
+      },
+    },
+    async (request, reply) => {
+      const { hours: back, cache } = request.query;
+      const found = new Map<number, { hits: number; misses: number }>();
+      for (const hour of await options.history.hours(back)) if (hour.cache === cache) found.set(hour.atMs, hour);
+      const lastMs = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
+      const shown = Array.from({ length: back }, (_, index) => {
+        const atMs = lastMs - (back - 1 - index) * HOUR_MS;
+        return { atMs, ...(found.get(atMs) ?? { hits: 0, misses: 0 }) };
+      });
+      return reply.type('image/svg+xml').header('cache-control', 'no-store').send(historyChart(cache, shown));
     },
   );
 }
