@@ -12,12 +12,19 @@ export interface AdminClient {
   stream(path: string, query?: Readonly<Record<string, string | undefined>>): Promise<AsyncIterable<Buffer>>;
 }
 
-/** @param url address of the program; default from HOST and PORT. @throws CommandError in plain words */
-export async function adminClient(url: string | undefined): Promise<AdminClient> {
+/**
+ * @param url address of the program; default from HOST and PORT
+ * @param role what the token may; default operator
+ * @throws CommandError in plain words
+ */
+export async function adminClient(
+  url: string | undefined,
+  role: 'operator' | 'admin' = 'operator',
+): Promise<AdminClient> {
   const config = settings();
   const keys = await resolveKeys(config);
   const base = url ?? `http://${config.host}:${config.port}`;
-  const token = await signJwt({ role: 'operator', name: 'cli', lifetimeSeconds: 300 }, jwtSettings(config, keys));
+  const token = await signJwt({ role, name: 'cli', lifetimeSeconds: 300 }, jwtSettings(config, keys));
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
 
   async function call(

@@ -27,8 +27,8 @@ beforeAll(async () => {
     source: 'test',
     tenant: 'salon1',
     sender: null,
-    type: 'sender.updated',
-    data: {},
+    type: 'message.received',
+    data: { from: PERSON, text: { body: WORDS } },
     occurredAtMs: 0,
   });
   eventId = (await api.record.eventsOut.list({})).items[0]?.id ?? '';
@@ -47,9 +47,10 @@ beforeAll(async () => {
     providerId: null,
   });
   templateId = template.id;
-  const doomed = await api.call({ method: 'POST', url: '/v1/messages', body: text({ tenant: 'salon1' }) });
+  const body = text({ tenant: 'salon1', to: PERSON, conversation: PERSON, text: { body: WORDS } });
+  const doomed = await api.call({ method: 'POST', url: '/v1/messages', body });
   failureId = doomed.json<{ id: string }>().id;
-  api.queue.fail(failureId, { code: 'X', providerCode: '131026', title: 'X', detail: 'X.', retryable: false });
+  api.queue.fail(failureId, { code: 'X', providerCode: '131026', title: 'X', detail: `${PERSON}?`, retryable: false });
   await api.recorded();
   const key = await api.record.apiKeys.create({ tenant: 'salon1', name: 'test' });
   credentials['tenant'] = key.key;
@@ -60,6 +61,8 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
+const PERSON = '+447700900321';
+const WORDS = 'Only Mina may read this.';
 const BOOKING = {
   customerPhone: '+4915112345678',
   customerName: null,
@@ -211,6 +214,72 @@ describe.each(ROUTES)('$method $url', (call, allowed) => {
       expect(answer.json()).toMatchObject({ code: isTooSmall ? 'FORBIDDEN' : 'UNAUTHORIZED' });
       if (!isTooSmall) expect(answer.headers['www-authenticate']).toBe('Bearer');
     }
+  });
+});
+
+describe('what people wrote and are called by', () => {
+  /** Every route of /admin that shows messages or events. Others name ids, codes and counts only. */
+  const SHOWING = [
+    '/admin/failures',
+    '/admin/failures/:failure',
+    '/admin/dead-letters',
+    '/admin/dead-letters/export',
+    '/admin/dead-letters/:failure',
+    '/admin/events',
+    '/admin/events/:event',
+  ];
+  const read = async (url: string, as: string | null | undefined) => {
+    const path = url.replace(':failure', failureId).replace(':event', eventId);
+    return await api.call({ url: path, as: as ?? null });
+  };
+  const acts = async () => (await api.record.audit.list({ action: 'texts.reveal', limit: 100 })).items;
+
+  test.each(SHOWING)('%s is masked for every role', async (url) => {
+    for (const role of ALL_ROLES) {
+      const answer = await read(url, credentials[role]);
+      if (answer.statusCode === 403) continue;
+      expect(answer.statusCode, role).toBe(200);
+      expect(answer.body, role).not.toContain('447700900321');
+      expect(answer.body, role).not.toContain('Mina');
+    }
+  });
+
+  test.each(SHOWING.filter((url) => url !== '/admin/dead-letters'))(
+    '%s shows them to an admin who asks, and the audit says so; to nobody else',
+    async (url) => {
+      const asked = `${url}?reveal=true`;
+      const before = (await acts()).length;
+      for (const role of ['viewer', 'operator']) {
+        const answer = await read(asked, credentials[role]);
+        expect(answer.statusCode, role).toBe(403);
+        expect(answer.body, role).not.toContain('Mina');
+      }
+      expect(await acts()).toHaveLength(before);
+      const answer = await read(asked, credentials['admin']);
+      expect(answer.statusCode).toBe(200);
+      // The list of events tells no content.
+      if (url !== '/admin/events') {
+        expect(answer.body).toContain(PERSON);
+        expect(answer.body).toContain(WORDS);
+      }
+      const after = await acts();
+      expect(after).toHaveLength(before + 1);
+      expect(after[0]?.actor).toBe('admin@example.com');
+    },
+  );
+
+  test('no other route of /admin shows them, whatever the role', async () => {
+    const gets = ROUTES.filter(([call]) => (call.method ?? 'GET') === 'GET' && call.url.startsWith('/admin'));
+    for (const [{ url }] of gets.filter(([{ url }]) => !SHOWING.includes(url))) {
+      const answer = await api.call({ url, as: credentials['admin'] ?? null });
+      expect(answer.body, url).not.toContain('447700900321');
+      expect(answer.body, url).not.toContain('Mina');
+    }
+  });
+
+  test("a platform key reads them in /v1: they are the product's own", async () => {
+    const answer = await api.call({ url: `/v1/messages/${failureId}` });
+    expect(answer.body).toContain(WORDS);
   });
 });
 

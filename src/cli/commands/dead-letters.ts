@@ -8,6 +8,13 @@ const url = {
   valueHint: 'address',
 } as const;
 const json = { type: 'boolean', description: 'Print JSON' } as const;
+const reveal = {
+  type: 'boolean',
+  description: 'With texts and whole numbers; the audit says so. Without it they are masked',
+} as const;
+/** Asks as an admin only where that is needed. */
+const asks = (isRevealed: boolean | undefined) =>
+  isRevealed === true ? ({ role: 'admin', query: { reveal: 'true' } } as const) : { role: undefined, query: {} };
 const filters = {
   tenant: { type: 'string', description: 'Only of this tenant', valueHint: 'id' },
   sender: { type: 'string', description: 'Only of this sender', valueHint: 'id' },
@@ -53,10 +60,11 @@ function line({ id, deadAt, tenant, sender, code, held }: Letter): string {
 
 const show = defineCommand({
   meta: { name: 'show', description: 'Show one with its attempts and what to do' },
-  args: { id: { type: 'positional', required: true, description: "The message's id" }, url, json },
+  args: { id: { type: 'positional', required: true, description: "The message's id" }, reveal, url, json },
   async run({ args }) {
-    const client = await adminClient(args.url);
-    const letter = (await client.get(`/admin/dead-letters/${encodeURIComponent(args.id)}`)) as Letter & {
+    const { role, query } = asks(args.reveal);
+    const client = await adminClient(args.url, role);
+    const letter = (await client.get(`/admin/dead-letters/${encodeURIComponent(args.id)}`, query)) as Letter & {
       attempts: { attempt: number; startedAt: string; outcome: string; httpStatus: number | null }[];
       advice: { title: string; meaning: string; personShould: string };
     };
@@ -127,10 +135,11 @@ function act(word: 'redrive' | 'discard', description: string) {
 
 const exportAll = defineCommand({
   meta: { name: 'export', description: 'Write all to stdout, one JSON object per line' },
-  args: { ...filters, url },
+  args: { ...filters, reveal, url },
   async run({ args }) {
-    const client = await adminClient(args.url);
-    for await (const part of await client.stream('/admin/dead-letters/export', filterOf(args))) {
+    const { role, query } = asks(args.reveal);
+    const client = await adminClient(args.url, role);
+    for await (const part of await client.stream('/admin/dead-letters/export', { ...filterOf(args), ...query })) {
       process.stdout.write(part);
     }
   },

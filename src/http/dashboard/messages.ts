@@ -8,7 +8,7 @@ import type { ChatItem } from '../../record/index.ts';
 import { inboundView } from '../conversations/schemas.ts';
 import { idParams } from '../messages/schemas.ts';
 import { pageQuery } from '../paging.ts';
-import { maskMessage, maskNumbers, maskPerson } from './mask.ts';
+import { maskMessage, maskNumbers, maskPerson } from '../mask.ts';
 import { seesAll } from './reveal.ts';
 import type { DashboardParts } from './parts.ts';
 

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { bookingView } from '../bookings/schemas.ts';
 import { failureQuery, failureView, msOf } from '../failures/schemas.ts';
 import { pageQuery } from '../paging.ts';
-import { maskNumbers, maskPerson } from './mask.ts';
+import { maskFailure } from '../failures/mask.ts';
+import { maskPerson } from '../mask.ts';
 import { seesAll } from './reveal.ts';
 import type { DashboardParts } from './parts.ts';
 
@@ -28,14 +29,8 @@ export function otherReads(app: FastifyInstance, { record, bookings, secret }: D
       const isClear = seesAll(request, secret);
       return {
         items: page.items.map((failure) => {
-          const { phoneNumber, message, metadata, errorMessage, ...view } = failureView(failure);
-          return {
-            ...view,
-            phoneNumber: isClear ? phoneNumber : maskPerson(phoneNumber),
-            message: isClear ? message : `[${message.length} characters]`,
-            errorMessage: isClear ? errorMessage : maskNumbers(errorMessage),
-            tenant: metadata['tenant'] ?? null,
-          };
+          const view = failureView(failure);
+          return { ...(isClear ? view : maskFailure(view)), tenant: view.metadata['tenant'] ?? null };
         }),
         next: page.next,
       };

@@ -14,7 +14,9 @@ import {
 import { isId } from '../../util/ids.ts';
 import { audit, type AdminOptions } from '../admin-options.ts';
 import { idParams } from '../messages/schemas.ts';
+import { maskData, maskText } from '../board/mask.ts';
 import { pageOf, pageQuery } from '../paging.ts';
+import { isRevealed, revealField, revealQuery } from '../reveal.ts';
 
 export interface EventRouteOptions {
   readonly eventsOut: WaxwingRecord['eventsOut'];
@@ -99,14 +101,15 @@ export function eventRoutes(
       schema: {
         tags,
         summary: 'List events to products, newest first',
-        querystring: pageQuery.extend(filter),
+        querystring: pageQuery.extend(filter).extend(revealField),
         response: { 200: pageOf(eventSchema) },
       },
     },
     async (request) => {
-      const { cursor, limit, ...given } = request.query;
+      const { cursor, limit, reveal, ...given } = request.query;
+      const isClear = await isRevealed(admin.record, request, reveal, 'events');
       const page = await eventsOut.list({ ...filterOf(given), cursor, limit });
-      return { items: page.items.map(eventView), next: page.next };
+      return { items: page.items.map(eventView).map((one) => (isClear ? one : maskEvent(one))), next: page.next };
     },
   );
 
@@ -118,13 +121,16 @@ export function eventRoutes(
         tags,
         summary: 'Read an event with what it tells',
         params: idParams,
+        querystring: revealQuery,
         response: { 200: eventDetailSchema },
       },
     },
     async (request) => {
       const event = await eventsOut.get(request.params.id);
       if (event === null) throw new AppError('NOT_FOUND', { detail: 'There is no event with this id.' });
-      return { ...eventView(event), data: { ...event.data } };
+      const isClear = await isRevealed(admin.record, request, request.query.reveal, `event ${event.id}`);
+      const view = { ...eventView(event), data: { ...event.data } };
+      return isClear ? view : { ...maskEvent(view), data: maskData(view.data) as typeof view.data };
     },
   );
 
@@ -155,7 +161,13 @@ export function eventRoutes(
       await audit(admin, request, {
         action: 'events.replay',
         target: given.endpoint ?? given.tenant ?? 'events',
-        detail: { ...given, ids: ids?.length ?? null, ...result },
+        // The id of a conversation is often a phone number.
+        detail: {
+          ...given,
+          ...(given.conversation === undefined ? {} : { conversation: maskText(given.conversation) }),
+          ids: ids?.length ?? null,
+          ...result,
+        },
       });
       return result;
     },
@@ -246,6 +258,15 @@ function eventView(event: OutgoingEvent): z.infer<typeof eventSchema> {
     occurredAt: new Date(occurredAtMs).toISOString(),
     createdAt: new Date(createdAtMs).toISOString(),
     endedAt: iso(endedAtMs),
+  };
+}
+
+function maskEvent<E extends z.infer<typeof eventSchema>>(event: E): E {
+  const { conversation, lastError } = event;
+  return {
+    ...event,
+    conversation: conversation === null ? null : maskText(conversation),
+    lastError: lastError === null ? null : maskText(lastError),
   };
 }
 

@@ -8,6 +8,8 @@ import type { WaxwingRecord } from '../../record/index.ts';
 import { idParams } from '../messages/schemas.ts';
 import { pageOf } from '../paging.ts';
 import { personOf } from '../plugins/auth.ts';
+import { isRevealed, revealField, revealQuery } from '../reveal.ts';
+import { maskFailure, maskLetter } from './mask.ts';
 import {
   actBody,
   actReport,
@@ -53,14 +55,15 @@ export function failureRoutes(app: FastifyInstance, { failures, record }: Failur
       schema: {
         tags,
         summary: 'List the failure record, newest first',
-        querystring: failureQuery,
+        querystring: failureQuery.extend(revealField),
         response: { 200: pageOf(failureSchema) },
       },
     },
     async (request) => {
-      const { from, to, ...filter } = request.query;
+      const { from, to, reveal, ...filter } = request.query;
+      const isClear = await isRevealed(record, request, reveal, 'failures');
       const page = await record.failures.list({ ...filter, fromMs: msOf(from), toMs: msOf(to) });
-      return { items: page.items.map(failureView), next: page.next };
+      return { items: page.items.map(failureView).map((one) => (isClear ? one : maskFailure(one))), next: page.next };
     },
   );
 
@@ -84,12 +87,20 @@ export function failureRoutes(app: FastifyInstance, { failures, record }: Failur
     '/admin/failures/:id',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'Read a failure', params: idParams, response: { 200: failureSchema } },
+      schema: {
+        tags,
+        summary: 'Read a failure',
+        params: idParams,
+        querystring: revealQuery,
+        response: { 200: failureSchema },
+      },
     },
     async (request) => {
-      const failure = await record.failures.get(request.params.id);
+      const { id } = request.params;
+      const failure = await record.failures.get(id);
       if (failure === null) throw new AppError('NOT_FOUND', { detail: 'There is no failure with this id.' });
-      return failureView(failure);
+      const isClear = await isRevealed(record, request, request.query.reveal, `failure ${id}`);
+      return isClear ? failureView(failure) : maskFailure(failureView(failure));
     },
   );
 
@@ -120,12 +131,14 @@ export function failureRoutes(app: FastifyInstance, { failures, record }: Failur
         tags,
         summary: 'Export dead letters as NDJSON',
         description: 'One JSON object per line, in the shape of a single dead letter, newest first.',
-        querystring: exportQuery,
+        querystring: exportQuery.extend(revealField),
         response: { 200: { content: { 'application/x-ndjson': { schema: z.string() } } } },
       },
     },
     async (request, reply) => {
-      const lines = ndjson(filterOf(request.query));
+      const { reveal, ...filter } = request.query;
+      const isClear = await isRevealed(record, request, reveal, 'dead-letters export', filter);
+      const lines = ndjson(filterOf(filter), isClear);
       // The first line is asked for before the answer begins, so that a record that is away is a 503 and not a cut.
       const first = await lines.next();
       const stream = Readable.from(
@@ -149,10 +162,16 @@ export function failureRoutes(app: FastifyInstance, { failures, record }: Failur
         tags,
         summary: 'Read a dead letter, with its attempts and what to do',
         params: idParams,
+        querystring: revealQuery,
         response: { 200: letterDetailSchema },
       },
     },
-    async (request) => letterDetailView(await deadLetters.get(request.params.id)),
+    async (request) => {
+      const { id } = request.params;
+      const view = letterDetailView(await deadLetters.get(id));
+      const isClear = await isRevealed(record, request, request.query.reveal, `dead-letter ${id}`);
+      return isClear ? view : maskLetter(view);
+    },
   );
 
   for (const word of ['redrive', 'discard'] as const) {
@@ -182,8 +201,11 @@ export function failureRoutes(app: FastifyInstance, { failures, record }: Failur
     );
   }
 
-  async function* ndjson(filter: ReturnType<typeof filterOf>): AsyncGenerator<string, void> {
-    for await (const detail of deadLetters.export(filter)) yield `${JSON.stringify(letterDetailView(detail))}\n`;
+  async function* ndjson(filter: ReturnType<typeof filterOf>, isClear: boolean): AsyncGenerator<string, void> {
+    for await (const detail of deadLetters.export(filter)) {
+      const view = letterDetailView(detail);
+      yield `${JSON.stringify(isClear ? view : maskLetter(view))}\n`;
+    }
   }
 
   /** Who did what to which messages; their timelines tell it too. */

@@ -1,4 +1,4 @@
-import { maskData, maskText } from '../board/mask.ts';
+import { maskData, maskText } from './board/mask.ts';
 
 /** Strings anywhere in a value, without numbers and addresses of people; the shape stays. */
 export function maskNumbers(value: unknown): unknown {
@@ -27,4 +27,9 @@ export function maskMessage<M extends { readonly type: string; readonly conversa
 /** A number, a user id or a name. */
 export function maskPerson(text: string): string {
   return /^\+?[\d ().-]+$/.test(text) ? `•••••${text.slice(-2)}` : '•••••';
+}
+
+/** A text that a person wrote: how long it is. */
+export function maskWords(text: string): string {
+  return text === '' ? text : `[${text.length} characters]`;
 }
