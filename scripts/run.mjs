@@ -24,6 +24,11 @@ const inRoot = (path) => join(root, path);
 /** Found from here and not from the current folder, so that the programs also run when called from elsewhere. */
 const tsx = () => pathToFileURL(createRequire(inRoot('package.json')).resolve('tsx')).href;
 const vitest = (args) => ({ args: [inRoot('node_modules/vitest/vitest.mjs'), 'run', ...args], cwd: root });
+/** One file of the fault suite, in the catalogue's size, with a table of its own in bench/results. */
+const faults = (name, rest) => ({
+  ...vitest(['--config', 'vitest.faults.config.ts', `test/faults/${name}.test.ts`, ...rest]),
+  env: { WAXWING_FAULT_SCALE: process.env.WAXWING_FAULT_SCALE ?? '1', WAXWING_FAULT_RESULT: name },
+});
 const typescript = (file, args) => ({ args: ['--import', tsx(), inRoot(file), ...args] });
 const script = (file, args) => ({ args: [inRoot(file), ...args], cwd: root });
 
@@ -47,6 +52,8 @@ const COMMANDS = {
     ...typescript('bench/stats.ts', rest),
     args: ['--expose-gc', ...typescript('bench/stats.ts', rest).args],
   }),
+  'bench:brownout': (rest) => faults('brownout', rest),
+  'bench:isolation': (rest) => faults('isolation', rest),
   'bench:failures': (rest) => typescript('bench/failures.ts', rest),
   bench: (rest) => typescript('bench/main.ts', rest),
   check: (rest) => script('scripts/check.mjs', rest),

@@ -2,6 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RedisTarget } from '../../src/engine/connection.ts';
 import type { BadHealth, Grant, SettleRequest, Settlement } from '../../src/engine/contract.ts';
 import { ShardEventLog } from '../../src/engine/event-log.ts';
+import type { EngineOptions } from '../../src/engine/options.ts';
 import { ShardReader } from '../../src/engine/shard-reader.ts';
 import { WorkerLink } from '../../src/engine/worker-link.ts';
 import { eventually } from '../support/eventually.ts';
@@ -9,6 +10,7 @@ import { type TestRedis, testRedis } from '../support/services.ts';
 import { Bench, FREE_SENDER, SENT } from './support/bench.ts';
 
 const OPEN_MS = 250;
+const BY = { cause: 'person', by: 'ada', delayMs: 0 } as const;
 const RETRY: Settlement = { kind: 'retry', delayMs: 20_000, counted: true };
 const bad = (opens: boolean): BadHealth => ({ opens, openMs: OPEN_MS });
 
@@ -18,8 +20,9 @@ class HandWorker {
   readonly began: { grant: Grant; atMs: number }[] = [];
   answer: ((grant: Grant) => Omit<SettleRequest, 'grant' | 'report'> | null) | null = null;
 
-  constructor(target: RedisTarget, name: string) {
+  constructor(target: RedisTarget, name: string, engine: Partial<EngineOptions>) {
     this.link = new WorkerLink({
+      ...engine,
       redis: target,
       shard: 0,
       worker: name,
@@ -56,8 +59,8 @@ describe('P4 · circuit of a sender', () => {
     await bench.close();
   });
 
-  async function worker(name: string): Promise<HandWorker> {
-    const made = new HandWorker(bench.target, name);
+  async function worker(name: string, engine: Partial<EngineOptions> = {}): Promise<HandWorker> {
+    const made = new HandWorker(bench.target, name, engine);
     workers.push(made);
     await made.link.start();
     return made;
@@ -186,6 +189,49 @@ describe('P4 · circuit of a sender', () => {
     await eventually(async () => expect(await bench.queue.counters()).toMatchObject({ sent: 3 }));
     expect(await bench.queue.circuits()).toMatchObject({ open: [], opened: 1, closed: 1 });
   });
+
+  it.each(['redrive', 'hasten', 'resend'] as const)(
+    'takes a message that comes back (%s) as its probe, and the next one waits for it',
+    async (verb) => {
+      bench = await Bench.open(redis, {}, { onAmbiguous: 'hold', ambiguousWaitMs: 50 });
+      const hand = await worker('w1', { onAmbiguous: 'hold', ambiguousWaitMs: 50 });
+      const one = await bench.accept({ conversation: 'back' });
+      await eventually(() => expect(hand.began).toHaveLength(1));
+      const [attempt] = hand.began;
+      if (attempt === undefined) throw new Error('no attempt');
+      const ends: Record<typeof verb, Settlement> = {
+        redrive: { kind: 'failed', error: FAILED },
+        hasten: { kind: 'deferred', delayMs: 600_000, block: false },
+        resend: { kind: 'unknown' },
+      };
+      await hand.settle(attempt.grant, { settlement: ends[verb] });
+      // What nobody knows the outcome of waits for evidence first, and then for a person.
+      if (verb === 'resend')
+        await eventually(async () => expect(await bench.queue.counters()).toMatchObject({ held: 1 }));
+      // Opened by another sender's credential, so that no message of this one stands ready to be the probe.
+      await hand.link.openCircuit('s1', OPEN_MS);
+      await eventually(async () => expect(await states()).toEqual(['half-open']));
+      const { retries } = bench.queue;
+      const calls: Record<typeof verb, () => Promise<unknown>> = {
+        redrive: () => retries.redrive({ ...one, shard: 0, expiresAtMs: null, attempts: 1 }, 'failed', BY),
+        hasten: () => retries.hasten({ id: one.id, lane: one.lane, shard: 0 }),
+        resend: () => retries.resend({ id: one.id, lane: one.lane, shard: 0 }, 'ada'),
+      };
+      expect(await calls[verb]()).toBe('done');
+      await eventually(() => expect(hand.began).toHaveLength(2));
+      expect(hand.began[1]?.grant.messageId).toBe(one.id);
+      await bench.accept({ conversation: 'next' });
+      hand.link.takeMore();
+      expect(await states()).toEqual(['half-open']);
+      expect(hand.began).toHaveLength(2);
+      const probe = hand.began[1];
+      if (probe === undefined) throw new Error('no probe');
+      hand.answer = () => ({ settlement: SENT });
+      await hand.settle(probe.grant, { settlement: SENT });
+      await eventually(async () => expect(await bench.queue.counters()).toMatchObject({ accepted: 2, sent: 2 }));
+      expect(await bench.queue.circuits()).toEqual({ open: [], opened: 1, closed: 1 });
+    },
+  );
 
   it('tells every opening and closing in the event log, once', async () => {
     bench = await Bench.open(redis);

@@ -1,4 +1,5 @@
 import type { Counters } from '../../../src/engine/contract.ts';
+import type { CircuitEvent } from '../../../src/model/events.ts';
 import type { MessageHistory } from './events.ts';
 import { measureLimits, PAIR_TOLERANCE_MS, type Bounds, type LimitReport } from './limits.ts';
 import type { OpRecord } from './load.ts';
@@ -17,6 +18,8 @@ export interface Evidence {
   readonly ledger: readonly LedgerEntry[];
   /** By message id; null when a recorder has taken the events away. */
   readonly histories: ReadonlyMap<string, MessageHistory> | null;
+  /** Openings and closings of circuits, in order; empty when a recorder has taken the events away. */
+  readonly circuits: readonly CircuitEvent[];
   readonly counters: Counters | null;
   /** What a recount of Redis against its own counters found. */
   readonly audit: readonly string[];

@@ -26,6 +26,8 @@ export interface OpRecord extends Op {
   state: 'trying' | 'ok' | 'unknown' | 'refused';
   id: string | undefined;
   acceptedAtMs: number | undefined;
+  /** When the client first asked, on the steady clock. */
+  startedAtMs?: number;
   /** Answers with its key that named an id. */
   readonly ids: Set<string>;
 }
@@ -129,6 +131,7 @@ export class Load {
       state: 'trying',
       id: undefined,
       acceptedAtMs: undefined,
+      startedAtMs: steadyNowMs(),
       ids: new Set(),
     };
     this.ops.push(record);
@@ -166,7 +169,7 @@ export class Load {
 /** The n-th message of a load's conversation. */
 export function describeOp(shape: LoadShape, index: number, n: number): Op {
   const conversation = `${shape.name}${index}`;
-  const tenant = `t${index % shape.tenants}`;
+  const tenant = `${shape.tenantPrefix ?? 't'}${index % shape.tenants}`;
   const sender = shape.senders[index % shape.senders.length] ?? 's1';
   const contact = index % (shape.contacts ?? shape.conversations);
   const block = seedOf(1, shape.name) % 9000;

@@ -12,6 +12,8 @@ export type ProviderAction =
   | 'take-no-id'
   | 'take-html'
   | 'take-huge'
+  /** Answers a byte a second. */
+  | 'take-trickle'
   /** Takes it and kills the sender's process before it answers. */
   | 'take-kill'
   /** Answers with the Cloud API's error envelope. */
@@ -40,6 +42,11 @@ export interface ProviderRule {
   /** HTTP status of `refuse`. Default 400. */
   readonly httpStatus?: number;
   readonly retryAfterSeconds?: number;
+  /**
+   * From then on refuses everything of the same pair (131056) or number (130429) for so long, as a limit does: ms.
+   * Without it a refusal says nothing of the next attempt.
+   */
+  readonly closesMs?: number;
 }
 
 export interface ProviderPlan {
@@ -80,6 +87,8 @@ export interface LedgerSend {
   readonly code: number | null;
   readonly taken: boolean;
   readonly wamid: string | null;
+  /** The line whose refusal had closed the pair or the number that this one came to; null = it was open. */
+  readonly closedBy: number | null;
 }
 /** Its request is over, at the provider's end. */
 export interface LedgerEnd {
@@ -113,6 +122,8 @@ export interface WorkerProgram {
     readonly deferBlocks: boolean;
     /** Bad outcomes in a row that open a circuit. */
     readonly breakerThreshold: number;
+    /** How long an open circuit holds before it lets a probe go, ms. */
+    readonly breakerOpenMs: number;
   };
   readonly graceMs: number;
 }
@@ -145,6 +156,8 @@ export interface LoadShape {
   readonly name: string;
   readonly senders: readonly string[];
   readonly tenants: number;
+  /** Of their ids; default `t`. Two loads with the same one share their tenants. */
+  readonly tenantPrefix?: string;
   readonly conversations: number;
   readonly tenantConcurrency: number;
   /** Several conversations share a contact when this is smaller. Default: one each. */

@@ -21,6 +21,15 @@ function readScale(): number {
   return scale;
 }
 
+function readResult(): string | undefined {
+  const given = process.env['WAXWING_FAULT_RESULT'];
+  if (given === undefined || given === '') return undefined;
+  if (!/^[a-z][a-z-]*$/.test(given)) throw new Error(`WAXWING_FAULT_RESULT=${given} is not a word of small letters.`);
+  return given;
+}
+
+/** WAXWING_FAULT_RESULT: where a chosen part of the suite writes its table, `bench/results/<it>.{json,md}`. */
+export const faultResult = readResult();
 export const faultSeed = readSeed();
 export const faultScale = readScale();
 

@@ -1,4 +1,5 @@
 import type { TestCase, TestModule } from 'vitest/node';
+import { faultResult } from './settings.ts';
 import { tableOf, writeResults, type FaultRow } from './table.ts';
 
 /** After the run: one table of all fault tests, on stdout and in bench/results. */
@@ -12,7 +13,9 @@ export default class FaultTableReporter {
     const isWhole = modules.every((module) =>
       [...module.children.allTests()].every((test) => test.result().state !== 'skipped'),
     );
-    if (isWhole && modules.length > 1) writeResults(new URL('../../../bench/results', import.meta.url).pathname, rows);
+    const folder = new URL('../../../bench/results', import.meta.url).pathname;
+    if (faultResult !== undefined) writeResults(folder, faultResult, rows);
+    else if (isWhole && modules.length > 1) writeResults(folder, 'faults', rows);
   }
 }
 

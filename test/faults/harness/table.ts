@@ -86,8 +86,8 @@ export function tableOf(rows: readonly FaultRow[]): string {
   return [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-/** Writes `faults.json` and `faults.md` into a folder. */
-export function writeResults(folder: string, rows: readonly FaultRow[]): void {
+/** Writes `<name>.json` and `<name>.md` into a folder. */
+export function writeResults(folder: string, name: string, rows: readonly FaultRow[]): void {
   mkdirSync(folder, { recursive: true });
   const sum = (column: 'accepted' | 'lost' | 'dup_unambiguous' | 'dup_ambiguous' | 'reordered' | 'stuck'): number =>
     rows.reduce((total, row) => total + row[column], 0);
@@ -102,7 +102,7 @@ export function writeResults(folder: string, rows: readonly FaultRow[]): void {
   const { seed, scale } = rows[0] ?? { seed: 0, scale: 0 };
   const at = new Date().toISOString();
   writeFileSync(
-    `${folder}/faults.json`,
+    `${folder}/${name}.json`,
     `${JSON.stringify({ at, seed, scale, node: process.version, totals, rows }, null, 2)}\n`,
   );
   const bound = totals.accepted === 0 ? '' : ` (95 %: fewer than ${(3 / totals.accepted).toExponential(1)} of all)`;
@@ -114,5 +114,5 @@ ${totals.lost} lost, ${totals.dup_unambiguous} duplicates without ambiguity and 
 
 ${tableOf(rows)}
 `;
-  writeFileSync(`${folder}/faults.md`, text);
+  writeFileSync(`${folder}/${name}.md`, text);
 }

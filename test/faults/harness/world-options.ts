@@ -63,6 +63,8 @@ export const POLICY: WorkerProgram['policy'] = {
   scheduleSeconds: [1, 1, 1],
   deferBlocks: true,
   breakerThreshold: 5,
+  // Short, as all waits of these tests: an outage's end is noticed within half a second.
+  breakerOpenMs: 500,
 };
 /** The engine's startByMs and the worker's firstByteByMs. */
 export const START_BY_MS = 100 + 250;

@@ -232,13 +232,14 @@ export class World {
     const client = openClient(this.target, { protocol: 2, maxRetriesPerRequest: 3 });
     try {
       await whenReady(client, 10_000);
-      const histories = this.#options.isRecorded === true ? null : historiesOf(await readEvents(client, this.shards));
+      const events = this.#options.isRecorded === true ? null : await readEvents(client, this.shards);
       const findings: AuditFinding[] = [];
       for (let shard = 0; shard < this.shards; shard += 1) findings.push(...(await auditShard(client, shard)));
       return {
         ops: [...this.#judged, ...this.#loads.flatMap((load) => load.ops)],
         ledger: this.provider.ledger().filter(({ op }) => !this.#forgotten.has(op)),
-        histories,
+        histories: events === null ? null : historiesOf(events),
+        circuits: (events ?? []).filter((event) => event.type === 'circuit'),
         counters: await this.counters(),
         audit: findings.map(({ promise, detail }) => `${promise}: ${detail}`),
         outages: this.outages,

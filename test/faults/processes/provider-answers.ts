@@ -11,6 +11,7 @@ export type Answer =
       readonly isTrustworthy: boolean;
     }
   | { readonly kind: 'reset' }
+  | { readonly kind: 'trickle'; readonly body: string }
   | { readonly kind: 'silence' }
   | { readonly kind: 'kill' };
 
@@ -41,6 +42,8 @@ export function answerTo(line: LedgerSend, rule: ProviderRule | undefined): Answ
       return { kind: 'reset' };
     case 'take-stall':
       return { kind: 'silence' };
+    case 'take-trickle':
+      return { kind: 'trickle', body: ok };
     case 'take-kill':
       return { kind: 'kill' };
     case 'take-bare-502':

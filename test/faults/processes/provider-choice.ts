@@ -8,13 +8,38 @@ export interface ChosenFor {
   readonly to: string;
 }
 
+export interface Closure {
+  readonly rule: ProviderRule;
+  /** The ledger's line that closed it. */
+  readonly by: number;
+  readonly untilMs: number;
+}
+
+const PAIR_CODE = 131056;
+const pairOf = ({ phoneNumberId, to }: ChosenFor): string => `${phoneNumberId}|${to}`;
+const placeOf = (rule: ProviderRule, request: ChosenFor): string =>
+  rule.code === PAIR_CODE ? pairOf(request) : request.phoneNumberId;
+
 /** Chooses what happens to an attempt, from the seed and the attempt itself. */
 export class ActionChooser {
   readonly #used = new Map<ProviderRule, number>();
   readonly #seenOps = new Set<string>();
+  readonly #closures = new Map<string, Closure>();
 
   reset(): void {
     this.#used.clear();
+  }
+
+  /** A pair or a number that a refusal closed. */
+  close(rule: ProviderRule, request: ChosenFor, n: number, nowMs: number): void {
+    const { closesMs = 0 } = rule;
+    if (closesMs > 0) this.#closures.set(placeOf(rule, request), { rule, by: n, untilMs: nowMs + closesMs });
+  }
+
+  /** What keeps this request out; undefined = nothing. */
+  closedFor(request: ChosenFor, nowMs: number): Closure | undefined {
+    const closures = [request.phoneNumberId, pairOf(request)].map((place) => this.#closures.get(place));
+    return closures.find((one) => one !== undefined && one.untilMs > nowMs);
   }
 
   choose(plan: ProviderPlan, request: ChosenFor): { rule: ProviderRule | undefined; latencyMs: number } {

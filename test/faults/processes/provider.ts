@@ -43,12 +43,16 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const payload = JSON.parse(Buffer.concat(chunks).toString('utf8')) as CloudRequest;
   const [worker = '', pid = ''] = (request.headers.authorization ?? '').replace(/^Bearer /, '').split('/');
   const phoneNumberId = request.url?.split('/').at(-2) ?? '';
-  const { rule, latencyMs } = chooser.choose(plan, {
+  const asked = {
     op: payload.text?.body ?? '',
     tag: payload.biz_opaque_callback_data ?? '',
     phoneNumberId,
     to: payload.to ?? '',
-  });
+  };
+  const chosen = chooser.choose(plan, asked);
+  const { latencyMs } = chosen;
+  const closure = chooser.closedFor(asked, atMs);
+  const rule = closure?.rule ?? chosen.rule;
   const action = rule?.action ?? 'take';
   const isTaken = action.startsWith('take');
   sends += 1;
@@ -56,17 +60,16 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const line: LedgerSend = {
     kind: 'send',
     n: sends,
-    op: payload.text?.body ?? '',
-    tag: payload.biz_opaque_callback_data ?? '',
+    ...asked,
     worker,
-    phoneNumberId,
-    to: payload.to ?? '',
     atMs,
     action,
     code: rule?.code ?? null,
     taken: isTaken,
     wamid: isTaken ? `wamid.${sends}` : null,
+    closedBy: closure?.by ?? null,
   };
+  if (closure === undefined && rule !== undefined) chooser.close(rule, asked, line.n, atMs);
   watchEnd(response, line.n);
   await disk.append(line);
   if (isTaken) scheduleStatuses(line);
@@ -100,6 +103,14 @@ async function answer(response: ServerResponse, what: Answer, pid: number): Prom
       response.socket?.resetAndDestroy();
       return;
     case 'silence':
+      return;
+    case 'trickle':
+      response.writeHead(200, { 'content-type': 'application/json' });
+      for (const letter of what.body) {
+        if (response.destroyed) return;
+        response.write(letter);
+        await delay(1000);
+      }
       return;
     case 'kill':
       // Only a process that the supervisor named, and only once: its other requests die with it.

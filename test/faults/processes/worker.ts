@@ -54,8 +54,7 @@ function createWorker(index: number): SendWorker {
     globalConcurrency: 0,
     providers: { cloud: provider },
     policyFor: () => options.policy,
-    // Short, as all waits of these tests: an outage's end is noticed within half a second.
-    breaker: { threshold: options.policy.breakerThreshold, openMs: 500 },
+    breaker: { threshold: options.policy.breakerThreshold, openMs: options.policy.breakerOpenMs },
     readAccount: (id) => Promise.resolve(accounts.get(id) ?? null),
     tagKey: Buffer.from(options.tagKeyHex, 'hex'),
     onSettled: ({ grant, settlement }, result) => {
