@@ -1,6 +1,8 @@
 export type { WebhookRequest } from './authority.ts';
 export type { HandedMessage, InboundHooks } from './hooks.ts';
+export { createJobWriter } from './job-writer.ts';
 export { createMicroBatcher, type MicroBatcher } from './micro-batcher.ts';
+export { PARCEL_MAX, type ParcelJob, type ParcelWebhook, withParcels } from './parcel.ts';
 export { createProviderEventActions } from './provider-events.ts';
 export { createReception, type Reception, type ReceptionOptions } from './reception.ts';
 export { createWebhookKeeper, startWebhookKeeper, type WebhookKeeper } from './replay.ts';

@@ -1,48 +1,50 @@
 import type { QueueService } from '../jobs/index.ts';
-import type { KeptWebhookJob } from './webhook-job.ts';
+import { isParcelled, parcelJob, type ParcelWebhook, PARCEL_CHARACTERS_MAX, PARCEL_MAX } from './parcel.ts';
 
-export interface NewWebhookJob {
-  /** Of the webhook: adding it twice is adding it once. */
-  readonly id: string;
-  readonly job: KeptWebhookJob;
-  /** 1 … 10, 10 first. */
-  readonly priority: number;
+/** What one trip to Redis carries at most; a trip of large webhooks is bounded by their size. */
+const WEBHOOKS_MAX = 100;
+const CHARACTERS_MAX = 4_000_000;
+/**
+ * Under load the next trip waits so long for company, ms: fewer, fuller jobs cost everybody less than the wait does. A
+ * webhook that comes alone goes at once.
+ */
+const COMPANY_MS = 3;
+
+interface Waiting {
+  readonly webhook: ParcelWebhook;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
-/** Calls of one trip; a trip of large webhooks is bounded by their size. */
-const JOBS_MAX = 100;
-const CHARACTERS_MAX = 4_000_000;
-
 /**
- * Adds jobs, those that arrive while a trip is under way together in the next one: Redis then syncs its file once for
- * all of them. Resolves when the job is on disk.
+ * Queues webhooks, those that arrive while a trip is under way together in the next one: Redis then syncs its file once
+ * for all of them, and small ones share a job. Resolves when the job is on disk.
  */
-export function createJobWriter(queues: Pick<QueueService, 'addJobs'>): (job: NewWebhookJob) => Promise<void> {
-  let waiting: { readonly job: NewWebhookJob; resolve: () => void; reject: (error: unknown) => void }[] = [];
+export function createJobWriter(queues: Pick<QueueService, 'addJobs'>): (webhook: ParcelWebhook) => Promise<void> {
+  let waiting: Waiting[] = [];
   let isWriting = false;
 
   async function drain(): Promise<void> {
-    isWriting = true;
     while (waiting.length > 0) {
       const batch = takeBatch();
       try {
-        await queues.addJobs(
-          'webhook',
-          batch.map(({ job: { id, job, priority } }) => ({ data: job, priority, options: { jobId: id } })),
-        );
+        await queues.addJobs('webhook', jobsOf(batch.map(({ webhook }) => webhook)));
         for (const { resolve } of batch) resolve();
       } catch (error) {
         for (const { reject } of batch) reject(error);
+      }
+      if (batch.length > 1 && waiting.length < PARCEL_MAX) {
+        await new Promise((resolve) => setTimeout(resolve, COMPANY_MS));
       }
     }
     isWriting = false;
   }
 
-  function takeBatch(): typeof waiting {
+  function takeBatch(): Waiting[] {
     let characters = 0;
     let count = 0;
-    for (const { job } of waiting.slice(0, JOBS_MAX)) {
-      characters += String(job.job.payload).length;
+    for (const { webhook } of waiting.slice(0, WEBHOOKS_MAX)) {
+      characters += sizeOf(webhook);
       if (count > 0 && characters > CHARACTERS_MAX) break;
       count += 1;
     }
@@ -51,13 +53,40 @@ export function createJobWriter(queues: Pick<QueueService, 'addJobs'>): (job: Ne
     return batch;
   }
 
-  return (job) =>
+  return (webhook) =>
     new Promise<void>((resolve, reject) => {
-      waiting.push({ job, resolve, reject });
+      waiting.push({ webhook, resolve, reject });
       // In the next turn, so that requests of this one travel together.
       if (!isWriting) {
         isWriting = true;
         setImmediate(() => void drain());
       }
     });
+}
+
+function sizeOf({ job }: ParcelWebhook): number {
+  return String(job.payload).length;
+}
+
+/** One job each, but for small webhooks of one priority, which share theirs. Their order is kept. */
+function jobsOf(webhooks: readonly ParcelWebhook[]) {
+  const parcels: { readonly webhooks: ParcelWebhook[]; characters: number }[] = [];
+  const open = new Map<number, (typeof parcels)[number]>();
+  for (const webhook of webhooks) {
+    const size = sizeOf(webhook);
+    const last = isParcelled(webhook) ? open.get(webhook.priority) : undefined;
+    if (last !== undefined && last.webhooks.length < PARCEL_MAX && last.characters + size <= PARCEL_CHARACTERS_MAX) {
+      last.webhooks.push(webhook);
+      last.characters += size;
+      continue;
+    }
+    const parcel = { webhooks: [webhook], characters: size };
+    parcels.push(parcel);
+    if (isParcelled(webhook)) open.set(webhook.priority, parcel);
+  }
+  return parcels.map(({ webhooks: [first, ...others] }) => {
+    const { id, job, priority } = first as ParcelWebhook;
+    const data = others.length === 0 ? job : parcelJob([first as ParcelWebhook, ...others]);
+    return { data, priority, options: { jobId: id } };
+  });
 }

@@ -1,10 +1,12 @@
 export interface MicroBatcherOptions<T, R> {
-  /** Items of one call at most; 1 … 1,000. WHATSAPP_QUEUE_BATCH_SIZE. */
+  /** Groups of one call at most; 1 … 1,000. WHATSAPP_QUEUE_BATCH_SIZE. */
   readonly sizeMax: number;
   /** Longest wait for others, ms. WHATSAPP_QUEUE_INTERVAL. */
   readonly intervalMs: number;
-  /** Items that can be on their way at once: when all of them are here, waiting for more is in vain. */
+  /** Groups that can be on their way at once: when all of them are here, waiting for more is in vain. */
   readonly parallelMax: number;
+  /** Items of one job belong together and count as one; default: each is a group of its own. */
+  readonly groupOf?: (item: T) => string;
   /** Does the work of many in one go. One result per item, in order; an Error fails that item alone. */
   readonly run: (items: readonly T[]) => Promise<readonly (R | Error)[]>;
   /** Monotonic clock, ms. */
@@ -28,32 +30,50 @@ interface Waiting<T, R> {
  * interval is waited only while others are likely to come, so that joining costs an idle system no latency.
  */
 export function createMicroBatcher<T, R>(options: MicroBatcherOptions<T, R>): MicroBatcher<T, R> {
-  const { sizeMax, intervalMs, run } = options;
+  const { sizeMax, intervalMs, run, groupOf } = options;
   const now = options.now ?? (() => performance.now());
   const full = Math.max(1, Math.min(sizeMax, options.parallelMax));
   let waiting: Waiting<T, R>[] = [];
   let isRunning = false;
   let lastEndMs = -Infinity;
   let timer: NodeJS.Timeout | undefined;
+  let look: NodeJS.Immediate | undefined;
 
   function consider(): void {
+    look = undefined;
     if (isRunning || waiting.length === 0) return;
     const isQuiet = now() - lastEndMs >= intervalMs;
-    if (isQuiet || waiting.length >= full) start();
+    if (isQuiet || take(full).isFull) start();
     else timer ??= setTimeout(start, intervalMs);
+  }
+
+  /** The items of the first groups that wait, in order. */
+  function take(groupsMax: number): { readonly batch: Waiting<T, R>[]; readonly isFull: boolean } {
+    if (groupOf === undefined) return { batch: waiting.slice(0, groupsMax), isFull: waiting.length >= groupsMax };
+    const groups = new Set<string>();
+    const batch: Waiting<T, R>[] = [];
+    for (const one of waiting) {
+      const group = groupOf(one.item);
+      if (groups.size === groupsMax && !groups.has(group)) continue;
+      groups.add(group);
+      batch.push(one);
+    }
+    return { batch, isFull: groups.size >= groupsMax };
   }
 
   function start(): void {
     clearTimeout(timer);
     timer = undefined;
     if (isRunning) return;
-    const batch = waiting.slice(0, sizeMax);
-    waiting = waiting.slice(sizeMax);
+    const { batch } = take(sizeMax);
+    const taken = new Set(batch);
+    waiting = waiting.filter((one) => !taken.has(one));
     isRunning = true;
     void flush(batch).then(() => {
       isRunning = false;
       lastEndMs = now();
-      consider();
+      // A turn later: the jobs that ended make room for the next ones, and items of one job come together.
+      look ??= setImmediate(consider);
     });
   }
 
@@ -74,7 +94,7 @@ export function createMicroBatcher<T, R>(options: MicroBatcherOptions<T, R>): Mi
     add: (item) =>
       new Promise<R>((resolve, reject) => {
         waiting.push({ item, resolve, reject });
-        consider();
+        look ??= setImmediate(consider);
       }),
   };
 }

@@ -17,7 +17,7 @@ export interface KeptWebhookJob extends WebhookJobData {
   readonly hasStatuses: boolean;
   /** A person asked for it again: only what is new has effects. */
   readonly isReplay: boolean;
-  /** Of a replay: the webhook that it is about. Otherwise the job's id is the webhook's. */
+  /** The webhook that it is about; absent = the job's id is the webhook's. */
   readonly webhookId?: string;
 }
 

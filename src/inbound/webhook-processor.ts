@@ -53,6 +53,9 @@ export interface WebhookResult {
   readonly statuses: number;
   readonly events: number;
   readonly broken: number;
+  /** Of a parcel: how many webhooks, and how many of them got a job of their own because they failed. */
+  readonly webhooks?: number;
+  readonly again?: number;
 }
 
 const HOUR_MS = 3_600_000;
@@ -71,19 +74,28 @@ interface Unit {
   /** The tenant that the job's creator named; decides on senders that are shared. */
   readonly tenant: string | null;
   readonly events: readonly NewProviderEvent[];
+  /** The job that it belongs to, with others when that is a parcel. */
+  readonly group: string;
 }
 
 type UnitResult = Pick<WebhookResult, 'messages' | 'duplicates' | 'broken'>;
 
 export type WebhookProcessor = (
-  job: Pick<JobContext<WebhookJobData>, 'id' | 'data' | 'attempt' | 'attemptsMax'>,
+  job: Pick<JobContext<WebhookJobData>, 'id' | 'data' | 'attempt' | 'attemptsMax'> & {
+    /** The parcel that it came in; absent = a job of its own. */
+    readonly group?: string;
+  },
 ) => Promise<WebhookResult>;
 
 /** Turns webhooks into contacts, conversations, messages and statuses (Q3). Safe to run twice for one job. */
 export function createWebhookProcessor(options: WebhookProcessorOptions): WebhookProcessor {
   const { queue, record, statistics, hooks } = options;
   const senders = createMemory<SenderRecord>();
-  const batcher = createMicroBatcher<Unit, UnitResult>({ ...options.batch, run: runWhenPossible });
+  const batcher = createMicroBatcher<Unit, UnitResult>({
+    ...options.batch,
+    groupOf: ({ group }) => group,
+    run: runWhenPossible,
+  });
 
   async function senderOf(provider: SenderProvider, externalId: string): Promise<SenderRecord | null> {
     return senders.get(`${provider}\n${externalId}`, () => record.senders.findByExternalId(provider, externalId));
@@ -157,12 +169,12 @@ export function createWebhookProcessor(options: WebhookProcessorOptions): Webhoo
     await hooks.onInbound(handed.map((one, index) => handedMessage(one, isIn[index] !== true)));
   }
 
-  return async ({ id, data, attempt, attemptsMax }) => {
+  return async ({ id, data, attempt, attemptsMax, group = id }) => {
     const job = data as WebhookJobData & Partial<KeptWebhookJob>;
     const webhook = bytesOf(id, job);
     const { provider } = webhook;
     try {
-      return await work(job, webhook as WebhookBytes & { readonly provider: SenderProvider });
+      return await work(job, webhook as WebhookBytes & { readonly provider: SenderProvider }, group);
     } catch (error) {
       statistics.add('failures');
       // Waiting for PostgreSQL costs no attempt: however long it is away, nothing is given up.
@@ -175,6 +187,7 @@ export function createWebhookProcessor(options: WebhookProcessorOptions): Webhoo
   async function work(
     job: WebhookJobData & Partial<KeptWebhookJob>,
     webhook: WebhookBytes & { readonly provider: SenderProvider },
+    group: string,
   ): Promise<WebhookResult> {
     const { provider, receivedAtMs, covers } = webhook;
     const { events, broken } = readWebhook(provider, parsedOf(webhook), receivedAtMs);
@@ -209,9 +222,9 @@ export function createWebhookProcessor(options: WebhookProcessorOptions): Webhoo
       const detail = { where, reason };
       rows.push({ ...common, item: -1 - index, sender: null, accountId: null, kind: 'broken', event: reason, detail });
     }
-    const unit = { webhook, isReplay: job.isReplay === true, tenant: job.salonId || null, messages, events: rows };
-    const result = await batcher.add(unit);
-    if (job.isReplay !== true) {
+    const isReplay = job.isReplay === true;
+    const result = await batcher.add({ webhook, isReplay, tenant: job.salonId || null, messages, events: rows, group });
+    if (!isReplay) {
       for (const { item, event } of told) {
         const ids = await options.actions.apply(provider, event, covers);
         await hooks.onProviderEvent?.({ webhookId: webhook.id, item, provider, senders: ids, event });

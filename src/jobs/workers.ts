@@ -14,6 +14,8 @@ export interface JobContext<D> {
   readonly attemptsMax: number;
   /** When it was added, epoch ms. */
   readonly addedAtMs: number;
+  /** A worker that had it before vanished: was it the job that took it down? */
+  readonly isTakenOver: boolean;
   /** A line that the board shows with the job. Never holds a text or a number of a person. */
   log(line: string): Promise<void>;
   /** 0 … 100. */
@@ -159,6 +161,7 @@ function contextOf(job: Job, attempt: number): JobContext<unknown> {
     attempt,
     attemptsMax: job.opts.attempts ?? 1,
     addedAtMs: job.timestamp,
+    isTakenOver: job.stalledCounter > 0,
     async log(line) {
       await job.log(line);
     },

@@ -14,6 +14,7 @@ import {
   type Reception,
   startWebhookKeeper,
   type WebhookKeeper,
+  withParcels,
 } from '../inbound/index.ts';
 import type { JobProcessors, QueueService } from '../jobs/index.ts';
 import { createCloudProvider } from '../providers/cloud/provider.ts';
@@ -119,7 +120,7 @@ export function createInbound(parts: InboundParts): Inbound {
         ? {}
         : { processNow: (id, data) => processWebhook({ id, data, attempt: 1, attemptsMax: 2 }) }),
     }),
-    processors: { webhook: processWebhook, 'message-status': processStatus },
+    processors: { webhook: withParcels(processWebhook, queues), 'message-status': processStatus },
     async sendReceipt({ sender, providerMessageId, typing }) {
       const account =
         parts.settingsAccounts.find(({ id }) => id === sender) ?? (await record.senders.getWithCredentials(sender));

@@ -55,7 +55,16 @@ function job(kind = 'day_before'): JobContext<Parameters<ReturnType<typeof remin
     reminderType: kind,
   };
   const nothing = () => Promise.resolve();
-  return { id: 'j', data, attempt: 1, attemptsMax: 3, addedAtMs: 0, log: nothing, progress: nothing };
+  return {
+    id: 'j',
+    data,
+    attempt: 1,
+    attemptsMax: 3,
+    isTakenOver: false,
+    addedAtMs: 0,
+    log: nothing,
+    progress: nothing,
+  };
 }
 const run = (kind?: string) => reminderProcessor({ bookings, messages: api.messages })(job(kind));
 

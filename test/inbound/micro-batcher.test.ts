@@ -15,17 +15,22 @@ function heldRuns() {
     },
     letGo: async () => {
       go?.();
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
+      await turn();
     },
   };
 }
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('P1 · micro-batches', () => {
   test('one after a quiet time goes at once, what comes meanwhile goes together', async () => {
     const held = heldRuns();
     const batcher = createMicroBatcher({ sizeMax: 10, intervalMs: 1000, parallelMax: 3, run: held.run });
-    const results = ['a', 'b', 'c', 'd'].map((item) => batcher.add(item));
+    const first = batcher.add('a');
+    await turn();
     expect(held.batches).toEqual([['a']]);
+    const results = [first, ...['b', 'c', 'd'].map((item) => batcher.add(item))];
     await held.letGo();
     expect(held.batches).toEqual([['a'], ['b', 'c', 'd']]);
     await held.letGo();
@@ -38,7 +43,17 @@ describe('P1 · micro-batches', () => {
     const results = ['a', 'b', 'c', 'd'].map((item) => batcher.add(item));
     for (let n = 0; n < 4; n += 1) await held.letGo();
     await Promise.all(results);
-    expect(held.batches.map((batch) => batch.length)).toEqual([1, 2, 1]);
+    expect(held.batches.map((batch) => batch.length)).toEqual([2, 2]);
+  });
+
+  test('items of one group count as one and go together', async () => {
+    const held = heldRuns();
+    const groupOf = (item: string) => item.slice(0, 1);
+    const batcher = createMicroBatcher({ sizeMax: 2, intervalMs: 0, parallelMax: 2, groupOf, run: held.run });
+    const results = ['a1', 'a2', 'b1', 'c1', 'a3', 'b2'].map((item) => batcher.add(item));
+    for (let n = 0; n < 3; n += 1) await held.letGo();
+    await Promise.all(results);
+    expect(held.batches).toEqual([['a1', 'a2', 'b1', 'a3', 'b2'], ['c1']]);
   });
 
   test('under load one that is alone waits the interval at most', async () => {

@@ -92,6 +92,7 @@ const job = (data: Partial<EmailJobData> = {}): JobContext<EmailJobData> => ({
   },
   attempt: 1,
   attemptsMax: 3,
+  isTakenOver: false,
   addedAtMs: 1000,
   log: nothing,
   progress: nothing,

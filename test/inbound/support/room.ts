@@ -11,6 +11,7 @@ import {
   InboundStatistics,
   type Reception,
   type WebhookKeeper,
+  withParcels,
 } from '../../../src/inbound/index.ts';
 import { RedisSendQueue } from '../../../src/engine/queue.ts';
 import { createJobWorkers, createQueueService, type QueueService } from '../../../src/jobs/index.ts';
@@ -124,7 +125,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
       ? null
       : await createJobWorkers({
           redis,
-          processors: { webhook: processWebhook, 'message-status': processStatus },
+          processors: { webhook: withParcels(processWebhook, queues), 'message-status': processStatus },
           concurrency: { webhook: batch.parallelMax, 'message-status': 10, reminder: 1, email: 1, respond: 1 },
         });
   const reception = createReception({
