@@ -73,6 +73,15 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
       logSettled(log, request, result);
     },
     breaker: { threshold: config.circuitBreakerThreshold, openMs: config.circuitBreakerTimeout },
+    onBroken: ({ messageId, attempt }, error) => {
+      // The frames only: what an error says could hold the person's words.
+      const frames =
+        error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^ +at /.test(line)) : [];
+      log.error(
+        { messageId, attempt, error: error instanceof Error ? error.name : typeof error, frames },
+        'an attempt broke',
+      );
+    },
     onCircuit: (sender, openMs, reason) => {
       log.warn({ sender, openMs, reason }, 'circuit opened: nothing is sent for this sender until a probe succeeds');
     },

@@ -41,6 +41,11 @@ const OWN: Readonly<Partial<Record<ProviderErrorCode | (string & {}), Omit<Advic
     waxwingDoes: 'Tries again within seconds, then on the slow schedule.',
     personShould: 'Check the network, the name server and any proxy between Waxwing and the provider; then redrive.',
   },
+  SEND_BROKE: {
+    meaning: 'Waxwing itself failed over this message; nothing was sent.',
+    waxwingDoes: 'Tries again within seconds, then on the slow schedule, and goes on with the other messages.',
+    personShould: 'Report it with the line "an attempt broke" of the log; redrive the message after an update.',
+  },
   PROVIDER_OUTCOME_UNKNOWN: {
     meaning: 'The request left and no trustworthy answer came: the person may have the message, or not.',
     waxwingDoes: 'Waits for a status that proves it, sends once more if none comes, and then leaves it to a person.',

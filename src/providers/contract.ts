@@ -77,6 +77,8 @@ export const PROVIDER_ERROR_CODES = {
   PROVIDER_UNREACHABLE: 'The provider could not be reached',
   /** The worker took the attempt back before the first byte left. */
   SEND_NOT_STARTED: 'The attempt was not started',
+  /** A mistake of the program itself, before the first byte left. */
+  SEND_BROKE: 'The program failed over the message',
   /** The request left and no trustworthy answer came. */
   PROVIDER_OUTCOME_UNKNOWN: 'It is not known whether the provider took the message',
   /** A status webhook said that the message failed after it had been taken. */

@@ -1,7 +1,13 @@
 import type { BadHealth, Grant, Settlement } from '../engine/contract.ts';
 import type { AttemptReport } from '../model/events.ts';
 import type { MessageBody, MessageError } from '../model/message.ts';
-import type { MessageProvider, ProviderOutcome, SenderAccount } from '../providers/contract.ts';
+import {
+  PROVIDER_ERROR_CODES,
+  type MessageProvider,
+  type ProviderOutcome,
+  type SenderAccount,
+} from '../providers/contract.ts';
+import { ambiguous } from '../providers/outcomes.ts';
 import { makeTag, type TagKey } from '../providers/tag.ts';
 import { inSpanOf, traceparentOf } from '../util/traces.ts';
 import { decide, type RetryPolicy } from './policy.ts';
@@ -18,6 +24,8 @@ export interface AttemptContext {
   readonly signal: AbortSignal;
   /** What the outcome says of the sender's health at its provider; undefined: nothing bad. */
   readonly judge: (account: SenderAccount, outcome: ProviderOutcome) => BadHealth | undefined;
+  /** Hears of a mistake of the program itself over a message. Must not throw. */
+  readonly onBroken?: ((grant: Grant, error: unknown) => void) | undefined;
 }
 
 export interface AttemptResult {
@@ -37,11 +45,12 @@ const DAMAGED: MessageError = {
 export async function attempt(grant: Grant, context: AttemptContext): Promise<AttemptResult> {
   if (grant.body === null) return { settlement: { kind: 'failed', error: DAMAGED }, report: null };
   const { account, provider, worker } = context;
-  const start = { refused: false };
+  const start = { refused: false, allowed: false };
   const mayStart = () => {
     const isExpired = grant.expiresAtMs !== null && grant.expiresAtMs <= Date.now();
     start.refused = performance.now() > context.startByAtMs || isExpired;
-    return !start.refused;
+    start.allowed = !start.refused;
+    return start.allowed;
   };
   const startedAtMs = Date.now();
   const body = JSON.parse(grant.body) as MessageBody;
@@ -49,15 +58,21 @@ export async function attempt(grant: Grant, context: AttemptContext): Promise<At
     const traceparent = span?.isRecording() === true ? traceparentOf(span.spanContext()) : undefined;
     const { messageId, entry } = grant;
     const tag = { messageId, attempt: grant.attempt, entry, ...(traceparent === undefined ? {} : { traceparent }) };
-    const said = await provider.send({
-      account,
-      messageId,
-      attempt: grant.attempt,
-      body,
-      tag: makeTag(tag, context.tagKey),
-      signal: context.signal,
-      beforeFirstByte: mayStart,
-    });
+    const said = await provider
+      .send({
+        account,
+        messageId,
+        attempt: grant.attempt,
+        body,
+        tag: makeTag(tag, context.tagKey),
+        signal: context.signal,
+        beforeFirstByte: mayStart,
+      })
+      // A mistake of ours over one message must not take the process along, and with it all that is in flight.
+      .catch((error: unknown) => {
+        context.onBroken?.(grant, error);
+        return broken(error, start.allowed);
+      });
     span?.setAttributes({ 'waxwing.outcome': said.kind, ...providerCodeOf(said) });
     return said;
   });
@@ -77,6 +92,22 @@ export async function attempt(grant: Grant, context: AttemptContext): Promise<At
     settlement: decide(outcome, { ...grant, template: body.template }, context.policy),
     report,
     badHealth: context.judge(account, outcome),
+  };
+}
+
+/** What a mistake of the program means for the message. Its name only: what it says could hold the person's words. */
+function broken(error: unknown, hadLeft: boolean): ProviderOutcome {
+  const name = error instanceof Error ? error.name : typeof error;
+  if (hadLeft) return ambiguous(`The program failed over the attempt (${name}).`);
+  return {
+    kind: 'not-sent',
+    error: {
+      code: 'SEND_BROKE',
+      providerCode: null,
+      title: PROVIDER_ERROR_CODES.SEND_BROKE,
+      detail: `The program failed over this message (${name}). Nothing was sent; the log has the place.`,
+      retryable: true,
+    },
   };
 }
 

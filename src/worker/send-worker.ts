@@ -36,6 +36,8 @@ export interface SendWorkerOptions extends Partial<EngineOptions> {
   readonly tagKey: TagKey;
   /** Told of every settled attempt: logs and figures. Must not throw. */
   readonly onSettled?: (request: SettleRequest, result: SettleResult) => void;
+  /** Hears of a mistake of the program itself over a message. Must not throw. */
+  readonly onBroken?: (grant: Grant, error: unknown) => void;
   readonly onConnection?: (connected: boolean) => void;
   /** When circuit breakers open; default 5 failures in a row, for 60 s. */
   readonly breaker?: ProviderHealthOptions;
@@ -182,6 +184,7 @@ export class SendWorker {
         startByAtMs: beganAtMs + firstByteByMs,
         signal: this.#abort.signal,
         judge: this.#judge,
+        onBroken: this.#options.onBroken,
       },
     };
   }

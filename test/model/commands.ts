@@ -89,6 +89,7 @@ const outcome = fc.record({
   flag: fc.boolean(),
   brake: fc.constantFrom('', '', '', '', 'P', 'N', 'S'),
   brakeMs: fc.constantFrom(0, 1000, 30_000),
+  verdict: fc.constantFrom('', '', '', '', '-3000', '!3000', '!61000'),
 });
 type Outcome = typeof outcome extends Arb<infer T> ? T : never;
 
@@ -97,7 +98,8 @@ function settlement(handed: { lane: string; id: string; entry: string }, wish: O
   const { kind, number, flag, brakeMs } = wish;
   const brake = kind === 'R' ? wish.brake : '';
   const brakeValue = brake === '' ? '' : brake === 'S' ? 'policy' : String(brakeMs);
-  return { lane, id, entry, kind, number, flag, brake, brakeValue };
+  const verdict = kind === 'S' || kind === 'B' ? '' : wish.verdict;
+  return { lane, id, entry, kind, number, flag, brake, brakeValue, verdict };
 }
 
 /** Work as a worker does it: begins all that it holds, and settles some of what it began. */
@@ -265,6 +267,8 @@ const configureTenant = command(
   (world, wish) => world.configureTenant(wish.sender, wish.tenant, wish.setup),
 );
 
+const openCircuit = command('openCircuit', fc.constantFrom(...SENDERS), (world, sender) => world.openCircuit(sender));
+
 const cancel = command('cancel', index, async (world, at) => {
   const id = pick([...world.reference.messages.keys()], at);
   if (id !== undefined) await world.cancel(id);
@@ -360,5 +364,5 @@ export const commands: Arb<Command>[] = [
     revive,
   ],
   ...[redrive, redrive, returnOfTheUnknown, decide, decide],
-  ...[step, pause, pause, cancel, cancelLane, evidence, configure, configureTenant, advanceDay],
+  ...[step, pause, pause, cancel, cancelLane, evidence, openCircuit, configure, configureTenant, advanceDay],
 ];

@@ -240,4 +240,21 @@ describe('Found by the model', () => {
     await accept(world, { key: 'k' });
     expect(world.reference.messages.size).toBe(1);
   });
+
+  it('a number limit during an open circuit, after new limits of the sender, does not take the circuit’s timer away', async () => {
+    const world = await open();
+    const worker = await start(world);
+    const [first, second] = await accept(world, { conversation: 'c1' }, { conversation: 'c2', contact: 'k2' });
+    await world.readMailbox(worker);
+    const handed = (id: string | undefined) =>
+      worker.held.find((one) => one.id === id) ?? expect.fail('not handed over');
+    await world.exchange(worker, { begins: [...new Set(worker.held.map(({ entry }) => entry))] });
+    await world.exchange(worker, { settles: [settle(handed(first), { kind: 'R', verdict: '!60000' })] });
+    await world.configure('s1', { ...FREE, cap: 50 });
+    await world.exchange(worker, { settles: [settle(handed(second), { kind: 'R', brake: 'N', brakeValue: '1000' })] });
+    world.advance(1000);
+    await world.fireDue();
+    await heal(world, ['s1']);
+    expect([stateOf(world, first), stateOf(world, second)]).toEqual(['sent', 'sent']);
+  });
 });

@@ -32,6 +32,7 @@ export function checkShard(reference: Reference, dump: ShardDump): void {
   checkFlights(messages, dump);
   checkTenants(messages, dump);
   checkSenders(messages, dump);
+  checkCircuits(reference, dump);
   checkLeases(dump);
   checkPairs(reference, messages, dump);
   checkTimers(messages, dump);
@@ -146,11 +147,30 @@ function checkSenders(messages: readonly Message[], dump: ShardDump): void {
     const inFlight = Number(fields.get('inf') ?? 0);
     same(inFlight, running.get(id) ?? 0, `in flight of sender ${id}`);
     const hasWork = dump.newRing.has(id) || dump.oldRing.has(id);
-    const canGive = hasWork && !fields.has('paused') && inFlight < Number(fields.get('cap'));
+    const isProbing = /\|./.test(fields.get('circuit') ?? '');
+    const canGive = hasWork && !isProbing && !fields.has('paused') && inFlight < Number(fields.get('cap'));
     must(
       !canGive || dump.able.has(id) || dump.timers.has(`s:${id}`),
       `sender ${id} could give, and nothing would ever ask it`,
     );
+  }
+}
+
+/** What is kept with a sender, the index of open circuits and the reference say the same. */
+function checkCircuits(reference: Reference, dump: ShardDump): void {
+  const stored = [...dump.senders].flatMap(([id, fields]) => {
+    const circuit = fields.get('circuit');
+    return circuit === undefined ? [] : [[id, circuit]];
+  });
+  const wanted = [...reference.senders].flatMap(([id, { circuit }]) =>
+    circuit === null ? [] : [[id, `${circuit.untilMs}|${circuit.probe ?? ''}`]],
+  );
+  same(sorted(stored), sorted(wanted), 'circuits of the senders');
+  same(sorted(dump.circuits), sorted(wanted), 'index of the circuits');
+  for (const [id, { circuit }] of reference.senders) {
+    const isWaiting = circuit !== null && circuit.probe === null && circuit.untilMs > reference.nowMs;
+    // Whatever else moves the sender's timer, the circuit's end must not be forgotten.
+    must(!isWaiting || dump.timers.has(`s:${id}`), `the circuit of ${id} is open, and nothing would ever probe it`);
   }
 }
 

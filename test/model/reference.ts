@@ -1,4 +1,4 @@
-import type { LifecycleEvent } from '../../src/model/events.ts';
+import type { CircuitEvent, LifecycleEvent } from '../../src/model/events.ts';
 import type { ShardDump, StoredFlight } from './shard-dump.ts';
 import type { Call, CandidateMessage, Revival, SenderSetup, SettleArgs, TenantSetup, Timing } from './vocabulary.ts';
 
@@ -50,6 +50,8 @@ export interface Sender {
   paused: boolean;
   brakedUntilMs: number;
   bucket: Bucket;
+  /** Null = closed. On the pacing clock; `probe` is the lane of the one attempt that goes then. */
+  circuit: { untilMs: number; probe: string | null } | null;
   /** A number limit came: its rate is no longer the configured one. */
   wasSlowed: boolean;
 }
@@ -66,6 +68,8 @@ export interface Lease {
 }
 
 const DAY_MS = 86_400_000;
+/** How long a circuit stays open that another sender's credential opened. */
+export const CREDENTIAL_OPEN_MS = 45_000;
 /** Two others before it in the old ring, a visit of the new ring around each, three turns a visit; and some. */
 const PASSED_OVER_MAX = 20;
 
@@ -110,6 +114,7 @@ export class Reference {
       paused: known?.paused ?? false,
       brakedUntilMs: 0,
       bucket,
+      circuit: known?.circuit ?? null,
       wasSlowed: known?.wasSlowed ?? false,
     });
     for (const [pair, used] of this.pairBuckets) if (pair.startsWith(`${id}|`)) used.takenAtMs = [];
@@ -119,7 +124,10 @@ export class Reference {
   pauseSender(id: string, on: boolean): void {
     const sender = this.#sender(id);
     sender.paused = on;
-    if (!on) sender.brakedUntilMs = 0; // a person said so
+    if (on) return;
+    sender.brakedUntilMs = 0; // a person said so
+    // Its probe goes now.
+    if (sender.circuit !== null) sender.circuit.untilMs = Math.min(sender.circuit.untilMs, this.nowMs);
   }
   tenant(key: string): Tenant {
     let tenant = this.tenants.get(key);
@@ -271,12 +279,17 @@ export class Reference {
 
   #event(call: Call, event: LifecycleEvent): void {
     if (event.type === 'status') return;
+    if (event.type === 'circuit') {
+      this.#circuit(call, event);
+      return;
+    }
     const message = this.messages.get(event.messageId);
     must(message !== undefined, `event ${event.type} of a message that was never accepted`);
     const settle = call.settles?.find(
       (one, i) => one.id === message.id && one.entry === message.entry && call.settled?.[i] === 1,
     );
     const isOurs = message.state === 'inFlight' && settle !== undefined;
+    if (isOurs) this.#judged(settle);
     const was = `${message.id} is ${message.state}`;
     switch (event.type) {
       case 'accepted':
@@ -321,6 +334,7 @@ export class Reference {
         this.#end(message, 'sent');
         return;
       case 'failed':
+        if (isOurs) must(!this.#isExcused(settle), 'failed although its circuit is open');
         if (message.state === 'held' && isAsked(call, message, 'close')) {
           this.#end(message, 'failed');
           return;
@@ -336,9 +350,10 @@ export class Reference {
         return;
       case 'retry':
         if (isOurs) {
-          must(settle.kind === 'R', `retry, but told ${settle.kind}`);
+          const isExcused = this.#isExcused(settle);
+          must(settle.kind === 'R' || isExcused, `retry, but told ${settle.kind}`);
           this.#freePair(message, settle);
-          message.notBeforeMs = this.nowMs + settle.number;
+          message.notBeforeMs = this.nowMs + (isExcused ? 0 : settle.number);
           message.isProved = false;
         } else {
           must(message.state === 'unknown' && !message.willBeHeld, `resent although ${was}`);
@@ -350,7 +365,7 @@ export class Reference {
         return;
       case 'deferred':
         if (isAsked(call, message, 'log') && message.state === 'deferred') return;
-        must(isOurs && settle.kind === 'D', `deferred although ${was}`);
+        must(isOurs && settle.kind === 'D' && !this.#isExcused(settle), `deferred although ${was}`);
         message.isProved = false;
         this.#freePair(message, settle);
         message.state = 'deferred';
@@ -412,6 +427,7 @@ export class Reference {
     const lease = this.leases.get(message.entry);
     must(call.reclaim === lease?.worker, `${message.id} became unknown under a worker that was not reclaimed`);
     must(lease?.begun === true, `${message.id} had not begun and became unknown`);
+    this.#unprobe(message);
     message.state = 'unknown';
     message.lostUntilMs = this.nowMs + sendTimeoutMs;
     message.notBeforeMs = this.nowMs + Math.max(sendTimeoutMs, ambiguousWaitMs);
@@ -428,6 +444,47 @@ export class Reference {
     const isEnded = message.state === 'sent' || message.state === 'failed';
     must(isEnded || call.revived?.from === 'lost', `${message.id} came back although it is ${message.state}`);
     Object.assign(message, { state: 'deferred', ambiguous: 0, resends: 0, isProved: false, willBeHeld: false });
+  }
+
+  /** An opening needs a bad word about the sender, and a closing a probe that went well. */
+  #circuit(call: Call, { messageId: id, state, reason, untilMs }: CircuitEvent): void {
+    const sender = this.#sender(id);
+    const probe = sender.circuit?.probe ?? null;
+    const said = (call.settles ?? []).filter(({ lane }, i) => lane.startsWith(`${id}|`) && call.settled?.[i] === 1);
+    const ofProbe = said.filter(({ lane, kind }) => lane === probe && kind !== 'B');
+    if (state === 'closed') {
+      must(reason === 'probe' && ofProbe.some(({ verdict = '' }) => verdict === ''), `the circuit of ${id} was closed`);
+      sender.circuit = null;
+      return;
+    }
+    const words = {
+      probe: ofProbe.map(({ verdict = '' }) => verdict),
+      failures: sender.circuit === null ? said.map(({ verdict = '' }) => verdict).filter((one) => one[0] === '!') : [],
+      credential: sender.circuit === null && call.opens === id ? [`!${CREDENTIAL_OPEN_MS}`] : [],
+    }[reason];
+    const ms = words.map((verdict) => Number(verdict.slice(1))).find((one) => untilMs === this.wallMs + one);
+    must(ms !== undefined && ms > 0, `the circuit of ${id} opened because of ${reason} until ${untilMs ?? ''}`);
+    sender.circuit = { untilMs: this.nowMs + ms, probe: null };
+  }
+
+  /** After a bad word the circuit is open, when there was one to open it; a good one of the probe has closed it. */
+  #judged({ lane, kind, verdict = '' }: SettleArgs): void {
+    const { circuit } = this.#sender(lane.split('|')[0] ?? '');
+    if (kind === 'B') return;
+    must(circuit?.probe !== lane, `the probe in ${lane} ended and the circuit did not notice`);
+    must(verdict[0] !== '!' || circuit !== null, `${lane} asked for an open circuit in vain`);
+  }
+
+  /** The outage is not the message's fault: no attempt is burnt, it waits at its head. */
+  #isExcused({ lane, kind, verdict = '' }: SettleArgs): boolean {
+    const { circuit } = this.#sender(lane.split('|')[0] ?? '');
+    return verdict !== '' && circuit !== null && (kind === 'F' || kind === 'D' || kind === 'R');
+  }
+
+  /** The probe has told nothing: given back, or its worker died. */
+  #unprobe(message: Message): void {
+    const { circuit } = this.#sender(message.sender);
+    if (circuit?.probe === message.lane) circuit.probe = null;
   }
 
   #begins(call: Call, after: ShardDump): void {
@@ -484,6 +541,7 @@ export class Reference {
     message.state = 'queued';
     message.attempts -= 1;
     message.notBeforeMs = 0;
+    this.#unprobe(message);
     this.#unbusy(message);
   }
 
@@ -518,6 +576,7 @@ export class Reference {
     const sender = this.#sender(message.sender);
     const { rate, burst, pairCapacity, pairMsPerToken } = sender.setup;
     if (rate > 0) take(sender.bucket, this.nowMs, burst, 1000 / rate, `the rate of ${message.sender}`);
+    if (sender.circuit !== null) sender.circuit.probe = lane;
     message.tookPair = isPaced(sender.setup);
     if (pairCapacity > 0)
       take(this.#pairBucket(message), this.nowMs, pairCapacity, pairMsPerToken, `the pair ${pairOf(message)}`);
@@ -540,6 +599,8 @@ export class Reference {
     if (this.nowMs < message.notBeforeMs) return 'retry';
     if (this.shardPaused || sender.paused || tenant.paused) return 'pause';
     if (this.nowMs < sender.brakedUntilMs) return 'number limit';
+    if (sender.circuit !== null && sender.circuit.untilMs > this.nowMs) return 'circuit';
+    if (sender.circuit !== null && sender.circuit.probe !== null) return 'probe';
     if (running.length >= sender.setup.cap) return 'sender cap';
     if (running.filter(({ key }) => key === message.key).length >= tenant.setup.cap) return 'tenant cap';
     const pair = pairOf(message);

@@ -68,6 +68,8 @@ export interface ShardDump {
   readonly parked: ReadonlyMap<string, { readonly kind: string; readonly lane: string }>;
   readonly tombstones: ReadonlySet<string>;
   readonly unknown: ReadonlyMap<string, string>;
+  /** sender → '<until>|<lane of the probe>' */
+  readonly circuits: ReadonlyMap<string, string>;
   readonly idle: ReadonlyMap<string, number>;
   readonly slots: ReadonlyMap<string, string>;
   readonly beats: ReadonlyMap<string, string>;
@@ -143,6 +145,7 @@ export async function dumpShard(client: RedisClient, prefix: string): Promise<Sh
     parked: new Map([...hash('sch')].map(([id, record]) => [id, parseParked(record)])),
     tombstones,
     unknown: hash('ui'),
+    circuits: hash('cb'),
     idle: scores('iw'),
     slots: hash('wf'),
     beats: hash('hb'),

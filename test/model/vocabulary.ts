@@ -49,6 +49,8 @@ export interface SettleArgs {
   readonly flag: boolean;
   readonly brake: '' | 'P' | 'N' | 'S';
   readonly brakeValue: string;
+  /** What the outcome says of the sender's health: '' nothing bad, '-<ms>' bad, '!<ms>' so bad that its circuit opens. */
+  readonly verdict?: string;
 }
 
 export type ReviveVerb = 'redrive' | 'log' | 'hasten' | 'resend' | 'close' | 'settled';
@@ -71,6 +73,8 @@ export interface Call {
   readonly begins?: readonly { readonly entry: string; readonly worker: string; readonly begun: number }[];
   readonly evidence?: readonly string[];
   readonly cancel?: string;
+  /** The sender whose circuit another's credential opens. */
+  readonly opens?: string;
   /** The worker that was taken for dead. */
   readonly reclaim?: string;
   /** What came back, or was decided by a person. */

@@ -8,7 +8,7 @@ import { type ScriptArg, ScriptRunner } from '../../src/engine/script-runner.ts'
 import type { ScriptName } from '../../src/engine/generated/scripts.ts';
 import type { LifecycleEvent } from '../../src/model/events.ts';
 import { checkShard } from './invariants.ts';
-import { Reference } from './reference.ts';
+import { CREDENTIAL_OPEN_MS, Reference } from './reference.ts';
 import { dumpShard, type ShardDump } from './shard-dump.ts';
 import type { Call, CandidateMessage, Revival, SenderSetup, SettleArgs, TenantSetup, Timing } from './vocabulary.ts';
 
@@ -149,6 +149,11 @@ export class World {
         return {};
       },
     );
+  }
+
+  /** Another sender failed with the same credential. */
+  async openCircuit(sender: string): Promise<void> {
+    await this.#call(this.web, 'control', ['open-circuit', sender, CREDENTIAL_OPEN_MS], () => ({ opens: sender }));
   }
 
   async control(verb: string, sender: string, values: readonly ScriptArg[], tell: () => void): Promise<void> {
@@ -422,5 +427,15 @@ function encodeSettle(one: SettleArgs, waitMs: number): ScriptArg[] {
     B: {},
   } as const;
   const detail = JSON.stringify({ report: null, ...details[one.kind] });
-  return [one.lane, one.id, one.entry, one.kind, one.number, one.flag ? '1' : '0', one.brake, one.brakeValue, detail];
+  return [
+    one.lane,
+    one.id,
+    one.entry,
+    `${one.kind}${one.verdict ?? ''}`,
+    one.number,
+    one.flag ? '1' : '0',
+    one.brake,
+    one.brakeValue,
+    detail,
+  ];
 }

@@ -21,8 +21,9 @@ local verb, sender_id = ARGV[2], ARGV[3]
 local key = P .. 's:' .. sender_id
 
 local function wake_sender(s)
-  -- Also what a number limit asked for: somebody decided that it may go on.
-  s.wait_until = 0
+  -- Also what a number limit asked for: somebody decided that it may go on. An open circuit still has its end, and its
+  -- timer must not be moved before it.
+  s.wait_until = s.circuit or 0
   s.dirty = true
   if call('EXISTS', P .. 'rn:' .. s.id, P .. 'ro:' .. s.id) > 0 then
     able(s)

@@ -126,7 +126,11 @@ export interface WorkerProgram {
     readonly breakerOpenMs: number;
   };
   readonly graceMs: number;
+  /** A message over which the process comes to grief, and how. */
+  readonly poison?: { readonly op: string; readonly kind: PoisonKind };
 }
+
+export type PoisonKind = 'throw' | 'exit' | 'loop' | 'memory';
 
 export type ToWorker =
   /** Stops its own process (SIGSTOP) when the next first byte is about to be written. */
@@ -140,6 +144,8 @@ export type FromWorker =
   | { readonly type: 'ready' }
   /** `stop-before-write` is heard. */
   | { readonly type: 'armed' }
+  /** The poisoned message is here; what it does comes next. */
+  | { readonly type: 'poisoned' }
   /** The provider said yes, and the message was no longer this worker's: `evidence` settled it, `stale` did not. */
   | { readonly type: 'late-sent'; readonly messageId: string; readonly result: 'evidence' | 'stale' };
 

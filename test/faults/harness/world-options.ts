@@ -26,6 +26,7 @@ export interface WorldOptions {
   readonly tlsSender?: string;
   /** A recorder takes the engine's events away: the checker does without. */
   readonly isRecorded?: boolean;
+  readonly poison?: WorkerProgram['poison'];
   /** May the provider end workers (`take-kill`). */
   readonly killsWorkers?: boolean;
   /** The accepting side reaches Redis through `world.queueLink`. */

@@ -154,6 +154,7 @@ export class World {
       engine: options.onAmbiguous === undefined ? engine : { ...engine, onAmbiguous: options.onAmbiguous },
       policy: { ...POLICY, ...this.#options.policy },
       graceMs: 10_000,
+      ...(this.#options.poison === undefined ? {} : { poison: this.#options.poison }),
     };
     const worker = await FaultWorker.start(program, this.outages, options);
     if (this.#closed) {

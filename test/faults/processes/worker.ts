@@ -1,8 +1,9 @@
+import type { MessageBody } from '../../../src/model/message.ts';
 import { createCloudProvider } from '../../../src/providers/cloud/provider.ts';
 import type { MessageProvider, SenderAccount } from '../../../src/providers/contract.ts';
 import { providerDeadlineMs, SendWorker } from '../../../src/worker/send-worker.ts';
-import type { ToWorker, WorkerProgram } from '../harness/protocol.ts';
-import { onTold, programOptions, tell } from './supervised.ts';
+import type { PoisonKind, ToWorker, WorkerProgram } from '../harness/protocol.ts';
+import { onTold, programOptions, tell, told } from './supervised.ts';
 
 /* The product's own worker over the product's own Cloud API adapter, and nothing else: what a test kills is this. */
 
@@ -13,8 +14,9 @@ const deadlineMs = providerDeadlineMs(options.engine);
 const cloud = createCloudProvider({ deadlineMs, headersTimeoutMs: deadlineMs, connectTimeoutMs: 1000 });
 const provider: MessageProvider = {
   ...cloud,
-  send: (request) =>
-    cloud.send({
+  send: async (request) => {
+    if (options.poison !== undefined && textOf(request.body) === options.poison.op) await suffer(options.poison.kind);
+    return await cloud.send({
       ...request,
       beforeFirstByte: () => {
         const mayStart = request.beforeFirstByte?.() ?? true;
@@ -24,8 +26,32 @@ const provider: MessageProvider = {
         }
         return mayStart;
       },
-    }),
+    });
+  },
 };
+
+function textOf({ content }: MessageBody): unknown {
+  return (content as { readonly body?: unknown }).body;
+}
+
+async function suffer(kind: PoisonKind): Promise<void> {
+  await told({ type: 'poisoned' });
+  switch (kind) {
+    case 'throw':
+      throw new TypeError('the handler cannot take this message');
+    case 'exit':
+      process.exit(3);
+    case 'loop':
+      for (;;);
+    case 'memory':
+      exhaust();
+  }
+}
+
+function exhaust(): never {
+  const kept: number[][] = [];
+  for (;;) kept.push(new Array<number>(100_000).fill(kept.length));
+}
 
 const accounts = new Map(
   options.senders.map((sender): [string, SenderAccount] => [
@@ -76,10 +102,8 @@ onTold((told) => {
       while (performance.now() < untilMs);
       return;
     }
-    case 'exhaust': {
-      const kept: number[][] = [];
-      for (;;) kept.push(new Array<number>(100_000).fill(kept.length));
-    }
+    case 'exhaust':
+      exhaust();
   }
 });
 
