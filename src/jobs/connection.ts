@@ -1,4 +1,6 @@
-import { openClient, type RedisClient, type RedisTarget } from '../engine/connection.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { mastersOf, openClient, type RedisClient, type RedisTarget } from '../engine/connection.ts';
 
 /** All keys of BullMQ lie under one hash tag, so that a cluster keeps the keys of a script together. */
 export const JOBS_PREFIX = '{wx:jobs}';
@@ -16,15 +18,50 @@ const shared = {
  * by itself; jobs with an id of their own may be added again.
  */
 export function queueClient(target: RedisTarget): RedisClient {
-  return openClient(target, {
-    ...shared,
-    maxRetriesPerRequest: 0,
-    enableOfflineQueue: false,
-    commandTimeout: COMMAND_TIMEOUT_MS,
-  });
+  return askingPatiently(
+    openClient(target, {
+      ...shared,
+      maxRetriesPerRequest: 0,
+      enableOfflineQueue: false,
+      commandTimeout: COMMAND_TIMEOUT_MS,
+    }),
+  );
 }
 
 /** For workers: waits for Redis to come back, however long (BullMQ demands it). */
 export function workerClient(target: RedisTarget): RedisClient {
-  return openClient(target, { ...shared, maxRetriesPerRequest: null });
+  return askingPatiently(openClient(target, { ...shared, maxRetriesPerRequest: null }));
+}
+
+const INFO_AGAIN_MS = 200;
+const INFO_TIMEOUT_MS = 2000;
+
+/**
+ * BullMQ asks once, when it opens, which Redis this is, in a cluster of a master at random, and takes a refusal for
+ * good: what was opened while one master was away would never work. So the question is asked of every master, again and
+ * again, until one answers or the client is closed.
+ */
+function askingPatiently(client: RedisClient): RedisClient {
+  const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => RedisClient;
+  return Object.assign(client, {
+    info: () => infoOfAny(client),
+    duplicate: (...args: unknown[]) => askingPatiently(duplicate(...args)),
+  });
+}
+
+async function infoOfAny(client: RedisClient): Promise<string> {
+  for (;;) {
+    for (const master of mastersOf(client)) {
+      const late = delay(INFO_TIMEOUT_MS, undefined, { ref: false });
+      const text = master.status === 'ready' ? await Promise.race([late, infoOf(master)]) : undefined;
+      if (text !== undefined) return text;
+    }
+    if (client.status === 'end') throw new Error('Connection is closed.');
+    await delay(INFO_AGAIN_MS, undefined, { ref: false });
+  }
+}
+
+/** Past the replacement above, which calls this for the only server that there is. */
+async function infoOf(master: Redis): Promise<string | undefined> {
+  return await Redis.prototype.info.call(master).catch(() => undefined);
 }

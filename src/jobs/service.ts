@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Job, type JobsOptions, Queue } from 'bullmq';
 import { disconnect, whenReady, type RedisTarget } from '../engine/connection.ts';
 import { toQueueError } from '../engine/script-runner.ts';
@@ -123,6 +124,13 @@ export function createQueueService(options: QueueServiceOptions): QueueService {
   let wasReady = false;
   const queues = Object.fromEntries(JOB_QUEUE_IDS.map((id) => [id, openBullQueue(id)])) as Record<JobQueueId, Queue>;
 
+  // Behind a connection that stands BullMQ still asks what server it is, and everything else waits for that answer.
+  let isOpen = false;
+  const opening = Promise.all(JOB_QUEUE_IDS.map((id) => queues[id].waitUntilReady())).then(
+    () => (isOpen = true),
+    () => false,
+  );
+
   function openBullQueue(id: JobQueueId): Queue {
     const { bullName, attempts, backoffMs } = JOB_QUEUES[id];
     const queue = new Queue(bullName, {
@@ -147,6 +155,9 @@ export function createQueueService(options: QueueServiceOptions): QueueService {
     // BullMQ waits for a connection that comes back; a caller must hear at once, but for the first connect.
     if (!(await whenReady(client, wasReady ? 0 : CONNECT_MS))) throw new AppError('QUEUE_UNAVAILABLE');
     wasReady = true;
+    if (!isOpen && !(await Promise.race([opening, delay(CONNECT_MS, false, { ref: false })]))) {
+      throw new AppError('QUEUE_UNAVAILABLE');
+    }
     try {
       return await work();
     } catch (error) {
