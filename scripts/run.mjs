@@ -35,6 +35,7 @@ const script = (file, args) => ({ args: [inRoot(file), ...args], cwd: root });
 const COMMANDS = {
   test: (rest) => vitest(rest),
   'test:faults': (rest) => vitest(['--config', 'vitest.faults.config.ts', ...rest]),
+  'test:rolling': (rest) => faults('rolling', rest),
   'test:model': (rest) => ({
     ...vitest(['test/model', ...rest]),
     env: { WAXWING_MODEL_RUNS: process.env.WAXWING_MODEL_RUNS ?? '2000' },

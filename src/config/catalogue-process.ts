@@ -56,7 +56,15 @@ export const PROCESS_SETTINGS = {
     min: 0,
     max: 600_000,
     unit: 'ms',
-    doc: 'After SIGTERM or SIGINT: the longest time to finish what is in flight. Below the 30 s after which most platforms kill.',
+    doc: 'After SIGTERM or SIGINT: the longest time to finish what is in flight, SHUTDOWN_DRAIN_MS within it. Below the 30 s after which most platforms kill.',
+  }),
+  SHUTDOWN_DRAIN_MS: integer({
+    area: 'process',
+    default: 5000,
+    min: 0,
+    max: 300_000,
+    unit: 'ms',
+    doc: 'After SIGTERM or SIGINT a web process answers 503 at `/ready` and serves everything else for this long before it closes, so that a load balancer can send its callers elsewhere first: more than its interval times the failures that it waits for. At most half of SHUTDOWN_GRACE_MS. Without effect where nobody asks for `/ready` again and again.',
   }),
 
   WAXWING_DATA_DIR: text({

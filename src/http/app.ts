@@ -158,10 +158,13 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   });
   await app.register(openapi, { version: options.version });
 
-  app.addHook('onRequest', (request, _reply, done) => {
+  const { isStopping, isClosing = isStopping } = options.health;
+  app.addHook('onRequest', (request, reply, done) => {
     const access = request.routeOptions.config.access;
+    // Whoever keeps connections asks the next time over another one, to another process.
+    if (isStopping()) reply.header('connection', 'close');
     // What reads the process' health goes on; everything else finds another process behind the load balancer.
-    if (options.health.isStopping() && access !== 'open') done(new AppError('SHUTTING_DOWN'));
+    if (isClosing() && access !== 'open') done(new AppError('SHUTTING_DOWN'));
     else done();
   });
   app.addHook('onResponse', (request, reply, done) => {

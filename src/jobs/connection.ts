@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Redis } from 'ioredis';
+import { Cluster } from 'ioredis';
 import { mastersOf, openClient, type RedisClient, type RedisTarget } from '../engine/connection.ts';
 
 /** All keys of BullMQ lie under one hash tag, so that a cluster keeps the keys of a script together. */
@@ -42,6 +42,7 @@ const INFO_TIMEOUT_MS = 2000;
  * again, until one answers or the client is closed.
  */
 function askingPatiently(client: RedisClient): RedisClient {
+  if (!(client instanceof Cluster)) return client;
   const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => RedisClient;
   return Object.assign(client, {
     info: () => infoOfAny(client),
@@ -49,19 +50,15 @@ function askingPatiently(client: RedisClient): RedisClient {
   });
 }
 
-async function infoOfAny(client: RedisClient): Promise<string> {
+async function infoOfAny(cluster: Cluster): Promise<string> {
   for (;;) {
-    for (const master of mastersOf(client)) {
+    for (const master of mastersOf(cluster)) {
       const late = delay(INFO_TIMEOUT_MS, undefined, { ref: false });
-      const text = master.status === 'ready' ? await Promise.race([late, infoOf(master)]) : undefined;
+      const asked = master.status === 'ready' ? master.info().catch(() => undefined) : undefined;
+      const text = await Promise.race([late, asked]);
       if (text !== undefined) return text;
     }
-    if (client.status === 'end') throw new Error('Connection is closed.');
+    if (cluster.status === 'end') throw new Error('Connection is closed.');
     await delay(INFO_AGAIN_MS, undefined, { ref: false });
   }
-}
-
-/** Past the replacement above, which calls this for the only server that there is. */
-async function infoOf(master: Redis): Promise<string | undefined> {
-  return await Redis.prototype.info.call(master).catch(() => undefined);
 }

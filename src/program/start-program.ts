@@ -25,6 +25,7 @@ import { createJobProcessors } from './job-processors.ts';
 import { openJobs } from './jobs.ts';
 import { createObserving, type Observing } from './observing.ts';
 import { startWorkerServer } from './worker-server.ts';
+import { Leaving } from './leaving.ts';
 import { watchProgress } from './progress.ts';
 import { openFailures } from './failures.ts';
 import { openEventsOut } from './events-out.ts';
@@ -159,7 +160,7 @@ export async function startProgram(
     started.push(() => inbound.close());
     const parts = { ...base, inbound, responding, eventsOut };
     const noteStopped = stoppedTemplates(templates, log);
-    let isStopping = false;
+    const leaving = new Leaving({ drainMs: config.shutdownDrainMs, graceMs: config.shutdownGraceMs });
     let stopping: Promise<void> | undefined;
     const worker =
       role === 'web'
@@ -173,13 +174,13 @@ export async function startProgram(
               noteStopped(request);
             },
           });
-    if (worker !== null) started.push(() => worker.stop(config.shutdownGraceMs));
+    if (worker !== null) started.push(() => worker.stop(leaving.leftMs(config.providerTimeoutMs)));
     if (worker !== null) {
       const stopJobs = await jobs.startWorkers(createJobProcessors(parts));
       started.push(inbound.startKeeping());
       eventsOut.start();
       // Both kinds of work end within one grace period, not one after the other.
-      started.push(() => Promise.all([stopJobs(), worker.stop(config.shutdownGraceMs)]));
+      started.push(() => Promise.all([stopJobs(), worker.stop(leaving.leftMs(config.providerTimeoutMs))]));
       started.push(startReminderSweep(bookings, log));
     }
     observing.watch({
@@ -207,18 +208,19 @@ export async function startProgram(
           }),
     };
     const listens = role !== 'worker' && options.listen !== false;
-    const server = !listens
-      ? null
-      : await startWeb({ ...parts, readyChecks, isStopping: () => isStopping, observing, alerts });
-    if (server !== null) started.push(() => server.stop(config.shutdownGraceMs));
+    const server = !listens ? null : await startWeb({ ...parts, readyChecks, leaving, observing, alerts });
+    if (server !== null) started.push(() => server.stop(leaving.leftMs()));
     if (role === 'worker' && options.listen !== false && config.metricsPort !== undefined) {
-      const own = await startWorkerServer({ ...parts, readyChecks, isStopping: () => isStopping, observing });
-      started.push(() => own.stop(config.shutdownGraceMs));
+      const own = await startWorkerServer({
+        ...{ ...parts, readyChecks, observing },
+        isStopping: () => leaving.isStopping,
+      });
+      started.push(() => own.stop(leaving.leftMs()));
     }
     // Ended first: requests that wait for a direct send's turn would only hold the server up.
-    started.push(() => shortSending.stop(config.shutdownGraceMs));
+    started.push(() => shortSending.stop(leaving.leftMs()));
     const stop = async () => {
-      isStopping = true;
+      await leaving.leave(server !== null);
       await undo();
     };
     return {

@@ -33,6 +33,7 @@ import type { Observing } from './observing.ts';
 import type { WaxwingFailures } from '../failures/index.ts';
 import { boardActs } from './board-acts.ts';
 import { dashboardOf } from './dashboard.ts';
+import type { Leaving } from './leaving.ts';
 import { logDuplicate } from './short-send.ts';
 import type { Statistics } from '../stats/index.ts';
 import type { TemplateRegistry } from '../templates/index.ts';
@@ -62,7 +63,7 @@ interface WebParts {
   readonly templates: TemplateRegistry;
   readonly log: Logger;
   readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
-  readonly isStopping: () => boolean;
+  readonly leaving: Leaving;
   readonly observing: Observing;
   readonly alerts: AlertEngine;
 }
@@ -154,7 +155,13 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     stats: parts.stats,
     templates: parts.templates,
     cache: { report: () => caches.metrics.getCacheReport(), history: record.cacheHistory },
-    health: { durability: config.acceptDurability, readyChecks: parts.readyChecks, isStopping: parts.isStopping },
+    health: {
+      durability: config.acceptDurability,
+      readyChecks: parts.readyChecks,
+      isStopping: () => parts.leaving.isStopping,
+      isClosing: () => parts.leaving.isClosing,
+      onReady: () => parts.leaving.noteReady(),
+    },
     version: packageVersion(),
     isTraced: config.otelExporterOtlpEndpoint !== undefined,
     logger: log,

@@ -48,6 +48,19 @@ describe('/ready', () => {
   });
 });
 
+test('a process that takes its leave serves everything but readiness, and asks callers not to keep their connections', async () => {
+  api.isStopping = true;
+  api.isClosing = false;
+  try {
+    expect((await api.call({ url: '/ready', as: null })).statusCode).toBe(503);
+    const served = await api.call({ method: 'POST', url: '/v1/messages', body: text() });
+    expect(served.statusCode).toBe(202);
+    expect(served.headers.connection).toBe('close');
+  } finally {
+    api.isStopping = false;
+  }
+});
+
 test('a process that stops answers its health, and refuses work with 503', async () => {
   api.isStopping = true;
   try {

@@ -9,6 +9,10 @@ export interface HealthOptions {
   readonly readyChecks: Readonly<Record<string, () => Promise<void>>>;
   /** True while the process stops: it answers, but wants no new work. */
   readonly isStopping: () => boolean;
+  /** True from when on it also refuses requests. Absent = as `isStopping`. */
+  readonly isClosing?: () => boolean;
+  /** `/ready` was answered with 200. */
+  readonly onReady?: () => void;
 }
 
 const CHECK_TIMEOUT_MS = 2000;
@@ -57,7 +61,8 @@ export function healthRoutes(app: FastifyInstance, options: HealthOptions): void
         : isReady
           ? ('ready' as const)
           : ('not-ready' as const);
-      if (!isReady) reply.header('retry-after', '2');
+      if (isReady) options.onReady?.();
+      else reply.header('retry-after', '2');
       return reply
         .code(isReady ? 200 : 503)
         .header('cache-control', 'no-store')

@@ -103,6 +103,8 @@ export interface Api {
   token(role: Role): Promise<string>;
   ready: Record<string, () => Promise<void>>;
   isStopping: boolean;
+  /** Follows `isStopping` until it is set. */
+  isClosing: boolean;
   close(): Promise<void>;
 }
 
@@ -169,7 +171,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     twilioContentUrl: 'http://127.0.0.1:1',
   });
   const templateMetrics = new TemplateMetrics({ caches });
-  const state = { isStopping: false };
+  const state = { isStopping: false, isClosing: undefined as boolean | undefined };
   const webhookJobs: Api['webhookJobs'] = [];
   const receipts: Api['receipts'] = [];
   const webhookQueues: Pick<QueueService, 'addJobs'> = {
@@ -244,7 +246,12 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     jwt: { ...JWT, ...(options.jwksUrl === undefined ? {} : { jwksUrl: options.jwksUrl }) },
     publicUrl: options.publicUrl,
     trustProxy: options.trustProxy,
-    health: { durability: 'disk', readyChecks: ready, isStopping: () => state.isStopping },
+    health: {
+      durability: 'disk',
+      readyChecks: ready,
+      isStopping: () => state.isStopping,
+      isClosing: () => state.isClosing ?? state.isStopping,
+    },
     version: '0.0.0-test',
     ...(options.extend === undefined ? {} : { extend: options.extend }),
     ...(options.logger === undefined ? {} : { logger: options.logger }),
@@ -261,11 +268,18 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     record,
     templateMetrics,
     ready,
+    get isClosing() {
+      return state.isClosing ?? state.isStopping;
+    },
+    set isClosing(value) {
+      state.isClosing = value;
+    },
     get isStopping() {
       return state.isStopping;
     },
     set isStopping(value) {
       state.isStopping = value;
+      state.isClosing = undefined;
     },
     call({ method = 'GET', url, body, as = PLATFORM_KEY, headers }) {
       const request: InjectOptions = { method, url, headers: { ...headers } };
