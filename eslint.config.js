@@ -23,6 +23,25 @@ export default tseslint.config(
       ],
     },
   },
+  // The emulator's page is plain JavaScript, which `tsc -p web/emulator` reads for names and shapes.
+  {
+    files: ['web/emulator/*.js'],
+    plugins: { '@typescript-eslint': tseslint.plugin },
+    rules: {
+      '@typescript-eslint/no-unused-vars': 'error',
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+      'no-var': 'error',
+      'prefer-const': 'error',
+      'no-shadow': 'error',
+      'no-implicit-globals': 'error',
+      'no-eval': 'error',
+      'no-self-assign': 'error',
+      'no-unreachable': 'error',
+      'no-loss-of-precision': 'error',
+      'no-constant-condition': 'error',
+      'no-prototype-builtins': 'error',
+    },
+  },
   // The one reader of the environment, and what starts child processes with it.
   {
     files: ['src/config/**/*.ts', 'src/embedded/**/*.ts', 'src/cli/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'],

@@ -93,7 +93,11 @@ function lockfile() {
 const CHECKS = {
   lockfile,
   format: () => program('prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'),
-  types: () => program('typescript/bin/tsc', '--noEmit'),
+  // The pages run in a browser: other libraries, and a check of their own each.
+  types: () => [
+    ...program('typescript/bin/tsc', '--noEmit'),
+    ...['web/dashboard', 'web/emulator'].flatMap((page) => program('typescript/bin/tsc', '--noEmit', '-p', page)),
+  ],
   lint: () => program('eslint/bin/eslint.js', '--max-warnings', '0', '.'),
   structure,
   unused: () => program('knip/bin/knip.js', '--no-progress'),

@@ -256,19 +256,20 @@ function startNew() {
 
 function startKeys() {
   document.addEventListener('keydown', (event) => {
-    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
+    const typing = event.target instanceof Element && /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
     if (event.key === '/' && !typing) {
       event.preventDefault();
       $('search').focus();
     }
     if (event.key !== 'Escape') return;
     const menu = document.querySelector('details.react[open], details.menu[open]');
-    if (menu) menu.open = false;
+    if (menu instanceof HTMLDetailsElement) menu.open = false;
     else if (!$('faults').hidden) $('faults-close').click();
     else if (chat && matchMedia('(max-width: 760px)').matches) closeChat();
   });
   document.addEventListener('click', (event) => {
     for (const menu of document.querySelectorAll('details.react[open]'))
-      if (!menu.contains(event.target)) menu.open = false;
+      if (menu instanceof HTMLDetailsElement && event.target instanceof Node && !menu.contains(event.target))
+        menu.open = false;
   });
 }

@@ -11,6 +11,7 @@ const rows = new Map();
 const summaries = new Map();
 let total = 0;
 let openKey = null;
+/** @type {(key: string) => void} */
 let onOpen = () => undefined;
 let timer = 0;
 let movedAt = 0;
@@ -92,7 +93,9 @@ function render() {
     const place = still ? (row.item.isConnected ? row.item : null) : (list.children[index] ?? null);
     if (place !== row.item) list.insertBefore(row.item, place);
   });
-  if (focused !== document.activeElement && list.contains(focused)) focused.focus({ preventScroll: true });
+  if (focused instanceof HTMLElement && focused !== document.activeElement && list.contains(focused)) {
+    focused.focus({ preventScroll: true });
+  }
   if (still && sorted.length > 0) timer ||= setTimeout(render, STILL_MS);
   const note = $('list-note');
   note.hidden = searching !== '' ? sorted.length > 0 : total <= sorted.length;

@@ -1,5 +1,6 @@
 /** Small helpers over the DOM. Everything that comes from a message goes in as text, never as markup. */
 
+/** The page itself names these elements, each with the kind that its users expect. @type {(id: string) => any} */
 export const $ = (id) => document.getElementById(id);
 
 /** Makes an element: `el('p', { class: 'dim', title: 'x' }, 'text', node, …)`; empty children are left out. */

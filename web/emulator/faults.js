@@ -20,6 +20,7 @@ const WHATS = [
   ['200 without an id', { kind: 'no-id' }],
   ['Sent, but no status ever', { kind: 'no-status' }],
 ];
+/** @type {[words: string, rule: object][]} */
 const OFTEN = [
   ['the next one', { times: 1 }],
   ['the next 5', { times: 5 }],
