@@ -62,6 +62,9 @@ export interface Observing {
   startAlerts(queue: RedisSendQueue, log: Logger): AlertEngine;
 }
 
+/** Senders whose names the live view knows. */
+const SENDERS_MAX = 10_000;
+
 export function createObserving(config: Config): Observing {
   const metrics = new Metrics();
   const sending = new SendMetrics(metrics.registry, { tenantsMax: config.metricsTenantsMax });
@@ -121,7 +124,7 @@ export function createObserving(config: Config): Observing {
         metrics,
         alerts: () => alerts.state.alerts,
         record: {
-          senders: async () => (await record.senders.list({ limit: 200 })).items,
+          senders: () => record.senders.names(SENDERS_MAX),
           qualities: () => record.providerChanges.qualities(),
           oldestWaiting: async () => (await record.totals.oldestWaiting({ limit: 1 }))[0] ?? null,
           timings: () => record.timings.recent(),

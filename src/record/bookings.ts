@@ -94,12 +94,26 @@ export interface Bookings {
       readonly limit?: number | undefined;
     },
   ): Promise<Page<BookingRecord>>;
+  /** Of all tenants or of one, for people: by time of the booking. */
+  search(filter: BookingSearch): Promise<Page<BookingRecord>>;
   /** Stamps booking and reminder in one transaction. False when the reminder was no longer waiting: nothing changed. */
   stampSent(tenant: string, id: string, kind: string, messageId: string): Promise<boolean>;
   /** Ends a waiting reminder without sending it. */
   endReminder(tenant: string, id: string, kind: string, status: 'skipped' | 'failed', reason: string): Promise<void>;
   /** Waiting reminders that are due before a time, oldest first. */
   dueBefore(beforeMs: number, limit: number): Promise<DueReminder[]>;
+}
+
+export interface BookingSearch {
+  readonly tenant?: string | undefined;
+  readonly status?: 'active' | 'cancelled' | undefined;
+  /** Bookings with a reminder in this state. */
+  readonly reminder?: ReminderStatus | undefined;
+  readonly fromMs?: number | undefined;
+  readonly toMs?: number | undefined;
+  readonly isNewestFirst?: boolean | undefined;
+  readonly cursor?: string | undefined;
+  readonly limit?: number | undefined;
 }
 
 interface BookingRow extends Row {
@@ -221,6 +235,35 @@ export function bookingsOf(database: Database): Bookings {
         conditions.values,
       );
       return page(rows.map(fromRow), limit, (last) => ({ atMs: last.startsAtMs, keys: [last.id] }));
+    },
+
+    async search({ tenant, status, reminder, fromMs, toMs, isNewestFirst = false, cursor: text, limit: wanted }) {
+      const cursor = openCursor(text, 2);
+      const conditions = new Conditions()
+        .when(tenant, 'tenant = ?')
+        .when(status, 'status = ?')
+        .when(dateOf(fromMs), 'starts_at >= ?')
+        .when(dateOf(toMs), 'starts_at < ?')
+        .when(
+          reminder,
+          `exists (select from booking_reminders reminder
+             where reminder.tenant = bookings.tenant and reminder.booking_id = bookings.id and reminder.status = ?)`,
+        );
+      if (cursor !== null) {
+        const [owner, id] = cursor.keys;
+        const at = conditions.value(new Date(cursor.atMs));
+        const before = isNewestFirst ? '<' : '>';
+        conditions.add(
+          `(starts_at, tenant, id) ${before} (${at}, ${conditions.value(owner)}, ${conditions.value(id)})`,
+        );
+      }
+      const limit = pageLimit(wanted);
+      const order = isNewestFirst ? 'starts_at desc, tenant desc, id desc' : 'starts_at, tenant, id';
+      const rows = await database.query<BookingRow>(
+        `${SELECT} ${conditions.where} order by ${order} limit ${limit + 1}`,
+        conditions.values,
+      );
+      return page(rows.map(fromRow), limit, (last) => ({ atMs: last.startsAtMs, keys: [last.tenant, last.id] }));
     },
 
     async stampSent(tenant, id, kind, messageId) {

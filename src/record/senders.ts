@@ -56,6 +56,8 @@ export interface Senders {
   all(): Promise<{ readonly senders: SenderWithCredentials[]; readonly unreadable: string[] }>;
   /** Every sender's shard: where its figures are. */
   shards(): Promise<{ readonly id: string; readonly shard: number }[]>;
+  /** All of them by id, at most `limit`. */
+  names(limit: number): Promise<SenderName[]>;
   /** @throws AppError `CONFLICT` when the id or the provider's number is taken, `NOT_FOUND` for an unknown tenant */
   create(sender: NewSender): Promise<SenderRecord>;
   /**
@@ -66,6 +68,15 @@ export interface Senders {
   ensure(sender: NewSender): Promise<SenderRecord>;
   /** Changes the fields that are given. Null when the sender is unknown. @throws AppError `CONFLICT` as `create` does */
   patch(id: string, fields: SenderPatch): Promise<SenderRecord | null>;
+}
+
+/** What a list of all senders needs. */
+export interface SenderName {
+  readonly id: string;
+  /** Null = shared. */
+  readonly tenant: string | null;
+  readonly provider: SenderProvider;
+  readonly pausedReason: string | null;
 }
 
 interface SenderRow extends Row {
@@ -174,6 +185,13 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
 
     async shards() {
       return await database.query<{ id: string; shard: number } & Row>('select id, shard from senders order by id');
+    },
+
+    async names(limit) {
+      return await database.query<SenderName & Row>(
+        'select id, tenant, provider, paused_reason as "pausedReason" from senders order by id limit $1',
+        [limit],
+      );
     },
 
     async create(sender) {

@@ -40,6 +40,9 @@ export interface TemplateFilter {
   readonly key?: string | undefined;
   readonly language?: string | undefined;
   readonly status?: string | undefined;
+  /** Part of the key or of the provider's name; letters of either case. */
+  readonly search?: string | undefined;
+  readonly category?: string | undefined;
   readonly cursor?: string | undefined;
   readonly limit?: number | undefined;
 }
@@ -98,7 +101,7 @@ export function templatesOf(database: Database): Templates {
       return row === undefined ? null : fromRow(row);
     },
 
-    async list({ tenant, key, language, status, cursor: text, limit: wanted }) {
+    async list({ tenant, key, language, status, search, category, cursor: text, limit: wanted }) {
       const cursor = openCursor(text, 1);
       if (cursor !== null && !UUID.test(cursor.keys[0] ?? ''))
         throw new AppError('REQUEST_INVALID', { field: 'cursor' });
@@ -106,7 +109,9 @@ export function templatesOf(database: Database): Templates {
         .when(tenant ?? undefined, '(tenant is null or tenant = ?)')
         .when(key, 'key = ?')
         .when(language, 'language = ?')
-        .when(status, 'status = ?');
+        .when(status, 'status = ?')
+        .when(category, 'category = ?')
+        .when(search?.toLowerCase(), `strpos(lower(key || ' ' || name), ?) > 0`);
       if (cursor !== null) {
         const at = conditions.value(new Date(cursor.atMs));
         conditions.add(`(created_at, id) > (${at}, ${conditions.value(cursor.keys[0])})`);

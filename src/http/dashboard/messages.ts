@@ -78,7 +78,7 @@ export function messageReads(app: FastifyInstance, { messages, record, secret }:
     const clean = isClear ? <T>(value: T) => value : maskNumbers;
     return {
       message: isClear ? view : maskMessage(view),
-      explanation: explanation === null ? null : { sentence: clean(explanation.sentence) },
+      explanation: explanation === null ? null : { ...explanation, sentence: clean(explanation.sentence) },
       timeline: timeline.items.map(({ detail, ...item }) => ({ ...item, detail: clean(detail) })),
       attempts: attempts.map((attempt) => ({ ...attempt, error: clean(attempt.error ?? null) })),
     };

@@ -11,13 +11,14 @@ import type { DashboardParts } from './parts.ts';
 
 const config = { access: 'viewer' } as const;
 const bookingQuery = pageQuery.extend({
-  tenant: z.string().min(1).max(200).default('default'),
+  tenant: z.string().min(1).max(200).optional(),
   status: z.enum(['active', 'cancelled']).optional(),
-  from: z.iso.datetime({ offset: true }).optional(),
+  reminder: z.enum(['scheduled', 'sent', 'cancelled', 'skipped', 'failed']).optional(),
+  when: z.enum(['coming', 'past', 'all']).default('coming'),
 });
 
 /** The failure record and bookings, masked unless an admin asked to see them. */
-export function otherReads(app: FastifyInstance, { record, bookings, secret }: DashboardParts): void {
+export function otherReads(app: FastifyInstance, { record, secret }: DashboardParts): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.get(
@@ -41,14 +42,21 @@ export function otherReads(app: FastifyInstance, { record, bookings, secret }: D
     '/dashboard/api/bookings',
     { config, schema: { hide: true, querystring: bookingQuery } },
     async (request) => {
-      const { tenant, from, ...query } = request.query;
-      const page = await bookings.list(tenant, { ...query, fromMs: msOf(from) });
+      const { when, ...query } = request.query;
+      const nowMs = Date.now();
+      const range = {
+        coming: { fromMs: nowMs },
+        past: { toMs: nowMs, isNewestFirst: true },
+        all: { isNewestFirst: true },
+      };
+      const page = await record.bookings.search({ ...query, ...range[when] });
       const isClear = seesAll(request, secret);
       return {
         items: page.items.map((booking) => {
-          const { id, customerPhone, customerName, serviceName, serviceDate, status, reminders } = bookingView(booking);
+          const { id, tenant, customerPhone, customerName, serviceName, serviceDate, status, reminders } =
+            bookingView(booking);
           return {
-            ...{ id, serviceName, serviceDate, status, reminders },
+            ...{ id, tenant, serviceName, serviceDate, status, reminders },
             customerPhone: isClear ? customerPhone : maskPerson(customerPhone),
             customerName: customerName === null || isClear ? customerName : maskPerson(customerName),
           };

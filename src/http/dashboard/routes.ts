@@ -6,7 +6,10 @@ import { otherReads } from './others.ts';
 import { dashboardPage } from './page.ts';
 import type { DashboardParts } from './parts.ts';
 import { revealRoutes, seesAll } from './reveal.ts';
+import { senderReads } from './senders.ts';
+import { statsPage } from './stats.ts';
 import { streamRoute } from './stream.ts';
+import { templatePages } from './templates.ts';
 import { tenantReads } from './tenants.ts';
 
 /**
@@ -20,18 +23,14 @@ export async function dashboardRoutes(app: FastifyInstance, parts: DashboardPart
   revealRoutes(app, parts);
   messageReads(app, parts);
   tenantReads(app, parts);
+  senderReads(app, parts);
   otherReads(app, parts);
+  templatePages(app, parts);
+  statsPage(app, parts);
 
   app.get('/dashboard/api/me', { config: { access: 'viewer' }, schema: { hide: true } }, (request) => {
     const { name, role } = personOf(request);
-    // What other parts of this installation answer: the page shows only what is there.
-    const has = (url: string) => app.hasRoute({ method: 'GET', url });
-    return {
-      name,
-      role,
-      revealed: seesAll(request, secret),
-      parts: { explain: has('/v1/messages/:id/explain'), templates: has('/v1/templates'), stats: has('/v1/stats') },
-    };
+    return { name, role, revealed: seesAll(request, secret) };
   });
 
   async function isSignedIn(request: FastifyRequest): Promise<boolean | null> {

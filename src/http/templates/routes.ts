@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { AppError } from '../../errors/app-error.ts';
 import type { Senders } from '../../messages/index.ts';
 import { DEFAULT_TENANT, scopeOf } from '../../messages/principal.ts';
-import type { TemplateRegistry } from '../../templates/index.ts';
+import type { TemplateDraft, TemplateRegistry } from '../../templates/index.ts';
 import { pageOf } from '../paging.ts';
 import { principalOf } from '../plugins/auth.ts';
 import {
@@ -73,11 +73,9 @@ export function templateRoutes(app: FastifyInstance, { templates, admin }: Templ
       },
     },
     async (request, reply) => {
-      const { tenant: named, sender, body, examples, components, ...draft } = request.body;
-      const tenant = scopeOf(principalOf(request), named ?? undefined);
-      const id = await senderOf(request, tenant, sender);
-      const parts = partsOf({ body, examples, components });
-      return reply.code(201).send(templateView(await templates.create(tenant, id, { ...draft, components: parts })));
+      const tenant = scopeOf(principalOf(request), request.body.tenant ?? undefined);
+      const id = await senderOf(request, tenant, request.body.sender);
+      return reply.code(201).send(templateView(await templates.create(tenant, id, draftOf(request.body))));
     },
   );
 
@@ -135,6 +133,12 @@ export function templateRoutes(app: FastifyInstance, { templates, admin }: Templ
       return { ...shown, buttons: [...shown.buttons], template: { ...shown.template } };
     },
   );
+}
+
+/** @throws AppError `REQUEST_INVALID` when neither body nor components are given, both are, or an example is missing */
+export function draftOf(given: z.output<typeof templateBody>): TemplateDraft {
+  const { key, name, language, category } = given;
+  return { key, name, language, category, components: partsOf(given) };
 }
 
 /** A plain body in Meta's shape, with its examples by place or by name. */

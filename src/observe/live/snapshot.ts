@@ -13,8 +13,6 @@ export interface SenderNote {
   readonly provider: string;
 }
 
-const SENDERS_MAX = 100;
-
 export function backlogOf(states: readonly QueueState[]): LiveSnapshot['backlog'] {
   const sum = (name: string) => states.reduce((total, { counters }) => total + Number(counters[name] ?? 0), 0);
   const holds: Record<string, number> = {};
@@ -30,6 +28,7 @@ export function backlogOf(states: readonly QueueState[]): LiveSnapshot['backlog'
   };
 }
 
+/** All senders, those in trouble first, then the busiest. */
 export function sendersOf(
   states: readonly QueueState[],
   known: {
@@ -63,8 +62,7 @@ export function sendersOf(
         quality: known.qualities.get(id) ?? null,
       };
     })
-    .sort((a, b) => troubleOf(b) - troubleOf(a) || b.waiting - a.waiting || b.sentPerSecond - a.sentPerSecond)
-    .slice(0, SENDERS_MAX);
+    .sort((a, b) => troubleOf(b) - troubleOf(a) || b.waiting - a.waiting || b.sentPerSecond - a.sentPerSecond);
 }
 
 function stateOf(sender: SenderState, sentPerSecond: number): LiveSender['state'] {

@@ -8,7 +8,7 @@ import { kept } from './kept.ts';
 import { Rates } from './rates.ts';
 import { alertsOf, backlogOf, fromFigures, sendersOf, type SenderNote } from './snapshot.ts';
 import { byLoad, tenantsOf } from './tenants.ts';
-import type { LiveHistory, LiveSnapshot, LiveTenant, LiveUpdate, Verdict } from './types.ts';
+import type { LiveHistory, LiveSender, LiveSnapshot, LiveTenant, LiveUpdate, Verdict } from './types.ts';
 import { judge } from './verdict.ts';
 
 export interface LiveViewOptions {
@@ -35,6 +35,8 @@ const UNWATCHED_MS = 1000;
 /** A look that takes long is followed by a pause of so many times its length. */
 const PAUSE_SHARE = 4;
 const TOP_TENANTS = 12;
+/** Senders of the overview; the page of senders has all. */
+const TOP_SENDERS = 50;
 
 /**
  * The live view of one process: looked at once for all who watch, and only the counters while nobody does. Never
@@ -55,6 +57,7 @@ export class LiveView {
   #looking: Promise<void> | undefined;
   #last: LiveSnapshot | null = null;
   #tenants: ReadonlyMap<string, LiveTenant> = new Map();
+  #senders: readonly LiveSender[] = [];
   #verdict: Verdict | null = null;
 
   constructor(options: LiveViewOptions) {
@@ -103,6 +106,20 @@ export class LiveView {
     return this.#tenants;
   }
 
+  /** Every sender that the queue knows, at most a moment old; those in trouble first. */
+  async senders(): Promise<readonly LiveSender[]> {
+    if (this.#last === null || this.#now() - this.#last.atMs > 2 * WATCHED_MS) {
+      const [states, circuits] = await Promise.all([this.#options.readStates(), this.#options.queue.circuits()]);
+      this.#senders = this.#sendersOf(states, circuits);
+    }
+    return this.#senders;
+  }
+
+  #sendersOf(states: readonly QueueState[], circuits: Awaited<ReturnType<SendQueue['circuits']>>): LiveSender[] {
+    const known = { circuits: circuits.open, qualities: this.#qualities.get(), rates: this.#rates };
+    return sendersOf(states, { ...known, notes: this.#notes.get() });
+  }
+
   #schedule(delayMs: number): void {
     if (this.#isStopped) return;
     clearTimeout(this.#timer);
@@ -134,12 +151,11 @@ export class LiveView {
       const sum = (name: string) => states.reduce((total, { counters }) => total + Number(counters[name] ?? 0), 0);
       const counters = { accepted: sum('accepted'), sent: sum('sent'), failed: sum('failed') };
       const points = this.#count(counters, totals);
-      const notes = this.#notes.get();
-      const known = { notes, circuits: circuits.open, qualities: this.#qualities.get(), rates: this.#rates };
       this.#tenants = tenantsOf(states);
       const backlog = backlogOf(states);
       const told = fromFigures(figures);
-      const senders = sendersOf(states, known);
+      const senders = this.#sendersOf(states, circuits);
+      this.#senders = senders;
       const workers = states.map((state) => this.#workers.observe(state.shard, state.beats).length);
       const atMs = this.#now();
       const timings = this.#timings.get();
@@ -158,8 +174,8 @@ export class LiveView {
             : { attempts: timings.attempts, waiting: timings.acceptToProviderMs, call: timings.processingMs },
         workers: Math.max(0, ...workers),
         workDue: told.workDue,
-        senders,
-        sendersTotal: states.reduce((total, state) => total + state.senders.length, 0),
+        senders: senders.slice(0, TOP_SENDERS),
+        sendersTotal: senders.length,
         tenants: [...this.#tenants.values()].sort(byLoad).slice(0, TOP_TENANTS),
         tenantsActive: this.#tenants.size,
         failures: told.failures,

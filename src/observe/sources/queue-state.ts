@@ -31,6 +31,8 @@ export interface SenderState {
   readonly fullRatePerSecond: number;
   /** Its next token is there, or it has no rate. */
   readonly isAble: boolean;
+  /** Conversations whose head is made from a template that the provider stopped. */
+  readonly waitingTemplates: number;
   readonly tenants: readonly TenantState[];
 }
 
@@ -98,7 +100,8 @@ export async function readQueueState(
   const senders = await Promise.all(
     senderIds.map(async (id) => {
       const [state, tenants] = await Promise.all([client.hgetall(key(`s:${id}`)), client.hgetall(key(`q:${id}`))]);
-      return senderState(id, state, tenants, ableIds.has(id));
+      const waitingTemplates = state['holds'] === '1' ? await templateWaits(client, key, id) : 0;
+      return { ...senderState(id, state, tenants, ableIds.has(id)), waitingTemplates };
     }),
   );
   // Timers stand on the shard's pacing clock, which is the server's with an offset.
@@ -144,7 +147,7 @@ function senderState(
   state: Readonly<Record<string, string>>,
   tenants: Readonly<Record<string, string>>,
   isAble: boolean,
-): SenderState {
+): Omit<SenderState, 'waitingTemplates'> {
   const rate = Number(state['rate'] ?? 0);
   return {
     id,
@@ -165,6 +168,12 @@ function tenantState(id: string, packed: string): TenantState {
     .split('|')
     .map(Number);
   return { id, inFlight, ready, isPaused: paused === 1, concurrency, weight, backlog, parked };
+}
+
+async function templateWaits(client: RedisClient, key: (letters: string) => string, sender: string): Promise<number> {
+  const templates = await client.hkeys(key(`th:${sender}`));
+  const counts = await Promise.all(templates.map((template) => client.zcard(key(`tw:${sender}|${template}`))));
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 /** Pairs and retries among the timers; of a long set the first ones are counted and the rest is taken in proportion. */
@@ -189,6 +198,7 @@ export function blockedOf(state: QueueState): { holds: Record<string, number>; r
     ready: 0,
     pair: 0,
     retry: 0,
+    'template-paused': 0,
     conversation: 0,
   };
   for (const sender of state.senders) {
@@ -204,6 +214,7 @@ export function blockedOf(state: QueueState): { holds: Record<string, number>; r
         able += room;
       }
     }
+    if (!sender.isPaused && !state.isPaused && !sender.isBroken) holds['template-paused'] += sender.waitingTemplates;
     const now = sender.isAble ? Math.min(able, Math.max(0, sender.concurrency - sender.inFlight)) : 0;
     holds['sender-rate'] += able - now;
     ready += now;

@@ -5,7 +5,6 @@ export interface Me {
   readonly name: string;
   readonly role: 'viewer' | 'operator' | 'admin';
   readonly revealed: boolean;
-  readonly parts: { readonly explain: boolean; readonly templates: boolean; readonly stats: boolean };
 }
 
 export const me = signal<Me | null>(null);

@@ -9,6 +9,11 @@ import { Failures } from './pages/failures.tsx';
 import { Message } from './pages/message.tsx';
 import { Messages } from './pages/messages.tsx';
 import { Overview } from './pages/overview.tsx';
+import { NewTemplate } from './pages/new-template.tsx';
+import { Senders } from './pages/senders.tsx';
+import { Statistics } from './pages/statistics.tsx';
+import { TemplatePage } from './pages/template.tsx';
+import { Templates } from './pages/templates.tsx';
 import { Tenants } from './pages/tenants.tsx';
 import { followLinks, href, place } from './router.ts';
 import { Confirm, Heading, say, toast } from './ui.tsx';
@@ -16,9 +21,12 @@ import { Confirm, Heading, say, toast } from './ui.tsx';
 const PAGES = [
   ['', 'Overview'],
   ['/messages', 'Messages'],
-  ['/tenants', 'Tenants'],
   ['/failures', 'Failures'],
+  ['/tenants', 'Tenants'],
+  ['/senders', 'Senders'],
   ['/bookings', 'Bookings'],
+  ['/templates', 'Templates'],
+  ['/statistics', 'Statistics'],
 ] as const;
 
 function App() {
@@ -48,6 +56,9 @@ function pageOf(path: string) {
   const id = message?.[1];
   if (id !== undefined)
     return message?.[2] === undefined ? <Message key={id} id={id} /> : <Conversation key={id} id={id} />;
+  const template = /^\/templates\/([^/]+)$/.exec(path)?.[1];
+  if (template === 'new') return <NewTemplate />;
+  if (template !== undefined) return <TemplatePage key={template} id={template} />;
   switch (path) {
     case '':
       return <Overview />;
@@ -59,6 +70,12 @@ function pageOf(path: string) {
       return <Failures />;
     case '/bookings':
       return <Bookings />;
+    case '/senders':
+      return <Senders />;
+    case '/templates':
+      return <Templates />;
+    case '/statistics':
+      return <Statistics />;
     default:
       return (
         <>

@@ -2,7 +2,8 @@ import { signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { asApiError, type ApiError, version } from './api.ts';
-import { STATUS_WORDS } from './format.ts';
+import { count, STATUS_WORDS } from './format.ts';
+import { href } from './router.ts';
 
 /** Parts that every page uses. */
 
@@ -61,6 +62,46 @@ export function Table(props: { label: string; head: readonly string[]; children:
         <tbody>{props.children}</tbody>
       </table>
     </div>
+  );
+}
+
+/** To the next page of a list that goes on by cursors, and back to its beginning. */
+export function Pages(props: {
+  path: string;
+  query: Readonly<Record<string, string>>;
+  next: string | null;
+  word?: string;
+}) {
+  const { path, query, next } = props;
+  const isFirst = (query['cursor'] ?? '') === '';
+  if (isFirst && next === null) return null;
+  return (
+    <nav class="pages" aria-label="Pages of the list">
+      {!isFirst && <a href={href(path, { ...query, cursor: null })}>To the first page</a>}
+      {next !== null && <a href={href(path, { ...query, cursor: next })}>{props.word ?? 'Next page'}</a>}
+    </nav>
+  );
+}
+
+/** The same for lists that go on by numbers. */
+export function NumberedPages(props: {
+  path: string;
+  query: Readonly<Record<string, string>>;
+  total: number;
+  pageSize: number;
+}) {
+  const { path, query } = props;
+  const pages = Math.ceil(props.total / props.pageSize);
+  const page = Number(query['page'] ?? '');
+  if (pages <= 1) return null;
+  return (
+    <nav class="pages" aria-label="Pages of the list">
+      {page > 0 && <a href={href(path, { ...query, page: page - 1 })}>Previous</a>}
+      <span>
+        Page {count(page + 1)} of {count(pages)}
+      </span>
+      {page + 1 < pages && <a href={href(path, { ...query, page: page + 1 })}>Next page</a>}
+    </nav>
   );
 }
 

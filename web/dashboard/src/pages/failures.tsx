@@ -1,10 +1,10 @@
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { asApiError, call, may, useGet } from '../api.ts';
+import { asApiError, call, may, me, useGet } from '../api.ts';
 import { count, time } from '../format.ts';
 import { go, href, place } from '../router.ts';
-import { ask, Card, Empty, Heading, say, Table, Trouble } from '../ui.tsx';
-import { Choice, Field } from './messages.tsx';
+import { Choice, Day, Field, TenantField } from '../filters.tsx';
+import { ask, Card, Empty, Heading, Pages, say, Table, Trouble } from '../ui.tsx';
 
 interface Letter {
   readonly id: string;
@@ -49,6 +49,8 @@ interface Page<T> {
 }
 
 const chosen = signal<ReadonlySet<string>>(new Set());
+/** What a redrive would do, as last asked. */
+const trial = signal<Report | null>(null);
 
 export function Failures() {
   const params = place.value.searchParams;
@@ -56,6 +58,8 @@ export function Failures() {
     tenant: params.get('tenant') ?? '',
     sender: params.get('sender') ?? '',
     code: params.get('code') ?? '',
+    from: params.get('from') ?? '',
+    to: params.get('to') ?? '',
     cursor: params.get('cursor') ?? '',
   };
   const { cursor, ...filter } = query;
@@ -64,6 +68,7 @@ export function Failures() {
   const summary = useGet<Summary>('/admin/failures/summary', 5000);
   useEffect(() => {
     chosen.value = new Set();
+    trial.value = null;
   }, [search.toString()]);
   const change = (name: string, value: string) => go(href('/failures', { ...filter, [name]: value }), true);
   const codes = [...new Set([...(summary.data?.codes ?? []).map(({ code }) => code), query.code])].filter(Boolean);
@@ -72,7 +77,7 @@ export function Failures() {
       <Heading>Failures</Heading>
       {summary.data !== null && <Counts summary={summary.data} />}
       <form class="filters" role="search" aria-label="Filter dead letters" onSubmit={(event) => event.preventDefault()}>
-        <Field label="Tenant" value={query.tenant} onChange={(value) => change('tenant', value)} />
+        <TenantField value={query.tenant} onChange={(value) => change('tenant', value)} />
         <Field label="Sender" value={query.sender} onChange={(value) => change('sender', value)} />
         <Choice
           label="Code"
@@ -80,17 +85,12 @@ export function Failures() {
           options={codes.map((code) => [code, code])}
           onChange={(value) => change('code', value)}
         />
+        <Day label="From" value={query.from} onChange={(value) => change('from', value)} />
+        <Day label="To" value={query.to} isEnd onChange={(value) => change('to', value)} />
       </form>
       <Trouble error={letters.error} />
       <Letters page={letters.data} filter={filter} />
-      {(letters.data?.next != null || cursor !== '') && (
-        <nav class="pages" aria-label="Pages">
-          {cursor !== '' && <a href={href('/failures', filter)}>To the first page</a>}
-          {letters.data?.next != null && (
-            <a href={href('/failures', { ...filter, cursor: letters.data.next })}>Next page</a>
-          )}
-        </nav>
-      )}
+      <Pages path="/failures" query={query} next={letters.data?.next ?? null} />
       <Retrying />
     </>
   );
@@ -125,6 +125,8 @@ function Letters({ page, filter }: { page: Page<Letter> | null; filter: Record<s
     chosen.value = next;
   };
   const set = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== ''));
+  const isClear = me.value?.revealed === true;
+  const asked = isClear ? { ...set, reveal: 'true' } : set;
   const selection = ids.length > 0 ? { ids } : { filter: set };
   const which =
     ids.length > 0 ? `${ids.length} chosen` : Object.keys(set).length > 0 ? 'all that the filter finds' : 'all';
@@ -147,6 +149,7 @@ function Letters({ page, filter }: { page: Page<Letter> | null; filter: Record<s
         ) : null
       }
     >
+      {trial.value !== null && <Trial report={trial.value} />}
       {page.items.length === 0 ? (
         <Empty>No dead letters{Object.keys(set).length > 0 ? ' fit' : ': nothing waits for a person'}.</Empty>
       ) : (
@@ -181,10 +184,10 @@ function Letters({ page, filter }: { page: Page<Letter> | null; filter: Record<s
         </Table>
       )}
       <p class="foot">
-        <a href={`/admin/dead-letters/export?${new URLSearchParams(set).toString()}`} target="_self">
+        <a href={`/admin/dead-letters/export?${new URLSearchParams(asked).toString()}`} target="_self">
           Export as NDJSON
         </a>{' '}
-        (with texts and numbers)
+        ({isClear ? 'with texts and numbers: the audit will say so' : 'texts and numbers masked'})
       </p>
     </Card>
   );
@@ -195,11 +198,39 @@ const ask1000 = (report: Report) => (report.more ? ' There are more than one cal
 async function dryRun(selection: object): Promise<void> {
   try {
     const report = await call<Report>('POST', '/admin/dead-letters/redrive', { ...selection, dryRun: true });
-    const reasons = [...new Set(report.items.map(({ sentence }) => sentence).filter((one) => one !== null))];
-    say([report.sentence, ...reasons.slice(0, 3)].join(' ') + ask1000(report));
+    trial.value = report;
   } catch (error) {
     say(asApiError(error).message);
   }
+}
+
+/** What a redrive would do: how many would go, and why the others would stay. */
+function Trial({ report }: { report: Report }) {
+  const reasons = new Map<string, string[]>();
+  for (const { id, sentence } of report.items) {
+    if (sentence !== null) reasons.set(sentence, [...(reasons.get(sentence) ?? []), id]);
+  }
+  return (
+    <div class="trial" role="status">
+      <p>
+        <strong>Dry run: {report.sentence}</strong>
+        {ask1000(report)}
+      </p>
+      {[...reasons].map(([sentence, ids]) => (
+        <p key={sentence} class="sub">
+          {count(ids.length)} would stay: {sentence}{' '}
+          {ids.slice(0, 3).map((id, n) => (
+            <a key={id} href={href(`/messages/${id}`)} aria-label={`Message ${n + 1} of these`}>
+              {n === 0 ? 'see' : `, ${n + 1}`}
+            </a>
+          ))}
+        </p>
+      ))}
+      <button type="button" class="plain" onClick={() => (trial.value = null)}>
+        Close
+      </button>
+    </div>
+  );
 }
 
 function act(word: 'redrive' | 'discard', selection: object, which: string): void {
@@ -214,6 +245,7 @@ function act(word: 'redrive' | 'discard', selection: object, which: string): voi
     act: async () => {
       const report = await call<Report>('POST', `/admin/dead-letters/${word}`, selection);
       chosen.value = new Set();
+      trial.value = null;
       return report.sentence + ask1000(report);
     },
   });

@@ -1,12 +1,18 @@
 import { call, may, useGet, me } from '../api.ts';
 import { wordsOf } from '../content.tsx';
-import { duration, HOLD_WORDS, holdName, time } from '../format.ts';
+import { count, duration, HOLD_WORDS, holdName, time } from '../format.ts';
 import { href } from '../router.ts';
 import { ask, Card, Empty, Heading, Status, Table, Trouble } from '../ui.tsx';
 import { Bubbles } from './conversation.tsx';
 
 interface Explanation {
-  readonly sentence?: string;
+  readonly sentence: string;
+  /** What ends the hold, as a clause. */
+  readonly endsWhen: string | null;
+  /** From 1. */
+  readonly position: number | null;
+  readonly ahead: { readonly conversation: number; readonly tenant: number; readonly sender: number };
+  readonly expectedAt: string | null;
 }
 
 interface Detail {
@@ -105,6 +111,7 @@ function Why({ message, explanation }: { message: Detail['message']; explanation
       <div>
         <p class="sentence">{sentence ?? 'Its outcome is not known.'}</p>
         {more !== null && more !== sentence && <p class="why">{more}</p>}
+        {explanation !== null && hold !== null && <Ahead explanation={explanation} />}
       </div>
       {isDead && may('operator') && (
         <button type="button" class="go" onClick={() => redriveOne(message.id)}>
@@ -113,6 +120,23 @@ function Why({ message, explanation }: { message: Detail['message']; explanation
       )}
     </section>
   );
+}
+
+/** What stands before it, and when its turn will probably come. */
+function Ahead({ explanation }: { explanation: Explanation }) {
+  const { ahead, endsWhen, expectedAt } = explanation;
+  const before = [
+    [ahead.conversation, 'of its conversation'],
+    [ahead.tenant, 'of its tenant'],
+    [ahead.sender, 'of other tenants of its sender'],
+  ] as const;
+  const named = before.filter(([messages]) => messages > 0).map(([messages, of]) => `${count(messages)} ${of}`);
+  const facts = [
+    endsWhen === null ? null : `It ends when ${endsWhen}.`,
+    named.length === 0 ? 'Nothing stands before it.' : `Before it: ${named.join(', ')}.`,
+    expectedAt === null ? null : `Expected at ${time(expectedAt)}.`,
+  ];
+  return <p class="why">{facts.filter((one) => one !== null).join(' ')}</p>;
 }
 
 interface Report {

@@ -1,7 +1,8 @@
 import { useGet } from '../api.ts';
 import { HOLD_WORDS, holdName, STATUS_WORDS, time } from '../format.ts';
 import { go, href, place } from '../router.ts';
-import { Empty, Heading, Status, Table, Trouble } from '../ui.tsx';
+import { Choice, Day, Field, TenantField } from '../filters.tsx';
+import { Empty, Heading, Pages, Status, Table, Trouble } from '../ui.tsx';
 
 interface Item {
   readonly id: string;
@@ -26,7 +27,9 @@ interface Page {
 
 const FIELDS = ['tenant', 'sender', 'status', 'hold', 'order', 'from', 'to', 'cursor'] as const;
 const STATUSES = 'queued scheduled deferred unknown sent delivered read failed cancelled expired'.split(' ');
-const HOLDS = 'conversation pair tenant sender-rate sender-paused circuit scheduled retry'.split(' ');
+const HOLDS = 'conversation pair tenant sender-rate sender-paused circuit scheduled retry window template-paused'.split(
+  ' ',
+);
 
 export function Messages() {
   const params = place.value.searchParams;
@@ -43,7 +46,7 @@ export function Messages() {
     <>
       <Heading>Messages</Heading>
       <form class="filters" role="search" aria-label="Filter messages" onSubmit={(event) => event.preventDefault()}>
-        <Field label="Tenant" value={query['tenant'] ?? ''} onChange={(value) => change('tenant', value)} />
+        <TenantField value={query['tenant'] ?? ''} onChange={(value) => change('tenant', value)} />
         <Field label="Sender" value={query['sender'] ?? ''} onChange={(value) => change('sender', value)} />
         <Choice
           label="State"
@@ -57,6 +60,8 @@ export function Messages() {
           options={HOLDS.map((hold) => [hold, holdName(hold)])}
           onChange={(value) => go(href('/messages', { ...query, cursor: null, hold: value, status: null }), true)}
         />
+        <Day label="From" value={query['from'] ?? ''} onChange={(value) => change('from', value)} />
+        <Day label="To" value={query['to'] ?? ''} isEnd onChange={(value) => change('to', value)} />
         <Choice
           label="Order"
           value={query['order'] ?? ''}
@@ -68,14 +73,12 @@ export function Messages() {
       {query['hold'] !== '' && <p class="dim">{HOLD_WORDS[query['hold'] ?? '']?.[1]}</p>}
       <Trouble error={error} />
       {data !== null && <List page={data} />}
-      <nav class="pages" aria-label="Pages">
-        {!isFirst && <a href={href('/messages', { ...query, cursor: null })}>To the first page</a>}
-        {data?.next != null && (
-          <a href={href('/messages', { ...query, cursor: data.next })}>
-            {data.looked === null || data.items.length > 0 ? 'Next page' : 'Look further'}
-          </a>
-        )}
-      </nav>
+      <Pages
+        path="/messages"
+        query={query}
+        next={data?.next ?? null}
+        word={data === null || data.looked === null || data.items.length > 0 ? 'Next page' : 'Look further'}
+      />
     </>
   );
 }
@@ -115,42 +118,5 @@ function List({ page }: { page: Page }) {
         </tr>
       ))}
     </Table>
-  );
-}
-
-export function Field(props: { label: string; value: string; onChange: (value: string) => void }) {
-  return (
-    <label>
-      {props.label}
-      <input
-        type="search"
-        value={props.value}
-        autocomplete="off"
-        spellcheck={false}
-        onChange={(event) => props.onChange(event.currentTarget.value.trim())}
-      />
-    </label>
-  );
-}
-
-export function Choice(props: {
-  label: string;
-  value: string;
-  options: readonly (readonly [value: string, name: string])[];
-  any?: string;
-  onChange: (value: string) => void;
-}) {
-  return (
-    <label>
-      {props.label}
-      <select value={props.value} onChange={(event) => props.onChange(event.currentTarget.value)}>
-        <option value="">{props.any ?? 'Any'}</option>
-        {props.options.map(([value, name]) => (
-          <option key={value} value={value}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </label>
   );
 }

@@ -1,10 +1,9 @@
-import type { LiveSender, LiveSnapshot } from '../../../../src/observe/live/types.ts';
-import { pause, resume } from '../acts.tsx';
-import { may } from '../api.ts';
+import type { LiveSnapshot } from '../../../../src/observe/live/types.ts';
 import { Chart } from '../chart.tsx';
 import { count, duration, HOLD_WORDS, holdName, perSecond, time } from '../format.ts';
 import { link, skewMs, snapshot } from '../live.ts';
 import { href } from '../router.ts';
+import { SenderTable } from '../sender-table.tsx';
 import { Bar, Card, Empty, Table } from '../ui.tsx';
 
 const serverNow = () => Date.now() - skewMs.value;
@@ -205,79 +204,24 @@ function Speed({ now }: { now: LiveSnapshot }) {
   );
 }
 
-const SENDER_WORDS = {
-  sending: 'Sending',
-  idle: 'Idle',
-  paused: 'Paused',
-  circuit: 'Circuit open',
-  slowed: 'Slowed down',
-} as const;
-
 function Senders({ now }: { now: LiveSnapshot }) {
   const more = now.sendersTotal - now.senders.length;
   return (
-    <Card title="Senders" aside={<span class="dim">{count(now.sendersTotal)}</span>}>
-      {now.senders.length === 0 ? (
-        <Empty>No sender yet.</Empty>
-      ) : (
-        <Table label="Senders" head={['Sender', 'State', 'Rate', 'In flight', '#Waiting', '#Tenants', 'Quality', '']}>
-          {now.senders.map((sender) => (
-            <SenderRow key={sender.id} sender={sender} />
-          ))}
-        </Table>
+    <Card
+      title="Senders"
+      aside={
+        <a class="quiet" href={href('/senders')}>
+          All senders
+        </a>
+      }
+    >
+      {now.senders.length === 0 ? <Empty>No sender yet.</Empty> : <SenderTable senders={now.senders} />}
+      {more > 0 && (
+        <p class="foot">
+          <a href={href('/senders')}>{count(more)} more</a>, less busy
+        </p>
       )}
-      {more > 0 && <p class="foot">{count(more)} more, less busy.</p>}
     </Card>
-  );
-}
-
-function SenderRow({ sender }: { sender: LiveSender }) {
-  const { id, state } = sender;
-  const allowed = sender.allowedPerSecond;
-  return (
-    <tr>
-      <th scope="row">
-        <a href={href('/messages', { sender: id })}>{id}</a>
-        <span class="sub">
-          {[sender.provider, sender.tenant ?? 'shared'].filter((one) => one !== null).join(' · ')}
-        </span>
-      </th>
-      <td>
-        <span class={`tag t-${state}`}>{SENDER_WORDS[state]}</span>
-        {sender.pausedReason !== null && <span class="sub">{sender.pausedReason}</span>}
-        {sender.circuitUntilMs !== null && <span class="sub">probe at {time(sender.circuitUntilMs)}</span>}
-      </td>
-      <td>
-        <Bar value={sender.sentPerSecond} of={allowed} />
-        <span class="sub">
-          {perSecond(sender.sentPerSecond)} of {allowed === 0 ? 'any' : perSecond(allowed)}/s
-        </span>
-      </td>
-      <td>
-        <Bar value={sender.inFlight} of={sender.concurrency} tone="ink" />
-        <span class="sub">
-          {count(sender.inFlight)} of {count(sender.concurrency)}
-        </span>
-      </td>
-      <td class="num">
-        <a href={href('/messages', { sender: id, status: 'queued', order: 'oldest' })}>{count(sender.waiting)}</a>
-        {sender.parked > 0 && <span class="sub">+ {count(sender.parked)} later</span>}
-      </td>
-      <td class="num">{count(sender.tenants)}</td>
-      <td>{sender.quality ?? <span class="dim">–</span>}</td>
-      <td class="acts">
-        {may('operator') &&
-          (state === 'paused' ? (
-            <button type="button" onClick={() => resume('sender', id)} aria-label={`Resume sender ${id}`}>
-              Resume
-            </button>
-          ) : (
-            <button type="button" class="plain" onClick={() => pause('sender', id)} aria-label={`Pause sender ${id}`}>
-              Pause
-            </button>
-          ))}
-      </td>
-    </tr>
   );
 }
 

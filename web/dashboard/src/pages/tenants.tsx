@@ -3,8 +3,8 @@ import { may, useGet } from '../api.ts';
 import { count, duration } from '../format.ts';
 import { skewMs } from '../live.ts';
 import { go, href, place } from '../router.ts';
-import { Bar, Empty, Heading, Table, Trouble } from '../ui.tsx';
-import { Choice, Field } from './messages.tsx';
+import { Choice, Field } from '../filters.tsx';
+import { Bar, Empty, Heading, NumberedPages, Table, Trouble } from '../ui.tsx';
 
 interface Tenant {
   readonly id: string;
@@ -30,8 +30,6 @@ export function Tenants() {
   const query = { search: params.get('search') ?? '', only: params.get('only') ?? '', page: params.get('page') ?? '' };
   const asked = new URLSearchParams({ search: query.search, page: query.page || '0', only: query.only || 'all' });
   const { data, error } = useGet<Page>(`/dashboard/api/tenants?${asked.toString()}`, 1500);
-  const pages = data === null ? 0 : Math.ceil(data.total / data.pageSize);
-  const page = Number(query.page);
   return (
     <>
       <Heading aside={data !== null && <span class="dim">{count(data.total)}</span>}>Tenants</Heading>
@@ -61,15 +59,7 @@ export function Tenants() {
           ))}
         </Table>
       )}
-      {pages > 1 && (
-        <nav class="pages" aria-label="Pages">
-          {page > 0 && <a href={href('/tenants', { ...query, page: page - 1 })}>Previous</a>}
-          <span>
-            Page {count(page + 1)} of {count(pages)}
-          </span>
-          {page + 1 < pages && <a href={href('/tenants', { ...query, page: page + 1 })}>Next page</a>}
-        </nav>
-      )}
+      {data !== null && <NumberedPages path="/tenants" query={query} total={data.total} pageSize={data.pageSize} />}
     </>
   );
 }

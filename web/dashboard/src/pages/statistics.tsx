@@ -1,0 +1,360 @@
+import { useGet } from '../api.ts';
+import { type Column, Columns } from '../columns.tsx';
+import { Choice, Day, TenantField } from '../filters.tsx';
+import { count, duration, STATUS_WORDS, time } from '../format.ts';
+import { go, href, place } from '../router.ts';
+import { Bar, Card, Empty, Heading, Table, Trouble } from '../ui.tsx';
+
+type ByStatus = Readonly<Partial<Record<string, number>>>;
+
+interface Report {
+  readonly from: string;
+  readonly to: string;
+  readonly timeZone: string;
+  readonly generatedAt: string;
+  readonly messages: {
+    readonly total: number;
+    readonly byStatus: ByStatus;
+    readonly byDay: readonly {
+      readonly day: string;
+      readonly total: number;
+      readonly received: number;
+      readonly byStatus: ByStatus;
+    }[];
+    readonly received: number;
+  };
+  readonly deliveryRate: number | null;
+  readonly readRate: number | null;
+  readonly averageSendMs: number | null;
+  readonly responseTime: {
+    readonly answers: number;
+    readonly averageMs: number | null;
+    readonly medianMs: number | null;
+    readonly p95Ms: number | null;
+  };
+  readonly failures: readonly {
+    readonly code: string;
+    readonly providerCode: string | null;
+    readonly messages: number;
+    readonly share: number;
+  }[];
+  readonly bookings: {
+    readonly active: number;
+    readonly cancelled: number;
+    readonly made: number;
+    readonly remindersSent: number;
+  };
+  readonly busiestHours: readonly { readonly hour: number; readonly sent: number; readonly received: number }[];
+}
+
+const DAYS = { '7': 'Last 7 days', '30': 'Last 30 days', '90': 'Last 90 days', '365': 'Last 365 days' };
+const DAY_MS = 86_400_000;
+const FIELDS = ['tenant', 'days', 'from', 'to'] as const;
+type Query = Record<(typeof FIELDS)[number], string>;
+
+export function Statistics() {
+  const params = place.value.searchParams;
+  const query = Object.fromEntries(FIELDS.map((name) => [name, params.get(name) ?? ''])) as Query;
+  const { data, error, isLoading } = useGet<Report>(`/dashboard/api/stats?${askedOf(query).toString()}`, 30_000);
+  const change = (more: Partial<Query>) => go(href('/statistics', { ...query, ...more }), true);
+  const isOwn = query.from !== '' || query.to !== '';
+  return (
+    <>
+      <Heading aside={data !== null && <span class="dim">{rangeOf(data)}</span>}>Statistics</Heading>
+      <form class="filters" role="search" aria-label="Choose figures" onSubmit={(event) => event.preventDefault()}>
+        <TenantField label="Tenant (empty: all)" value={query.tenant} onChange={(tenant) => change({ tenant })} />
+        <Choice
+          label="Time"
+          value={isOwn ? 'own' : query.days || '30'}
+          any={null}
+          options={[...Object.entries(DAYS), ...(isOwn ? [['own', 'Own days'] as const] : [])]}
+          onChange={(days) => change({ days, from: '', to: '' })}
+        />
+        <Day label="From" value={query.from} onChange={(from) => change({ from })} />
+        <Day label="To" value={query.to} isEnd onChange={(to) => change({ to })} />
+      </form>
+      <Trouble error={error} />
+      {data === null && isLoading && <p class="dim">Counting …</p>}
+      {data !== null && <Figures report={data} query={query} />}
+    </>
+  );
+}
+
+function askedOf({ tenant, days, from, to }: Query): URLSearchParams {
+  const asked = new URLSearchParams({ timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone });
+  if (tenant !== '') asked.set('tenant', tenant);
+  if (from !== '' || to !== '') {
+    if (from !== '') asked.set('from', from);
+    if (to !== '') asked.set('to', to);
+    return asked;
+  }
+  // From the midnight that began the first of the days, so that no day is cut.
+  const start = new Date();
+  start.setHours(0, 0, 0, 0);
+  start.setDate(start.getDate() - Number(days === '' ? 30 : days) + 1);
+  asked.set('from', start.toISOString());
+  return asked;
+}
+
+function rangeOf({ from, to, generatedAt }: Report): string {
+  const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', year: 'numeric' });
+  const end = Math.min(Date.parse(to) - 1, Date.now());
+  return `${day.format(new Date(from))} – ${day.format(end)} · counted ${time(generatedAt)}`;
+}
+
+const percent = (share: number | null) => (share === null ? '–' : `${Math.round(share * 1000) / 10} %`);
+const lasting = (ms: number | null) => (ms === null ? '–' : duration(ms));
+
+function Figures({ report, query }: { report: Report; query: Query }) {
+  const { messages, responseTime, bookings } = report;
+  const failed = messages.byStatus['failed'] ?? 0;
+  const span = { tenant: query.tenant, from: report.from, to: report.to };
+  const figures = [
+    ['Messages', count(messages.total), `${count(messages.received)} received`, href('/messages', span)],
+    ['Delivered', percent(report.deliveryRate), 'of those sent', href('/messages', { ...span, status: 'delivered' })],
+    ['Read', percent(report.readRate), 'of those delivered', href('/messages', { ...span, status: 'read' })],
+    ['Failed', count(failed), percent(messages.total === 0 ? null : failed / messages.total), href('/failures', span)],
+    ['Until sent', lasting(report.averageSendMs), 'on average', null],
+    ['Answered in', lasting(responseTime.medianMs), `half of ${count(responseTime.answers)} answers`, null],
+  ] as const;
+  return (
+    <>
+      <div class="figures calm six">
+        {figures.map(([label, value, more, to]) => {
+          const inside = (
+            <>
+              <span class="label">{label}</span>
+              <span class="value">{value}</span>
+              <span class="more">{more}</span>
+            </>
+          );
+          return to === null ? (
+            <div key={label} class="figure">
+              {inside}
+            </div>
+          ) : (
+            <a key={label} class="figure" href={to}>
+              {inside}
+            </a>
+          );
+        })}
+      </div>
+      <Card title="Messages by day" aside={<Legend />}>
+        <ByDay report={report} />
+      </Card>
+      <div class="grid three">
+        <Card title="What became of them">
+          <States report={report} span={span} />
+        </Card>
+        <Card title="Failures by reason">
+          <Reasons report={report} tenant={query.tenant} />
+        </Card>
+        <div class="stack">
+          <Card
+            title="Bookings"
+            aside={
+              <a class="quiet" href={href('/bookings', { tenant: query.tenant, when: 'all' })}>
+                All bookings
+              </a>
+            }
+          >
+            <dl class="facts">
+              {(
+                [
+                  ['Take place', bookings.active],
+                  ['Cancelled', bookings.cancelled],
+                  ['Made', bookings.made],
+                  ['Reminders sent', bookings.remindersSent],
+                ] as const
+              ).map(([name, value]) => (
+                <div key={name}>
+                  <dt>{name}</dt>
+                  <dd class="num">{count(value)}</dd>
+                </div>
+              ))}
+            </dl>
+          </Card>
+          <Card title="Response time">
+            <dl class="facts">
+              {(
+                [
+                  ['Average', responseTime.averageMs],
+                  ['Median', responseTime.medianMs],
+                  ['p95', responseTime.p95Ms],
+                ] as const
+              ).map(([name, value]) => (
+                <div key={name}>
+                  <dt>{name}</dt>
+                  <dd class="num">{lasting(value)}</dd>
+                </div>
+              ))}
+            </dl>
+          </Card>
+        </div>
+      </div>
+      <Card title="Busiest hours" aside={<span class="dim">{report.timeZone}</span>}>
+        <Hours report={report} />
+      </Card>
+    </>
+  );
+}
+
+/** The states, gathered into what fits a chart. */
+const GROUPS = [
+  ['read', 'Read', ['read']],
+  ['delivered', 'Delivered', ['delivered']],
+  ['sent', 'Sent', ['sent']],
+  ['failed', 'Failed', ['failed', 'unknown', 'expired']],
+  ['open', 'Open or cancelled', ['queued', 'sending', 'scheduled', 'deferred', 'cancelled']],
+] as const;
+const grouped = (byStatus: ByStatus, states: readonly string[]) =>
+  states.reduce((sum, state) => sum + (byStatus[state] ?? 0), 0);
+
+function Legend() {
+  return (
+    <ul class="legend">
+      {GROUPS.map(([tone, word]) => (
+        <li key={tone}>
+          <span class={`c-${tone}`} aria-hidden="true" />
+          {word}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Up to so many columns stand side by side; a longer time is shown by weeks. */
+const COLUMNS_MAX = 95;
+
+function ByDay({ report }: { report: Report }) {
+  const { byDay } = report.messages;
+  if (byDay.length === 0) return <Empty>No messages in this time.</Empty>;
+  const known = new Map(byDay.map((one) => [one.day, one]));
+  const names = daysOf(report);
+  const step = names.length > COLUMNS_MAX ? 7 : 1;
+  const pieces = Array.from({ length: Math.ceil(names.length / step) }, (_, n) =>
+    names.slice(n * step, (n + 1) * step),
+  );
+  const every = Math.ceil(pieces.length / 12);
+  const short = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', timeZone: 'UTC' });
+  const columns = pieces.map((piece, n): Column => {
+    const found = piece.flatMap((day) => known.get(day) ?? []);
+    const parts = GROUPS.map(([tone, word, states]) => {
+      return { tone, word, value: found.reduce((sum, { byStatus }) => sum + grouped(byStatus, states), 0) };
+    });
+    const first = short.format(new Date(`${piece[0] ?? ''}T00:00:00Z`));
+    const told = parts.filter(({ value }) => value > 0).map(({ word, value }) => `${word} ${count(value)}`);
+    const total = found.reduce((sum, one) => sum + one.total, 0);
+    const name = step === 1 ? first : `Week from ${first}`;
+    const title = [`${name}: ${count(total)}`, ...told].join('\n');
+    return { key: piece[0] ?? '', label: n % every === 0 ? first : '', title, parts };
+  });
+  return (
+    <>
+      <Columns columns={columns} />
+      <details class="foot">
+        <summary>As a table</summary>
+        <Table
+          label="Messages by day"
+          head={['Day', '#Messages', ...GROUPS.map(([, word]) => `#${word}`), '#Received']}
+        >
+          {[...byDay].reverse().map((one) => (
+            <tr key={one.day}>
+              <th scope="row">{one.day}</th>
+              <td class="num">{count(one.total)}</td>
+              {GROUPS.map(([tone, , states]) => (
+                <td key={tone} class="num">
+                  {count(grouped(one.byStatus, states))}
+                </td>
+              ))}
+              <td class="num">{count(one.received)}</td>
+            </tr>
+          ))}
+        </Table>
+      </details>
+    </>
+  );
+}
+
+/** Every day of the report on its clock, with or without messages; none of the future. */
+function daysOf({ from, to, timeZone }: Report): string[] {
+  const format = new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' });
+  const endMs = Math.min(Date.parse(to) - 1, Date.now());
+  const last = format.format(endMs);
+  const days: string[] = [];
+  // Dates are counted on as such: a day of the clock may have 23 or 25 hours.
+  for (let at = Date.parse(`${format.format(new Date(from))}T00:00:00Z`); days.at(-1) !== last; at += DAY_MS) {
+    days.push(new Date(at).toISOString().slice(0, 10));
+    if (days.length > 370) break;
+  }
+  return days;
+}
+
+function States({ report, span }: { report: Report; span: Record<string, string> }) {
+  const rows = Object.entries(report.messages.byStatus)
+    .flatMap(([status, messages]) => (messages === undefined || messages === 0 ? [] : [{ status, messages }]))
+    .sort((a, b) => b.messages - a.messages);
+  const largest = Math.max(1, ...rows.map(({ messages }) => messages));
+  if (rows.length === 0) return <Empty>Nothing.</Empty>;
+  return (
+    <ul class="holds">
+      {rows.map(({ status, messages }) => (
+        <li key={status}>
+          <a href={href('/messages', { ...span, status })}>
+            <span class="name">{STATUS_WORDS[status] ?? status}</span>
+            <Bar value={messages} of={largest} tone={`b-${status}`} />
+            <span class="num">{count(messages)}</span>
+          </a>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Reasons({ report, tenant }: { report: Report; tenant: string }) {
+  if (report.failures.length === 0) return <Empty>Nothing failed.</Empty>;
+  return (
+    <ul class="holds">
+      {report.failures.slice(0, 10).map(({ code, providerCode, messages, share }) => (
+        <li key={`${code} ${providerCode ?? ''}`}>
+          <a href={href('/failures', { tenant, code: providerCode ?? code })} title={code}>
+            <span class="name mono">{providerCode ?? code}</span>
+            <Bar value={share} of={1} tone="b-failed" />
+            <span class="num">
+              {count(messages)} <span class="dim">{percent(share)}</span>
+            </span>
+          </a>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Hours({ report }: { report: Report }) {
+  if (report.busiestHours.length === 0) return <Empty>Nothing was sent or received.</Empty>;
+  const known = new Map(report.busiestHours.map((one) => [one.hour, one]));
+  const columns = Array.from({ length: 24 }, (_, hour): Column => {
+    const { sent = 0, received = 0 } = known.get(hour) ?? {};
+    return {
+      key: String(hour),
+      label: hour % 3 === 0 ? `${hour}:00` : '',
+      title: `${hour}:00 – ${hour + 1}:00\nSent ${count(sent)}\nReceived ${count(received)}`,
+      parts: [
+        { tone: 'delivered', value: sent },
+        { tone: 'received', value: received },
+      ],
+    };
+  });
+  const [busiest] = report.busiestHours;
+  return (
+    <>
+      <p class="dim">
+        Sent <span class="dot c-delivered" aria-hidden="true" /> and received{' '}
+        <span class="dot c-received" aria-hidden="true" />.
+        {busiest !== undefined &&
+          ` The busiest is ${busiest.hour}:00 to ${busiest.hour + 1}:00 with ${count(busiest.sent)} sent and ${count(busiest.received)} received.`}
+      </p>
+      <Columns columns={columns} />
+    </>
+  );
+}
