@@ -45,6 +45,20 @@ export function time(at: string | number): string {
   return date.toDateString() === new Date().toDateString() ? clock.format(date) : day.format(date);
 }
 
+const minute = new Intl.DateTimeFormat(undefined, {
+  hourCycle: 'h23',
+  weekday: 'short',
+  day: 'numeric',
+  month: 'short',
+  hour: '2-digit',
+  minute: '2-digit',
+});
+
+/** Of an appointment: the day and the minute. */
+export function moment(at: string): string {
+  return minute.format(new Date(at));
+}
+
 export const STATUS_WORDS: Readonly<Record<string, string>> = {
   queued: 'Waiting',
   sending: 'Sending',

@@ -1,6 +1,6 @@
 import { useGet } from '../api.ts';
 import { Choice, TenantField } from '../filters.tsx';
-import { time } from '../format.ts';
+import { moment } from '../format.ts';
 import { go, href, place } from '../router.ts';
 import { Empty, Heading, Pages, Table, Trouble } from '../ui.tsx';
 
@@ -104,7 +104,7 @@ function Row({ booking }: { booking: Booking }) {
   return (
     <tr>
       <th scope="row">
-        {time(booking.serviceDate)}
+        {moment(booking.serviceDate)}
         <span class="sub mono">{booking.id}</span>
       </th>
       <td>
@@ -124,9 +124,9 @@ function Row({ booking }: { booking: Booking }) {
             <li key={reminder.kind}>
               <span class={`tag r-${reminder.status}`}>{REMINDER_WORDS[reminder.status]}</span> {kindOf(reminder.kind)},{' '}
               {reminder.messageId === null ? (
-                time(reminder.sentAt ?? reminder.dueAt)
+                moment(reminder.sentAt ?? reminder.dueAt)
               ) : (
-                <a href={href(`/messages/${reminder.messageId}`)}>{time(reminder.sentAt ?? reminder.dueAt)}</a>
+                <a href={href(`/messages/${reminder.messageId}`)}>{moment(reminder.sentAt ?? reminder.dueAt)}</a>
               )}
               {reminder.reason !== null && <span class="sub">{reminder.reason}</span>}
             </li>
