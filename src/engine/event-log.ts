@@ -13,7 +13,8 @@ const FORGET_ID_AFTER_MS = 15_000;
 interface Forgettable {
   readonly atMs: number;
   readonly entryIds: string[];
-  readonly messageIds: string[];
+  /** Fields of the index of unrecorded messages: key and entry. */
+  readonly indexed: readonly (readonly [key: string, entryId: string])[];
 }
 
 /** The events of one shard as a log. Uses its own blocking connection for reads. */
@@ -53,10 +54,12 @@ export class ShardEventLog implements EventLog {
   recorded(entries: readonly EventEntry[]): Promise<void> {
     const atMs = performance.now();
     const entryIds = entries.map((entry) => entry.id);
-    const messageIds = entries.flatMap((entry) =>
-      entry.events.filter((event) => event.type === 'accepted').map((event) => event.messageId),
-    );
-    this.#entriesToForget.push({ atMs, entryIds, messageIds });
+    const indexed = entries.flatMap(({ id, events }) => {
+      const accepted = events.filter((event) => event.type === 'accepted');
+      const keys = new Set(accepted.map((event) => unrecordedKey(this.#prefix, event.messageId)));
+      return [...keys].map((key) => [key, id] as const);
+    });
+    this.#entriesToForget.push({ atMs, entryIds, indexed });
     this.#armSweep();
     return Promise.resolve();
   }
@@ -91,9 +94,7 @@ export class ShardEventLog implements EventLog {
   async #forget(nowMs: number): Promise<void> {
     await this.#forgetEntries(nowMs);
     const old = this.#idsToForget.filter((one) => one.atMs + FORGET_ID_AFTER_MS <= nowMs);
-    for (const one of old) {
-      for (const ids of chunks(one.messageIds, 500)) await this.#forgetIds(ids);
-    }
+    for (const one of old) await this.#unindex(one.indexed);
     this.#idsToForget = this.#idsToForget.filter((one) => !old.includes(one));
   }
 
@@ -106,19 +107,27 @@ export class ShardEventLog implements EventLog {
     this.#entriesToForget = this.#entriesToForget.filter((one) => !ripe.includes(one));
   }
 
-  async #forgetIds(ids: readonly string[]): Promise<void> {
-    const buckets = new Map<string, string[]>();
-    for (const id of ids) {
-      const key = unrecordedKey(this.#prefix, id);
-      buckets.set(key, [...(buckets.get(key) ?? []), id]);
+  async #unindex(indexed: Forgettable['indexed']): Promise<void> {
+    const entries = new Map<string, string[]>();
+    for (const [key, entryId] of indexed) entries.set(key, [...(entries.get(key) ?? []), entryId]);
+    for (const [key, ids] of entries) {
+      for (const some of chunks(ids, 500)) await this.#commands.call('HDEL', key, ...some);
     }
-    for (const [key, members] of buckets) await this.#commands.call('HDEL', key, ...members);
   }
 }
 
-/** The hash that maps an unrecorded message's id to its event entry; as in `lua/accept.lua`. */
+/**
+ * The hash of the unrecorded messages whose ids were made in the same 256 ms: event entry → the last 12 characters of
+ * each id in it; as in `lua/accept.lua`.
+ */
 export function unrecordedKey(prefix: string, id: string): string {
-  return `${prefix}u:${id.slice(0, 8)}`;
+  return `${prefix}u:${id.slice(0, 8)}${id.slice(9, 11)}`;
+}
+
+/** The event entries that may hold this message; nearly always one or none. */
+export function entriesOf(index: Readonly<Record<string, string>>, id: string): string[] {
+  const end = id.slice(-12);
+  return Object.entries(index).flatMap(([entryId, ends]) => (ends.includes(end) ? [entryId] : []));
 }
 
 function* chunks<T>(list: readonly T[], size: number): Generator<T[]> {

@@ -54,7 +54,7 @@ export const KEY_LETTERS = {
   m: 'mailbox',
   /** stream: lifecycle events until recorded */
   ev: 'events',
-  /** `u:<id prefix>` hash: message id → event entry, until recorded */
+  /** `u:<10 characters of ids>` hash: event entry → ends of the ids in it, until recorded */
   u: 'unrecorded',
   /** `v:<day>` hash: message that came back → attempts it had then */
   v: 'revived',

@@ -1,7 +1,7 @@
 import type { AcceptedEvent, LifecycleEvent } from '../model/events.ts';
 import type { RedisClient } from './connection.ts';
 import type { UnrecordedMessage } from './contract.ts';
-import { decodeStreamEntry, unrecordedKey } from './event-log.ts';
+import { decodeStreamEntry, entriesOf, unrecordedKey } from './event-log.ts';
 
 /** The newest entries are looked through for what ended a message that is not recorded yet: bounds the look. */
 const RECENT_ENTRIES = 300;
@@ -12,11 +12,22 @@ export async function readUnrecorded(
   prefix: string,
   id: string,
 ): Promise<Omit<UnrecordedMessage, 'place'> | null> {
-  const entryId = await client.hget(unrecordedKey(prefix, id), id);
-  if (entryId === null) return null;
-  const own = await range(client, 'XRANGE', prefix, entryId, entryId, 1);
-  const accepted = own.find((event): event is AcceptedEvent => event.type === 'accepted' && event.messageId === id);
-  if (accepted === undefined) return null;
+  const entryIds = entriesOf(await client.hgetall(unrecordedKey(prefix, id)), id);
+  for (const entryId of entryIds) {
+    const own = await range(client, 'XRANGE', prefix, entryId, entryId, 1);
+    const accepted = own.find((event): event is AcceptedEvent => event.type === 'accepted' && event.messageId === id);
+    if (accepted !== undefined) return await withItsEnd(client, prefix, accepted, entryId);
+  }
+  return null;
+}
+
+async function withItsEnd(
+  client: RedisClient,
+  prefix: string,
+  accepted: AcceptedEvent,
+  entryId: string,
+): Promise<Omit<UnrecordedMessage, 'place'>> {
+  const id = accepted.messageId;
   const recent = await range(client, 'XREVRANGE', prefix, '+', entryId, RECENT_ENTRIES);
   // One that came back after its end has none.
   const last = recent.find((event) => event.messageId === id && (isEnd(event) || event.type === 'redriven'));

@@ -49,6 +49,11 @@ async function call(program: Program, method: string, path: string, body?: objec
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
 }
 
+async function picture(program: Program, path: string) {
+  const answer = await fetch(`${program.server?.url ?? ''}${path}`, { headers: { authorization: `Bearer ${admin}` } });
+  return { status: answer.status, headers: answer.headers, body: await answer.text() };
+}
+
 /** What the accept path of a process takes a sender to be: from memory, cache or record. */
 const sender = async (program: Program, tenant: string, named?: string) =>
   (await program.accepting.senders.choose(tenant, named)).externalId;
@@ -128,6 +133,15 @@ describe('T5 · GET /api/cache/metrics', () => {
     expect(Object.keys((body['runtime'] as { cumulative: object }).cumulative).sort()).toEqual(Object.keys(one).sort());
     const history = await call(a, 'GET', '/api/cache/metrics/history?hours=1');
     expect(history.status).toBe(200);
+  });
+
+  it('T9 · the history of a cache comes as a small picture too', async () => {
+    const { status, headers, body } = await picture(a, '/api/cache/metrics/history.svg?hours=24&cache=salon');
+    expect(status).toBe(200);
+    expect(headers.get('content-type')).toContain('image/svg+xml');
+    expect(body).toMatch(/^<svg [^>]+role="img"[\s\S]+<\/svg>$/);
+    expect(body).toContain('salon: ');
+    expect(body.match(/<rect /g)).toHaveLength(48); // hits and misses of each hour
   });
 
   it('T1 · the record knows a content id when every cache has forgotten it', async () => {

@@ -60,9 +60,9 @@ function meaningOf(sites: readonly Site[]): Transition[] {
 
 const COUNTER_SITES: readonly Site[] = [
   // The total, not a place.
-  { file: 'accept.lua', code: "count('accepted', 1)", means: [] },
-  { file: 'accept.lua', code: "count('scheduled', 1)", means: ['[*] → scheduled'] },
-  { file: 'accept.lua', code: "count('queued', 1)", means: ['[*] → queued'] },
+  { file: 'accept.lua', code: "count('accepted', stored)", means: [] },
+  { file: 'accept.lua', code: "count('scheduled', scheduled)", means: ['[*] → scheduled'] },
+  { file: 'accept.lua', code: "count('queued', stored - scheduled)", means: ['[*] → queued'] },
   {
     file: 'includes/cancelling.lua',
     code: "move(kind == 'S' and 'scheduled' or 'deferred', 'cancelled')",
@@ -151,7 +151,9 @@ const FLIGHT_SITES: readonly Site[] = [
   { file: 'includes/flight.lua', code: "f.state = 'R'", means: ['G → R'] },
   // In give_back(): no attempt was ever made.
   { file: 'includes/flight.lua', code: 'drop_flight(lane)', means: ['G → [*]'] },
-  // In drop_head(): its callers stand here themselves.
+  // In take_head() and drop_head(): their callers stand here themselves.
+  { file: 'includes/flight.lua', code: 'drop_flight(lane)', means: [] },
+  { file: 'includes/flight.lua', code: 'take_head(s, t, lane)', means: [] },
   { file: 'includes/flight.lua', code: 'drop_flight(lane)', means: [] },
   {
     file: 'includes/flight.lua',
@@ -162,7 +164,7 @@ const FLIGHT_SITES: readonly Site[] = [
   { file: 'includes/place.lua', code: 'drop_flight(lane)', means: ['R → [*]', 'D → [*]'] },
   { file: 'includes/settle.lua', code: 'drop_head(s, t, lane)', means: ['G → [*]'] },
   { file: 'includes/settle.lua', code: 'drop_head(s, t, lane)', means: ['G → [*]'] },
-  { file: 'includes/settle.lua', code: 'drop_head(s, t, lane)', means: ['G → [*]'] },
+  { file: 'includes/settle.lua', code: 'take_head(s, t, lane)', means: ['G → [*]'] },
   {
     file: 'includes/settle.lua',
     code: "f.state = (f.ambiguous >= 2 or after_wait == 'hold') and 'H' or 'U'",
@@ -170,7 +172,7 @@ const FLIGHT_SITES: readonly Site[] = [
   },
   { file: 'includes/settle.lua', code: "f.state = 'D'", means: ['G → D'] },
   { file: 'includes/settle.lua', code: "f.state = 'R'", means: ['G → R'] },
-  { file: 'includes/timers.lua', code: 'drop_head(s, t, lane)', means: ['H → [*]'] },
+  { file: 'includes/timers.lua', code: 'take_head(s, t, lane)', means: ['H → [*]'] },
   { file: 'includes/timers.lua', code: "f.state = f.state == 'K' and 'U' or 'H'", means: ['K → U', 'J → H'] },
   { file: 'includes/timers.lua', code: "f.state = 'R'", means: ['U → R'] },
   {
@@ -190,7 +192,7 @@ test('every counter change of the scripts is known here, and the diagram of the 
 });
 
 test('every state change of a flight is known here, and the diagram of the flight says the same', () => {
-  const pattern = /f\.state = .*|drop_head\(s, t, lane\)|drop_flight\(lane\)|state = 'G'/g;
+  const pattern = /f\.state = .*|(?:drop|take)_head\(s, t, lane\)|drop_flight\(lane\)|state = 'G'/g;
   expect(namesOf(FLIGHT_SITES)).toEqual(sitesOf(pattern));
   expect(arrowsUnder("A conversation's flight")).toEqual(meaningOf(FLIGHT_SITES));
 });

@@ -20,7 +20,7 @@ local TWO_DAYS_MS = '172800000'
 local repeated = ARGV[2] == '1'
 local codes = {}
 local firsts = {}
-local unrecorded = {}
+local stored, scheduled = 0, 0
 
 local function hex_id(bytes)
   local h = {}
@@ -53,6 +53,33 @@ local function first_use(digest)
   return nil, P .. 'i:' .. day .. slot
 end
 
+-- Until they are recorded, messages are found by u:<window>: event entry -> the ends of the ids in it. One field per
+-- call and window of 256 ms in which its ids were made: a field per message would be the dearest part of an accept.
+local unrecorded = {}
+local function window_of(id)
+  return sub(id, 1, 8) .. sub(id, 10, 11)
+end
+local windows = {}
+local function was_stored(id)
+  local window = window_of(id)
+  if not windows[window] then
+    windows[window] = table.concat(call('HVALS', P .. 'u:' .. window), '|')
+  end
+  return string.find(windows[window], sub(id, -12), 1, true)
+end
+
+-- A call holds few different ones.
+local all_limits = {}
+local function limits_of(text)
+  local limits = all_limits[text]
+  if not limits then
+    local cap, weight, backlog_max = match(text, '^(%d+)|(%d+)|(%d+)$')
+    limits = { cap = cap + 0, weight = weight + 0, backlog_max = backlog_max + 0 }
+    all_limits[text] = limits
+  end
+  return limits
+end
+
 local lanes = {}
 for i = 4, #ARGV, STRIDE do
   lanes[#lanes + 1] = ARGV[i]
@@ -67,7 +94,7 @@ for i = 3, #ARGV, STRIDE do
   local slot
   if not s then
     code = 6
-  elseif repeated and call('HEXISTS', P .. 'u:' .. sub(id, 1, 8), id) == 1 then
+  elseif repeated and was_stored(id) then
     code = 1 -- the call whose reply was lost had stored it
     s = nil
   else
@@ -80,14 +107,13 @@ for i = 3, #ARGV, STRIDE do
       end
     end
     if code == 1 then
-      local cap, weight, backlog_max = match(ARGV[i + 10], '^(%d+)|(%d+)|(%d+)$')
+      local limits = limits_of(ARGV[i + 10])
       local had = t.cap
-      t.cap = tonumber(cap)
-      t.weight = tonumber(weight)
+      t.cap, t.weight = limits.cap, limits.weight
       if t.cap > had then
         join_ring(s, t)
       end
-      if t.backlog + t.parked >= tonumber(backlog_max) then
+      if t.backlog + t.parked >= limits.backlog_max then
         code = 5
       end
     end
@@ -96,15 +122,14 @@ for i = 3, #ARGV, STRIDE do
     seq = seq + 1
     local element = format('%d|', seq) .. priority .. '|' .. expires .. '|' .. id .. '||' .. contact .. '|' ..
       ARGV[i + 9]
-    count('accepted', 1)
+    stored = stored + 1
     if send_at ~= '' and tonumber(send_at) > wall then
       park('S', t, lane, id, element)
       timers_changed = true
       call('ZADD', P .. 'at', send_at, 'a:' .. id)
-      count('scheduled', 1)
+      scheduled = scheduled + 1
     else
       send_at = ''
-      count('queued', 1)
     end
     -- As event() writes it, in one concatenation: Redis's Lua hashes every byte of each text that comes about.
     events[#events + 1] = 'A'
@@ -115,21 +140,37 @@ for i = 3, #ARGV, STRIDE do
       call('ZADD', P .. 'at', expires, 'x:' .. seq .. ':' .. id .. ':' .. lane)
     end
     -- Last: a message that has expired already ends here, after its accepted event and with its timer.
-    if send_at == '' and append(s, t, lane, element) then
+    if send_at == '' and push(t, lane, element) then
       firsts[#codes + 1] = lane
+      if expires ~= '' then
+        place(s, t, lane, false)
+      else
+        -- It cannot be dead: it need not be read back to know what stands there.
+        place_head(s, t, lane, {
+          seq = seq, priority = priority, expires = '', id = id, contact = contact, element = element,
+          body_at = #element - #ARGV[i + 9] + 1,
+        }, false)
+      end
     end
     if slot then
       call('HSET', slot, digest, ARGV[i + 8] .. ARGV[i + 7])
       call('PEXPIRE', slot, TWO_DAYS_MS)
     end
-    local bucket = P .. 'u:' .. sub(id, 1, 8)
-    unrecorded[bucket] = unrecorded[bucket] or {}
-    table.insert(unrecorded[bucket], id)
+    local window = window_of(id)
+    local ends = unrecorded[window]
+    if not ends then
+      ends = {}
+      unrecorded[window] = ends
+    end
+    ends[#ends + 1] = sub(id, -12)
   end
   codes[#codes + 1] = code
   codes[#codes + 1] = known
 end
 
+count('accepted', stored)
+count('scheduled', scheduled)
+count('queued', stored - scheduled)
 serve_idle()
 for at, lane in pairs(firsts) do
   if immediate[lane] then
@@ -137,14 +178,9 @@ for at, lane in pairs(firsts) do
   end
 end
 local due, event_id = finish(false)
-for bucket, ids in pairs(unrecorded) do
-  local fields = {}
-  for _, id in ipairs(ids) do
-    fields[#fields + 1] = id
-    fields[#fields + 1] = event_id
-  end
-  call('HSET', bucket, unpack(fields))
-  call('EXPIRE', bucket, 86400)
+for window, ends in pairs(unrecorded) do
+  call('HSET', P .. 'u:' .. window, event_id, table.concat(ends))
+  call('EXPIRE', P .. 'u:' .. window, '86400')
 end
 table.insert(codes, 1, due)
 return codes

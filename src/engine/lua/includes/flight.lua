@@ -57,8 +57,8 @@ local function each_in_flight(entry, visit_lane)
   end
 end
 
--- Takes the head out of its lane for good and places what follows it.
-local function drop_head(s, t, lane)
+-- Takes the head out of its lane for good and places what follows it. Returns the head.
+local function take_head(s, t, lane)
   local element = call('LPOP', P .. 'c:' .. lane)
   if element and match(element, '^%d+|%d+|%d') then
     forget_expiry(parse(element), lane)
@@ -67,6 +67,23 @@ local function drop_head(s, t, lane)
   t.backlog = t.backlog - 1
   place(s, t, lane, false)
   return element
+end
+
+-- The same for one that is not needed any more. While nothing at all waits for the wall clock it has no expiry to
+-- forget, and is not read.
+local has_wall_timers
+local function drop_head(s, t, lane)
+  if has_wall_timers == nil then
+    has_wall_timers = call('EXISTS', P .. 'at') == 1
+  end
+  if has_wall_timers then
+    take_head(s, t, lane)
+    return
+  end
+  call('LTRIM', P .. 'c:' .. lane, '1', '-1')
+  drop_flight(lane)
+  t.backlog = t.backlog - 1
+  place(s, t, lane, false)
 end
 
 -- Messages outside lanes: sch:<id> = kind|lane length|lane|element. S scheduled, D deferred, H held for a person.

@@ -173,16 +173,8 @@ local function template_hold(s, template)
   template_store(s, template, 'H')
 end
 
--- Puts a lane whose head changed, or may go again, where it belongs.
-local function place(s, t, lane, front)
-  local h = live_head(s, t, lane, 16)
-  if not h then
-    return
-  end
-  if h == 'again' then
-    arm('l:' .. lane, now)
-    return
-  end
+-- Puts a lane with this live head where it belongs.
+local function place_head(s, t, lane, h, front)
   local template = held_template(s, h)
   if template then
     template_wait(s, h, lane, template)
@@ -197,6 +189,16 @@ local function place(s, t, lane, front)
     end
   end
   make_ready(s, t, lane, h.priority, front)
+end
+
+-- Puts a lane whose head changed, or may go again, where it belongs.
+local function place(s, t, lane, front)
+  local h = live_head(s, t, lane, 16)
+  if h == 'again' then
+    arm('l:' .. lane, now)
+  elseif h then
+    place_head(s, t, lane, h, front)
+  end
 end
 
 -- A message of this lane was buried. When it was the head and waits for its pair or its template, what follows may have
@@ -225,12 +227,13 @@ local function rewait(s, t, lane, id)
   end
 end
 
--- Appends a message to its lane; the first one of a lane is placed at once. True when it was the first.
-local function append(s, t, lane, element)
+-- Appends a message to its lane. True when it is the first there and has to be placed.
+local function push(t, lane, element)
   t.backlog = t.backlog + 1
-  if call('RPUSH', P .. 'c:' .. lane, element) > 1 then
-    return false
+  return call('RPUSH', P .. 'c:' .. lane, element) == 1
+end
+local function append(s, t, lane, element)
+  if push(t, lane, element) then
+    place(s, t, lane, false)
   end
-  place(s, t, lane, false)
-  return true
 end

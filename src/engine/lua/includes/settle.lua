@@ -97,7 +97,7 @@ local function settle(lane, id, entry, kind_and_verdict, number, flag, brake, br
     f.deferrals = f.deferrals + 1
     f.counted = 0
     if not flag then
-      local element = drop_head(s, t, lane)
+      local element = take_head(s, t, lane)
       local h = parse(element)
       local kept = renumber(h, tonumber(h.seq), f)
       park('D', t, lane, id, kept)

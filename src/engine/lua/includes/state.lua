@@ -182,8 +182,13 @@ local flights_changed = {}
 local function read_flight(lane, raw)
   local f = false
   if raw then
-    local entry, id, attempts, counted, deferrals, ambiguous, contact, state =
-      match(raw, '^([^|]*)|([^|]*)|(%d+)|(%d+)|(%d+)|(%d+)|([^|]*)|(%u)$')
+    -- The first attempt, as nearly all are.
+    local entry, id, contact, state = match(raw, '^([^|]*)|([^|]*)|1|0|0|0|([^|]*)|(%u)$')
+    local attempts, counted, deferrals, ambiguous = 1, 0, 0, 0
+    if not entry then
+      entry, id, attempts, counted, deferrals, ambiguous, contact, state =
+        match(raw, '^([^|]*)|([^|]*)|(%d+)|(%d+)|(%d+)|(%d+)|([^|]*)|(%u)$')
+    end
     f = {
       entry = entry, id = id, attempts = attempts + 0, counted = counted + 0, deferrals = deferrals + 0,
       ambiguous = ambiguous + 0, contact = contact, state = state,

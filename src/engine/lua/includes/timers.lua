@@ -70,7 +70,7 @@ local function release_template(name)
 end
 
 local function hold_for_person(s, t, lane, f)
-  local element = drop_head(s, t, lane)
+  local element = take_head(s, t, lane)
   local h = parse(element)
   call('HSET', P .. 'ui', f.id, lane)
   park('H', t, lane, f.id, renumber(h, tonumber(h.seq), f))
