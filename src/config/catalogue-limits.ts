@@ -142,6 +142,12 @@ export const LIMIT_SETTINGS = {
     choices: ['reconcile', 'hold', 'resend'],
     doc: 'What follows that wait: resend once (reconcile), wait for a person (hold), or resend without waiting at all (resend).',
   }),
+  ON_WINDOW_CLOSED: choice({
+    area: 'retries',
+    default: 'send',
+    choices: ['send', 'fail'],
+    doc: 'A free-form message whose turn comes when the 24-hour window of its person is known to be over: let the provider decide (send), or fail it with WINDOW_CLOSED before it is sent (fail). A window that Waxwing does not know counts as open, templates always go, and Evolution has no window.',
+  }),
   PROVIDER_TIMEOUT_MS: integer({
     area: 'retries',
     default: 10_000,

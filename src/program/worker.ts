@@ -66,6 +66,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     policyFor: (account) => policyOf(config, account),
     readAccount,
     tagKey,
+    readWindow: config.onWindowClosed === 'fail' ? (person) => record.conversations.windowOf(person) : undefined,
     onSettled: (request, result) => {
       summary.count(request);
       connections.settled(request);

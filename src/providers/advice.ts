@@ -51,6 +51,11 @@ const OWN: Readonly<Partial<Record<ProviderErrorCode | (string & {}), Omit<Advic
     waxwingDoes: 'Waits for a status that proves it, sends once more if none comes, and then leaves it to a person.',
     personShould: 'Look into the chat if you can. Redrive it if a second copy does no harm; discard it if it would.',
   },
+  WINDOW_CLOSED: {
+    meaning: "More than 24 hours have passed since the person's last message, and only a template may be sent then.",
+    waxwingDoes: 'Fails the message before it is sent, because ON_WINDOW_CLOSED says so.',
+    personShould: 'Send a template instead. When the person writes, redrive it.',
+  },
   MESSAGE_DAMAGED: {
     meaning: 'The stored message does not match its checksum; it was not sent.',
     waxwingDoes: 'Never sends a damaged message.',

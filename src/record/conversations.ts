@@ -16,6 +16,17 @@ export interface Conversations {
     readonly sender?: string | undefined;
     readonly id: string;
   }): Promise<ConversationRecord | null>;
+  /**
+   * Until when free-form messages may go to a person on a sender, epoch ms: the latest of all conversations of that
+   * person there, whoever's they are. Null = the person never wrote to this sender.
+   */
+  windowOf(person: {
+    readonly tenant: string;
+    readonly sender: string;
+    readonly conversation: string;
+    /** Numbers and user ids, in any form that is known. */
+    readonly names: readonly string[];
+  }): Promise<number | null>;
   /** The one that was last active first. `tenant` null = of every tenant. A page is a snapshot: a conversation that becomes active moves to the front. */
   list(
     tenant: string | null,
@@ -50,8 +61,29 @@ const SELECT = `
      from contact_aliases where contact_id = contact.id) as aliases
   from conversations thread left join contacts contact on contact.id = thread.contact_id`;
 
+/** Both ways to a person are needed: a first message finds nobody by its conversation, an own id nobody by number. */
+const WINDOW_OF = `
+  with person as (
+    select contact_id from conversations where tenant = $1 and sender = $2 and id = $3
+    union
+    select coalesce(contact.merged_into, contact.id) from contact_aliases
+    join contacts contact on contact.id = contact_aliases.contact_id
+    where kind in ('e164', 'wa_id', 'user_id') and value = any($4::text[])
+  )
+  select max(window_expires_at) as window_expires_at from conversations
+  where sender = $2 and contact_id in (select contact_id from person)`;
+
 export function conversationsOf(database: Database): Conversations {
   return {
+    async windowOf({ tenant, sender, conversation, names }) {
+      const [row] = await database.query<{ window_expires_at: Date | null }>(
+        WINDOW_OF,
+        [tenant, sender, conversation, [...new Set(names)]],
+        { name: 'window_of' },
+      );
+      return row?.window_expires_at?.getTime() ?? null;
+    },
+
     async get({ tenant, sender, id }) {
       const [row] = await database.query<ConversationRow>(
         `${SELECT} where thread.tenant = $1 and thread.sender = $2 and thread.id = $3`,

@@ -22,6 +22,8 @@ export interface AttemptContext {
   /** Monotonic time (ms) after which no first byte may leave: the rate token would be too old. */
   readonly startByAtMs: number;
   readonly signal: AbortSignal;
+  /** ON_WINDOW_CLOSED=fail: is the person's window known to be over? */
+  readonly isWindowClosed?: ((grant: Grant, body: MessageBody) => Promise<boolean>) | undefined;
   /** What the outcome says of the sender's health at its provider; undefined: nothing bad. */
   readonly judge: (account: SenderAccount, outcome: ProviderOutcome) => BadHealth | undefined;
   /** Hears of a mistake of the program itself over a message. Must not throw. */
@@ -42,6 +44,14 @@ const DAMAGED: MessageError = {
   retryable: false,
 };
 
+const WINDOW_CLOSED: MessageError = {
+  code: 'WINDOW_CLOSED',
+  providerCode: null,
+  title: "The person's 24-hour window is closed",
+  detail: 'Nothing was sent. Send a template, which may go at any time.',
+  retryable: false,
+};
+
 export async function attempt(grant: Grant, context: AttemptContext): Promise<AttemptResult> {
   if (grant.body === null) return { settlement: { kind: 'failed', error: DAMAGED }, report: null };
   const { account, provider, worker } = context;
@@ -54,6 +64,9 @@ export async function attempt(grant: Grant, context: AttemptContext): Promise<At
   };
   const startedAtMs = Date.now();
   const body = JSON.parse(grant.body) as MessageBody;
+  if ((await context.isWindowClosed?.(grant, body)) === true) {
+    return { settlement: { kind: 'failed', error: WINDOW_CLOSED }, report: null };
+  }
   const outcome = await inSpanOf(body.traceparent, 'send to provider', spanAttributes(grant), async (span) => {
     const traceparent = span?.isRecording() === true ? traceparentOf(span.spanContext()) : undefined;
     const { messageId, entry } = grant;

@@ -3,11 +3,13 @@ import type { BadHealth, Grant, SettleRequest } from '../engine/contract.ts';
 import { commandClient, disconnect, isCluster, type RedisClient, type RedisTarget } from '../engine/connection.ts';
 import { ENGINE_DEFAULTS, type EngineOptions } from '../engine/options.ts';
 import { type SettleResult, WORKER_COMMAND_TIMEOUT_MS, WorkerLink } from '../engine/worker-link.ts';
+import type { MessageBody } from '../model/message.ts';
 import type { MessageProvider, ProviderOutcome, SenderAccount } from '../providers/contract.ts';
 import { Accounts, type ReadAccount } from './accounts.ts';
 import { attempt, type AttemptContext } from './attempt.ts';
 import type { RetryPolicy } from './policy.ts';
 import { ProcessGate } from './process-gate.ts';
+import { type ReadWindow, Windows } from './windows.ts';
 import { ProviderHealth, type ProviderHealthOptions } from './provider-health.ts';
 
 /*
@@ -32,6 +34,8 @@ export interface SendWorkerOptions extends Partial<EngineOptions> {
   readonly providers: Readonly<Partial<Record<SenderAccount['provider'], MessageProvider>>>;
   readonly policyFor: (account: SenderAccount) => RetryPolicy;
   readonly readAccount: ReadAccount;
+  /** Reads until when a person's window is open; absent: the provider decides (ON_WINDOW_CLOSED=send). */
+  readonly readWindow?: ReadWindow | undefined;
   /** Signs the tag by which a status webhook proves an attempt. */
   readonly tagKey: TagKey;
   /** Told of every settled attempt: logs and figures. Must not throw. */
@@ -57,12 +61,14 @@ export class SendWorker {
   readonly #gate: ProcessGate;
   readonly #accounts: Accounts;
   readonly #health: ProviderHealth;
+  readonly #windows: Windows | undefined;
   readonly #abort = new AbortController();
   #idle: (() => void) | undefined;
 
   constructor(options: SendWorkerOptions) {
     this.#options = options;
     this.#accounts = new Accounts(options.readAccount);
+    this.#windows = options.readWindow === undefined ? undefined : new Windows(options.readWindow);
     this.#health = new ProviderHealth(options.breaker ?? BREAKER_DEFAULTS);
     const slotsMax = options.globalConcurrency > 0 ? Math.min(options.slots, options.globalConcurrency) : options.slots;
     this.#gate = new ProcessGate({
@@ -183,6 +189,8 @@ export class SendWorker {
         policy: policyFor(account),
         startByAtMs: beganAtMs + firstByteByMs,
         signal: this.#abort.signal,
+        // An unofficial sender has no such rule.
+        isWindowClosed: account.provider === 'evolution' ? undefined : this.#isWindowClosed,
         judge: this.#judge,
         onBroken: this.#options.onBroken,
       },
@@ -191,6 +199,9 @@ export class SendWorker {
 
   /** The shard's link of each sender that this worker has sent for. */
   readonly #linkOf = new Map<string, WorkerLink>();
+
+  readonly #isWindowClosed = async (grant: Grant, body: MessageBody): Promise<boolean> =>
+    body.type !== 'template' && (await this.#windows?.isClosed(grant, body)) === true;
 
   readonly #judge = (account: SenderAccount, outcome: ProviderOutcome): BadHealth | undefined => {
     const { badHealth, alsoOpen } = this.#health.judge(account, outcome);

@@ -78,6 +78,7 @@ export interface World {
   readonly emulator: Emulator;
   readonly program: Program;
   readonly url: string;
+  readonly databaseUrl: string;
   stop(): Promise<void>;
 }
 
@@ -123,6 +124,7 @@ export async function startWorld(
     emulator,
     program,
     url,
+    databaseUrl: database.url,
     async stop() {
       await program.stop();
       await emulator.stop();
