@@ -193,6 +193,8 @@ export function providerConformance(name: string, makeHarness: () => Conformance
         server.behaviour = raw('HTTP/1.1 400 Bad Request\r\n\r\n');
         const plain = await startServer('http');
         plain.behaviour = raw('no TLS here');
+        // Some clients wait for the rest of what cannot be TLS.
+        useTimeouts(HASTY_CONNECT);
         const outcome = await send({}, plain.url('https'));
         expect(outcome).toMatchObject({ kind: 'not-sent' });
       });

@@ -7,7 +7,7 @@ import { heal } from './heal.ts';
 import { World } from './world.ts';
 
 const { WAXWING_MODEL_RUNS, WAXWING_MODEL_SEED, WAXWING_MODEL_PATH, WAXWING_MODEL_REPLAY } = process.env;
-const TIME_LIMIT_MS = 40_000;
+const TIME_LIMIT_MS = 30_000;
 
 const setup = fc.record({
   first: senderSetup,
