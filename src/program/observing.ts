@@ -7,6 +7,7 @@ import type { RedisSendQueue, SendQueueOptions } from '../engine/queue.ts';
 import {
   ALERT_RULES,
   AlertEngine,
+  type AlertRule,
   alertWebhook,
   Metrics,
   queueSource,
@@ -59,7 +60,14 @@ export interface Observing {
     readonly alerts: AlertEngine;
   }): LiveView;
   /** Begins to look at the alert rules, once all sources are registered. */
-  startAlerts(queue: RedisSendQueue, log: Logger): AlertEngine;
+  startAlerts(queue: RedisSendQueue, log: Logger, options?: AlertOptions): AlertEngine;
+}
+
+export interface AlertOptions {
+  /** Default: all of them, with the times that are written there. */
+  readonly rules?: readonly AlertRule[];
+  /** How often the rules are looked at. Default 5 s. */
+  readonly everyMs?: number;
 }
 
 /** Senders whose names the live view knows. */
@@ -131,19 +139,25 @@ export function createObserving(config: Config): Observing {
         },
       });
     },
-    startAlerts(queue, log) {
-      const engine = alertEngine(config, metrics, queue, log);
+    startAlerts(queue, log, { rules = ALERT_RULES, everyMs } = {}) {
+      const engine = alertEngine(config, rules, metrics, queue, log);
       metrics.register(engine.source());
-      engine.start();
+      engine.start(everyMs);
       return engine;
     },
   };
 }
 
-function alertEngine(config: Config, metrics: Metrics, queue: RedisSendQueue, log: Logger): AlertEngine {
+function alertEngine(
+  config: Config,
+  rules: readonly AlertRule[],
+  metrics: Metrics,
+  queue: RedisSendQueue,
+  log: Logger,
+): AlertEngine {
   const { alertWebhookUrl: url, alertWebhookSecret: secret } = config;
   return new AlertEngine({
-    rules: ALERT_RULES,
+    rules,
     metrics,
     store: redisAlertStore(queue.runner.client),
     process: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,

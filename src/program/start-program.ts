@@ -23,7 +23,7 @@ import { type DataServices, openDataServices } from './data-services.ts';
 import { openBookings, startReminderSweep } from './bookings.ts';
 import { createJobProcessors } from './job-processors.ts';
 import { openJobs } from './jobs.ts';
-import { createObserving, type Observing } from './observing.ts';
+import { type AlertOptions, createObserving, type Observing } from './observing.ts';
 import { startWorkerServer } from './worker-server.ts';
 import { Leaving } from './leaving.ts';
 import { watchProgress } from './progress.ts';
@@ -74,6 +74,7 @@ export interface Program {
  * Starts the program in a role: data services, record, queue, then worker, then web, so that whoever gets an answer
  * finds everything behind it running.
  * @param options.responder answers incoming messages, instead of RESPONDER_URL
+ * @param options.alerts other rules, and how often they are looked at: for tests that have no minutes to wait
  * @param options.listen false = no HTTP API, for a program that embeds this one; default true
  * @throws with a sentence for the person when a part cannot start; what was started is ended again
  */
@@ -81,7 +82,11 @@ export async function startProgram(
   config: Config,
   role: Role,
   log: Logger,
-  options: { readonly listen?: boolean; readonly responder?: Responder | undefined } = {},
+  options: {
+    readonly listen?: boolean;
+    readonly responder?: Responder | undefined;
+    readonly alerts?: AlertOptions;
+  } = {},
 ): Promise<Program> {
   const started: (() => unknown)[] = [];
   const abort = new AbortController();
@@ -191,7 +196,7 @@ export async function startProgram(
       retryWorker: role === 'web' ? null : failures.worker,
       caches: () => [...caches.service.caches.metrics.values()],
     });
-    const alerts = observing.startAlerts(queue, log);
+    const alerts = observing.startAlerts(queue, log, options.alerts);
     started.push(() => alerts.stop());
     const progress = worker === null ? null : watchProgress(observing, () => worker.worker.inWork);
     started.push(() => progress?.stop());

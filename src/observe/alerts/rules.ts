@@ -228,6 +228,27 @@ export const ALERT_RULES: readonly AlertRule[] = [
     },
   },
   {
+    id: 'events-dead',
+    severity: 'warning',
+    forSeconds: 0,
+    sentence: 'Events to a product were given up in the last hour: it does not know what became of its messages.',
+    advice: 'Mend its receiver, then send them again: waxwing events replay --state dead.',
+    condition: {
+      kind: 'increase',
+      of: { metric: 'waxwing_events_out', where: { state: 'dead' } },
+      windowSeconds: 3600,
+      above: 0,
+    },
+  },
+  {
+    id: 'events-receiver-failing',
+    severity: 'warning',
+    forSeconds: 300,
+    sentence: 'A receiver of events has not taken any for 5 minutes, or was disabled.',
+    advice: 'GET /admin/events/endpoints says which and why; its events wait for 28 hours, then they are given up.',
+    condition: { kind: 'level', of: { metric: 'waxwing_events_receivers_failing' }, take: 'max', op: '>', value: 0 },
+  },
+  {
     id: 'no-status',
     severity: 'warning',
     forSeconds: 0,

@@ -12,7 +12,7 @@ import type { World } from './world.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 export const API_KEY = 'fault-test-platform-key-of-32-letters';
-const APP_SECRET = 'fault-test-app-secret';
+export const APP_SECRET = 'fault-test-app-secret';
 
 export type Settings = Readonly<Record<string, string>>;
 
