@@ -1,5 +1,6 @@
 import type { ConfigValues } from './catalogue.ts';
 import type { ConfigProblem, ConfigWarning } from './problem.ts';
+import { addressFault } from '../util/guarded-fetch/index.ts';
 import { queueRedis, queueServers } from './redis-url.ts';
 
 /** Room between the end of an attempt and the takeover of its worker's work. */
@@ -64,8 +65,16 @@ function checkReceivers(values: ConfigValues, problem: Problem): void {
     ['EVENTS_URL', values.eventsUrl],
     ['RESPONDER_URL', values.responderUrl],
   ] as const) {
-    if (url === undefined || new URL(url).protocol === 'https:') continue;
-    problem(name, 'https: (for development on this machine set DANGEROUSLY_ALLOW_PRIVATE_EVENTS_URL=true)', 'http:');
+    const fault = url === undefined ? null : addressFault(url, { allowPrivate: false });
+    if (url === undefined || fault === null) continue;
+    const { protocol, hostname } = new URL(url);
+    const development = 'for development on this machine set DANGEROUSLY_ALLOW_PRIVATE_EVENTS_URL=true';
+    // No more of the address than this: its path may be a secret.
+    problem(
+      name,
+      `https: and a host on the public internet, port 443 or 8443 (${development})`,
+      `${protocol}//${hostname}`,
+    );
   }
 }
 

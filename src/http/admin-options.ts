@@ -15,6 +15,8 @@ export interface AdminOptions {
   /** The accept path's memory: changes of this process count there at once. */
   readonly tenants: Tenants;
   readonly senders: Senders;
+  /** What is wrong with an address for a tenant's events, as a sentence; null = nothing. */
+  readonly eventsUrlFault: (url: string) => string | null;
   readonly senderDefaults: (provider: SenderProvider) => SenderDefaults;
 }
 

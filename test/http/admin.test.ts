@@ -120,12 +120,31 @@ describe('/admin/tenants', () => {
     [{ id: 'x', weight: 101 }, 'weight'],
     [{ id: 'x', backlogMax: 1.5 }, 'backlogMax'],
     [{ id: 'x', eventsUrl: 'ftp://x' }, 'eventsUrl'],
+    [{ id: 'x', eventsUrl: 'http://example.org/hook' }, 'eventsUrl'],
+    [{ id: 'x', eventsUrl: 'https://169.254.169.254/latest/meta-data' }, 'eventsUrl'],
+    [{ id: 'x', eventsUrl: 'https://[::1]/hook' }, 'eventsUrl'],
+    [{ id: 'x', eventsUrl: 'https://user:word@example.org/hook' }, 'eventsUrl'],
+    [{ id: 'x', eventsUrl: 'https://example.org:6379/hook' }, 'eventsUrl'],
     [{ id: 'x', role: 'admin' }, 'role'],
     [{ id: 'x', pausedReason: 'x' }, 'pausedReason'],
   ])('refuses %j', async (body, field) => {
     const refused = await call('POST', '/admin/tenants', body);
     expect(refused.statusCode).toBe(400);
     expect(refused.json()).toMatchObject({ field });
+  });
+
+  test('F48 · a changed address for events is judged like a new one, and a good one is kept', async () => {
+    expect((await call('POST', '/admin/tenants', { id: 'told' })).statusCode).toBe(201);
+    const refused = await call('PATCH', '/admin/tenants/told', { eventsUrl: 'https://10.0.0.7/hook' });
+    expect(refused.statusCode).toBe(400);
+    expect(refused.json()).toMatchObject({
+      code: 'REQUEST_INVALID',
+      field: 'eventsUrl',
+      detail: 'Its host is not on the public internet.',
+    });
+    const kept = await call('PATCH', '/admin/tenants/told', { eventsUrl: 'https://hooks.example.org:8443/told' });
+    expect(kept.json()).toMatchObject({ eventsUrl: 'https://hooks.example.org:8443/told' });
+    expect((await call('PATCH', '/admin/tenants/told', { eventsUrl: null })).json()).toMatchObject({ eventsUrl: null });
   });
 
   test('the list pages through every tenant', async () => {

@@ -15,6 +15,12 @@ export function tenantRoutes(app: FastifyInstance, options: AdminOptions): void 
   const { record, queue, tenants } = options;
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
+  /** Told now, to whoever sets it, and not by events that die later. Each call checks again where its name leads. */
+  function checkEventsUrl(url: string | null | undefined): void {
+    const fault = url == null ? null : options.eventsUrlFault(url);
+    if (fault !== null) throw new AppError('REQUEST_INVALID', { field: 'eventsUrl', detail: fault });
+  }
+
   routes.get(
     '/admin/tenants',
     {
@@ -49,6 +55,7 @@ export function tenantRoutes(app: FastifyInstance, options: AdminOptions): void 
       },
     },
     async (request, reply) => {
+      checkEventsUrl(request.body.eventsUrl);
       const tenant = await record.tenants.create(request.body);
       const { key } = await record.apiKeys.create({ tenant: tenant.id, name: 'first key' });
       tenants.changed(tenant);
@@ -70,6 +77,7 @@ export function tenantRoutes(app: FastifyInstance, options: AdminOptions): void 
       },
     },
     async (request) => {
+      checkEventsUrl(request.body.eventsUrl);
       const tenant = existing(await record.tenants.patch(request.params.id, request.body));
       tenants.changed(tenant);
       await onEverySender(tenant, (sender) => queue.configureTenant(sender, tenant.id, limitsOf(tenant)));

@@ -24,7 +24,10 @@ const fields = {
     .url({ protocol: /^https?$/ })
     .max(2000)
     .nullable()
-    .optional(),
+    .optional()
+    .describe(
+      'Where events of this tenant go; null = EVENTS_URL. It must begin with https://, have port 443 or 8443, and be outside of this network, unless DANGEROUSLY_ALLOW_PRIVATE_EVENTS_URL is set.',
+    ),
 };
 
 export const tenantBody = z.strictObject({ id: tenantIdSchema, ...fields });

@@ -1,6 +1,7 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { isIP, type LookupFunction } from 'node:net';
 import { Agent, request } from 'undici';
+import { addressFault, RECEIVER_PORTS } from './address-fault.ts';
 import { isPublicAddress } from './addresses.ts';
 import { GuardedFetchError } from './errors.ts';
 
@@ -51,14 +52,18 @@ export interface GuardedFetch {
   close(): Promise<void>;
 }
 
-const PORTS = [443, 8443];
 const TIMEOUT_MS = 15_000;
 const ANSWER_BYTES_MAX = 64 * 1024;
 /** Short, so that a name that moved is looked up (and checked) again soon. */
 const KEEP_ALIVE_MS = 4000;
 
 export function createGuardedFetch(options: GuardedFetchOptions = {}): GuardedFetch {
-  const { allowPrivate = false, timeoutMs = TIMEOUT_MS, answerBytesMax = ANSWER_BYTES_MAX, ports = PORTS } = options;
+  const {
+    allowPrivate = false,
+    timeoutMs = TIMEOUT_MS,
+    answerBytesMax = ANSWER_BYTES_MAX,
+    ports = RECEIVER_PORTS,
+  } = options;
   const resolve = options.resolve ?? resolveBySystem;
 
   /** Looks a name up once and answers with what it checked: nobody asks again between the check and the connection. */
@@ -85,17 +90,7 @@ export function createGuardedFetch(options: GuardedFetchOptions = {}): GuardedFe
     pipelining: 1,
   });
 
-  function faultOf(text: string): string | null {
-    if (!URL.canParse(text)) return 'It is not an address: it needs the form https://host/path.';
-    const url = new URL(text);
-    if (url.username !== '' || url.password !== '') return 'It must not hold a user name or password.';
-    if (allowPrivate) return /^https?:$/.test(url.protocol) ? null : 'It must begin with https:// or http://.';
-    if (url.protocol !== 'https:') return 'It must begin with https://.';
-    if (!ports.includes(url.port === '' ? 443 : Number(url.port))) return `Its port must be ${ports.join(' or ')}.`;
-    const host = hostOf(url);
-    if (isIP(host) !== 0 && !isPublicAddress(host)) return 'Its host is not on the public internet.';
-    return null;
-  }
+  const faultOf = (text: string): string | null => addressFault(text, { allowPrivate, ports });
 
   const call = async (text: string, { method = 'POST', headers, body, signal }: GuardedRequest = {}) => {
     const fault = faultOf(text);
@@ -120,11 +115,6 @@ export function createGuardedFetch(options: GuardedFetchOptions = {}): GuardedFe
     }
   };
   return Object.assign(call, { faultOf, close: () => agent.destroy() });
-}
-
-/** The host without the brackets that an IPv6 address has in an address. */
-function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
 async function resolveBySystem(hostname: string): Promise<string[]> {

@@ -1,3 +1,4 @@
+export { addressFault } from './address-fault.ts';
 export { isPublicAddress } from './addresses.ts';
 export { GuardedFetchError, type GuardedFetchReason } from './errors.ts';
 export {

@@ -9,6 +9,7 @@ import {
   InboundStatistics,
   type KeptWebhookJob,
 } from '../../../src/inbound/index.ts';
+import { addressFault } from '../../../src/util/guarded-fetch/index.ts';
 import { AppError } from '../../../src/errors/app-error.ts';
 import { createQueueAdministration, createQueueService, type QueueService } from '../../../src/jobs/index.ts';
 import {
@@ -236,6 +237,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
       wake: () => undefined,
     },
     admin: {
+      eventsUrlFault: (url) => addressFault(url, { allowPrivate: false }),
       record,
       queue,
       tenants,
