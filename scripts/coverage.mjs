@@ -2,7 +2,7 @@
  * Writes docs/coverage.md: every row of docs/rows.json, the tests whose titles carry its id, and its page.
  * With --check it writes nothing and exits 1 when the file differs.
  *
- * A title carries ids in front: `S3 · at most five …`, `S3, S6 · …`. A test whose own title has none takes those of
+ * A title carries ids in front: `S3 · at most five …`, `S3, S6 · …` or `S3 · S6 · …`. A test whose own title has none takes those of
  * the nearest `describe` around it that has some.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ const target = join(root, 'docs/coverage.md');
 const TESTS = new Set(['it', 'test', 'faultTest']);
 /** Ids of the fault catalogue (F01 … F55) stand in titles too; the rows end at F8. */
 const FAULT = /^F\d{2}$/;
-const TITLE = /^([A-Z]\d{1,2}(?:, [A-Z]\d{1,2})*) · /;
+const TITLE = /^([A-Z]\d{1,2}(?:(?:, | · )[A-Z]\d{1,2})*) · /;
 
 function testFiles() {
   return readdirSync(join(root, 'test'), { withFileTypes: true, recursive: true })
@@ -50,7 +50,7 @@ function testsOf(file) {
     if (ts.isCallExpression(node)) {
       const name = calleeName(node.expression);
       const titles = node.arguments.map(textOf).filter((text) => text !== undefined);
-      const own = titles.map((title) => TITLE.exec(title)?.[1].split(', ')).find((one) => one !== undefined);
+      const own = titles.map((title) => TITLE.exec(title)?.[1].split(/, | · /)).find((one) => one !== undefined);
       if (name === 'describe' && own !== undefined) ids = own;
       if (TESTS.has(name) && titles.length > 0 && (own ?? around).length > 0) {
         const title = titles.find((one) => TITLE.test(one)) ?? titles[0];
