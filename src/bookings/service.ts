@@ -91,12 +91,13 @@ export function createBookings(options: BookingsOptions): Bookings {
     },
 
     async change(tenant, id, change, kinds) {
-      const before = await get(tenant, id);
-      const fields: BookingFields = { ...before, ...change };
-      const wanted = kinds ?? before.reminders.filter(({ status }) => status !== 'cancelled').map(({ kind }) => kind);
-      const isMoved = fields.startsAtMs !== before.startsAtMs;
-      const booking = await store.change(tenant, id, fields, plan(wanted, fields), isMoved);
+      const booking = await store.change(tenant, id, (before) => {
+        const fields: BookingFields = { ...before, ...change };
+        const wanted = kinds ?? before.reminders.filter(({ status }) => status !== 'cancelled').map(({ kind }) => kind);
+        return { fields, reminders: plan(wanted, fields), isMoved: fields.startsAtMs !== before.startsAtMs };
+      });
       if (booking !== null) return await putUp(booking);
+      await get(tenant, id);
       throw new AppError('CONFLICT', { detail: 'The booking is cancelled: make a new one.' });
     },
 

@@ -72,14 +72,18 @@ export interface Bookings {
   /**
    * Writes fields and reminders in one transaction. A reminder that was sent stays so unless `isMoved`: then the
    * customer is reminded of the new time too. Kinds that are no longer planned are cancelled.
+   * @param decide is asked with the booking as it is, which nobody else changes meanwhile: of two changes at once the
+   *   second one sees the first. Must not wait.
    * @returns null when there is no active booking
    */
   change(
     tenant: string,
     id: string,
-    fields: BookingFields,
-    reminders: readonly PlannedReminder[],
-    isMoved: boolean,
+    decide: (before: BookingRecord) => {
+      readonly fields: BookingFields;
+      readonly reminders: readonly PlannedReminder[];
+      readonly isMoved: boolean;
+    },
   ): Promise<BookingRecord | null>;
   /** Cancels the booking and what was not sent. Null when there is no such booking; safe to repeat. */
   cancel(tenant: string, id: string): Promise<BookingRecord | null>;
@@ -96,8 +100,11 @@ export interface Bookings {
   ): Promise<Page<BookingRecord>>;
   /** Of all tenants or of one, for people: by time of the booking. */
   search(filter: BookingSearch): Promise<Page<BookingRecord>>;
-  /** Stamps booking and reminder in one transaction. False when the reminder was no longer waiting: nothing changed. */
-  stampSent(tenant: string, id: string, kind: string, messageId: string): Promise<boolean>;
+  /**
+   * Stamps booking and reminder in one transaction. False when the reminder that was due at `dueAtMs` no longer waits
+   * (the booking was moved meanwhile, and is to be reminded of again): nothing changed.
+   */
+  stampSent(tenant: string, id: string, kind: string, messageId: string, dueAtMs: number): Promise<boolean>;
   /** Ends a waiting reminder without sending it. */
   endReminder(tenant: string, id: string, kind: string, status: 'skipped' | 'failed', reason: string): Promise<void>;
   /** Waiting reminders that are due before a time, oldest first. */
@@ -184,14 +191,19 @@ export function bookingsOf(database: Database): Bookings {
 
     get: (tenant, id) => find(database.query, tenant, id),
 
-    async change(tenant, id, fields, reminders, isMoved) {
+    async change(tenant, id, decide) {
       return await database.transaction(async (run) => {
-        const changed = await run(
+        const locked = await run(
+          `select id from bookings where tenant = $1 and id = $2 and status = 'active' for update`,
+          [tenant, id],
+        );
+        if (locked.length === 0) return null;
+        const { fields, reminders, isMoved } = decide(existing(await find(run, tenant, id)));
+        await run(
           `update bookings set (${FIELD_COLUMNS}) = ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12), updated_at = now()
-           where tenant = $1 and id = $2 and status = 'active' returning id`,
+           where tenant = $1 and id = $2`,
           [tenant, id, ...valuesOf(fields)],
         );
-        if (changed.length === 0) return null;
         await run(
           `update booking_reminders set status = 'cancelled'
            where tenant = $1 and booking_id = $2 and status = 'scheduled' and kind <> all($3)`,
@@ -266,12 +278,13 @@ export function bookingsOf(database: Database): Bookings {
       return page(rows.map(fromRow), limit, (last) => ({ atMs: last.startsAtMs, keys: [last.tenant, last.id] }));
     },
 
-    async stampSent(tenant, id, kind, messageId) {
+    async stampSent(tenant, id, kind, messageId, dueAtMs) {
       return await database.transaction(async (run) => {
         const stamped = await run(
           `update booking_reminders set status = 'sent', message_id = $4, sent_at = now()
-           where tenant = $1 and booking_id = $2 and kind = $3 and status = 'scheduled' returning kind`,
-          [tenant, id, kind, messageId],
+           where tenant = $1 and booking_id = $2 and kind = $3 and status = 'scheduled' and due_at = $5
+           returning kind`,
+          [tenant, id, kind, messageId, new Date(dueAtMs)],
         );
         if (stamped.length === 0) return false;
         await run('update bookings set last_reminded_at = now() where tenant = $1 and id = $2', [tenant, id]);

@@ -23,6 +23,14 @@ describe('when a reminder is due', () => {
     ['day_before', '2027-03-28T10:00:00+02:00', { zone: 'Europe/Berlin' }, '2027-03-27T09:00:00.000Z'],
     // And back: 25 hours.
     ['day_before', '2027-10-31T10:00:00+01:00', { zone: 'Europe/Berlin' }, '2027-10-30T08:00:00.000Z'],
+    // 02:30 does not exist the day before: half past three.
+    ['day_before', '2027-03-29T02:30:00+02:00', { zone: 'Europe/Berlin' }, '2027-03-28T01:30:00.000Z'],
+    // 02:30 comes twice the day before: the second one, 24 hours ahead.
+    ['day_before', '2027-11-01T02:30:00+01:00', { zone: 'Europe/Berlin' }, '2027-10-31T01:30:00.000Z'],
+    // Minutes are minutes, also over a change.
+    ['120m', '2027-03-28T04:00:00+02:00', { zone: 'Europe/Berlin' }, '2027-03-28T00:00:00.000Z'],
+    // Half an hour of change, on the other side of the world.
+    ['day_before', '2027-04-04T10:00:00+10:30', { zone: 'Australia/Lord_Howe' }, '2027-04-02T23:00:00.000Z'],
   ])('%s of %s', (kind, written, options, expected) => {
     expect(due(kind, written, options)).toBe(expected);
   });
@@ -39,6 +47,17 @@ describe('when a reminder is due', () => {
     ['hour_before', '2027-02-02T21:59:00+03:00', '2027-02-02T17:59:00.000Z'],
   ])('%s of %s stays out of the quiet hours 21:00-08:00 of the customer', (kind, written, expected) => {
     expect(due(kind, written, { quiet: '21:00-08:00' })).toBe(expected);
+  });
+
+  test.each([
+    // The night is an hour shorter, and the morning comes when the clock says so.
+    ['hour_before', '2027-03-28T08:30:00+02:00', '2027-03-28T06:00:00.000Z'],
+    // And an hour longer: 07:00 is in it.
+    ['hour_before', '2027-10-31T08:30:00+01:00', '2027-10-31T07:00:00.000Z'],
+    // Too close to the booking: the evening before, which has another offset.
+    ['hour_before', '2027-03-28T08:10:00+02:00', '2027-03-27T19:59:00.000Z'],
+  ])('%s of %s in a night in which the clocks change', (kind, written, expected) => {
+    expect(due(kind, written, { zone: 'Europe/Berlin', quiet: '21:00-08:00' })).toBe(expected);
   });
 
   test("quiet hours are those of the customer's clock, not of the server", () => {

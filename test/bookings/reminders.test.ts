@@ -154,6 +154,71 @@ describe('Q5 · reminders follow the booking', () => {
   });
 });
 
+describe('Q5 · two at once', () => {
+  const moved = (day: number) => {
+    const written = `2027-02-0${day}T10:30:00+03:00`;
+    return { startsAtMs: Date.parse(written), startsAtWritten: written };
+  };
+
+  test('two changes of different fields are both kept, and the reminder follows the new time', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const id = `race${round}`;
+      await bookings.create(salon(), id, fields(), ['day_before']);
+      await Promise.all([
+        bookings.change(salon(), id, moved(5), undefined),
+        bookings.change(salon(), id, { serviceName: 'Colour' }, undefined),
+        bookings.change(salon(), id, { customerName: 'Grace' }, undefined),
+      ]);
+      const booking = await bookings.get(salon(), id);
+      expect(booking).toMatchObject({ serviceName: 'Colour', customerName: 'Grace', startsAtMs: moved(5).startsAtMs });
+      expect(booking.reminders).toMatchObject([{ status: 'scheduled', dueAtMs: moved(5).startsAtMs - 86_400_000 }]);
+    }
+  });
+
+  test('a change and a cancellation: cancelled it stays, and nothing is sent', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const id = `end${round}`;
+      await bookings.create(salon(), id, fields(), ['day_before', 'hour_before']);
+      const [change, cancel] = await Promise.allSettled([
+        bookings.change(salon(), id, moved(5), undefined),
+        bookings.cancel(salon(), id),
+      ]);
+      expect(cancel.status).toBe('fulfilled');
+      if (change.status === 'rejected') expect(change.reason).toMatchObject({ code: 'CONFLICT' });
+      const booking = await bookings.get(salon(), id);
+      expect(booking.status).toBe('cancelled');
+      expect(booking.reminders.map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
+      nowMs = moved(5).startsAtMs - 3_600_000;
+      expect(await bookings.judge(salon(), id, 'hour_before')).toMatchObject({ kind: 'drop' });
+      nowMs = Date.parse('2027-01-20T09:00:00Z');
+    }
+  });
+
+  test('a booking that is moved while its reminder goes out is reminded of the new time too', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    const meanwhile: Bookings = {
+      ...bookings,
+      async reminded(...stamp) {
+        await bookings.change(salon(), 'b1', moved(5), undefined);
+        return await bookings.reminded(...stamp);
+      },
+    };
+    await reminderProcessor({ bookings: meanwhile, messages: api.messages })(job());
+    expect((await bookings.get(salon(), 'b1')).reminders).toMatchObject([{ status: 'scheduled' }]);
+    nowMs = dueOf('day_before') ?? 0;
+    expect(await run()).toMatchObject({ sent: true });
+    expect(sent()).toHaveLength(2);
+  });
+
+  test('two workers with the same reminder send it once', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    await Promise.all([run(), run(), run()]);
+    expect(sent()).toHaveLength(1);
+  });
+});
+
 test('Q5 · a reminder that comes late into quiet hours waits for their end', async () => {
   await bookings.create(salon(), 'b1', fields(), ['day_before']);
   nowMs = Date.parse('2027-02-01T23:00:00+03:00');

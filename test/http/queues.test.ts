@@ -145,6 +145,52 @@ test('Q9 · a test job whose data cannot be used is refused with the field', asy
   expect(await post({ data: {} })).toMatchObject({ status: 400, body: { field: 'queueName' } });
 });
 
+test.each([
+  ['GET', '/admin/queue/stats/'],
+  ['GET', `/admin/queue/stats/${'x'.repeat(101)}`],
+  ['GET', '/admin/queue/stats/__proto__'],
+  ['GET', '/admin/queue/stats/constructor'],
+  ['GET', '/admin/queue/stats/%7Bwx:jobs%7D:whatsapp-webhook'],
+  ['POST', '/admin/queue/pause/nothing'],
+  ['POST', '/admin/queue/resume/whatsapp%3Anothing'],
+  ['POST', '/admin/queue/clean/webhook%00'],
+  ['POST', '/admin/queue/clean/webhook?grace=soon'],
+  ['POST', '/admin/queue/clean/webhook?grace=1.5'],
+  ['POST', '/admin/queue/clean/webhook?grace=1e99'],
+  ['POST', '/admin/queue/clean/webhook?grase=3600000'],
+  ['POST', '/admin/queue/clean/webhook?status=all'],
+  ['POST', '/admin/queue/clean/webhook?status=completed&status=failed'],
+  ['POST', '/admin/queue/test'],
+] as const)('Q9 · %s %s is refused with a code and a sentence, and changes nothing', async (method, url) => {
+  await addWebhook();
+  const { status, body } = await call('admin', { method, url });
+  expect([400, 404]).toContain(status);
+  expect(body).toMatchObject({ code: expect.any(String) as string, detail: expect.stringMatching(/\w+/) as string });
+  expect(await queues.getQueueDetail('webhook')).toMatchObject({ waiting: 1, paused: false });
+});
+
+test.each([
+  [{ queueName: '', data: {} }, 'queueName'],
+  [{ queueName: 7, data: {} }, 'queueName'],
+  [{ queueName: 'webhook', data: [] }, 'data'],
+  [{ queueName: 'webhook', data: {}, priority: 1 }, 'priority'],
+  [{ queueName: 'status', data: { timestamp: 'yesterday' } }, 'data.timestamp'],
+  [{ queueName: 'respond', data: {} }, 'queueName'],
+])('Q9 · the test job %j is refused with the field %s', async (body, field) => {
+  const answer = await call('operator', { method: 'POST', url: '/admin/queue/test', body });
+  expect(answer).toMatchObject({ status: 400, body: { field } });
+});
+
+test('Q9 · every route of the queues is in OpenAPI, with examples of what it takes and gives', async () => {
+  const document = (await api.call({ url: '/openapi.json', as: null })).json<{ paths: Record<string, unknown> }>();
+  const routes = ['stats/{queue}', 'pause/{queue}', 'resume/{queue}', 'clean/{queue}', 'health', 'test'];
+  for (const route of routes) {
+    const path = JSON.stringify(document.paths[`/admin/queue/${route}`] ?? {});
+    expect(path, route).toMatch(/"examples?":/);
+    expect(path, route).toContain('"responses"');
+  }
+});
+
 test('Q9 · while Redis is away the answer is 503 with Retry-After', async () => {
   const away = await startApi();
   const answer = await away.call({ url: '/admin/queue/stats/webhook', as: tokens.viewer });

@@ -10,17 +10,28 @@ export interface QueueRouteOptions {
 }
 
 const tags = ['queues'];
+/** As a person would see it: the reference shows them beside the schema. */
+const EXAMPLE = {
+  queue: 'whatsapp:webhook',
+  waiting: 3,
+  active: 5,
+  completed: 1000,
+  failed: 2,
+  delayed: 0,
+  paused: false,
+};
 const params = z.object({
   queue: z
     .string()
     .min(1)
     .max(100)
     .describe(
-      '`whatsapp:webhook`, `whatsapp:message-status`, `booking:reminder`, `notification:email`, a short name such as `webhook`, or `whatsapp-send`.',
-    ),
+      '`whatsapp:webhook`, `whatsapp:message-status`, `booking:reminder`, `notification:email`, `inbound:respond`, a short name such as `webhook`, or `whatsapp-send`.',
+    )
+    .meta({ examples: ['whatsapp:webhook', 'webhook', 'whatsapp-send'] }),
 });
 const count = z.int().min(0);
-const figures = z.object({
+const figureFields = z.object({
   queue: z.string().describe('API name.'),
   waiting: count.describe('Ready to run.'),
   active: count,
@@ -29,23 +40,49 @@ const figures = z.object({
   delayed: count.describe('Waiting for their time.'),
   paused: z.boolean(),
 });
-const switched = z.object({ queue: z.string(), paused: z.boolean() });
-const health = z.object({
-  status: z.enum(['healthy', 'degraded']).describe('`degraded`: a queue is paused, or has work and no worker.'),
-  redis: z.literal('connected').describe('While Redis is away, the answer is 503.'),
-  queues: z.array(figures.extend({ workers: count.nullable().describe('Null where Redis does not tell.') })),
-});
-const cleanQuery = z.object({
-  grace: z.coerce.number().int().min(0).max(315_360_000_000).default(0).describe('Only jobs older than this, ms.'),
+const figures = figureFields.meta({ examples: [EXAMPLE] });
+const switched = (paused: boolean) =>
+  z.object({ queue: z.string(), paused: z.boolean() }).meta({ examples: [{ queue: EXAMPLE.queue, paused }] });
+const health = z
+  .object({
+    status: z.enum(['healthy', 'degraded']).describe('`degraded`: a queue is paused, or has work and no worker.'),
+    redis: z.literal('connected').describe('While Redis is away, the answer is 503.'),
+    queues: z.array(figureFields.extend({ workers: count.nullable().describe('Null where Redis does not tell.') })),
+  })
+  .meta({ examples: [{ status: 'healthy', redis: 'connected', queues: [{ ...EXAMPLE, workers: 2 }] }] });
+// A misspelt limit must not remove more than was meant.
+const cleanQuery = z.strictObject({
+  grace: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(315_360_000_000)
+    .default(0)
+    .describe('Only jobs older than this, ms.')
+    .meta({ examples: [86_400_000] }),
   status: z
     .preprocess((value) => (value === 'wait' ? 'waiting' : value), z.enum(CLEANABLE_STATES))
     .default('completed')
-    .describe('State of the jobs that are removed.'),
+    .describe('State of the jobs that are removed.')
+    .meta({ examples: ['failed'] }),
 });
-const testBody = z.object({
-  queueName: z.string().min(1).max(100),
-  data: z.record(z.string(), z.unknown()).default({}).describe('Of the job; what is left out is filled in.'),
-});
+const testBody = z
+  .strictObject({
+    queueName: z.string().min(1).max(100),
+    data: z.record(z.string(), z.unknown()).default({}).describe('Of the job; what is left out is filled in.'),
+  })
+  .meta({
+    examples: [
+      { queueName: 'notification:email', data: { to: 'ada@example.com', template: 'booking_confirmation' } },
+      { queueName: 'message-status', data: { messageId: 'wamid.HBgL', status: 'delivered' } },
+    ],
+  });
+const added = z
+  .object({ jobId: z.string(), queue: z.string() })
+  .meta({ examples: [{ jobId: '17', queue: 'notification:email' }] });
+const cleaned = z
+  .object({ queue: z.string(), status: z.enum(CLEANABLE_STATES), removed: count })
+  .meta({ examples: [{ queue: EXAMPLE.queue, status: 'completed', removed: 42 }] });
 
 /** `/admin/queue`: the job queues and the send queue by name. */
 export function queueRoutes(app: FastifyInstance, { queues, admin }: QueueRouteOptions): void {
@@ -79,7 +116,7 @@ export function queueRoutes(app: FastifyInstance, { queues, admin }: QueueRouteO
         description:
           'In all processes; what is under way is finished. Pausing `whatsapp-send` stops hand-overs on all shards; messages are still accepted, and wait.',
         params,
-        response: { 200: switched },
+        response: { 200: switched(true) },
       },
     },
     async (request) => {
@@ -93,7 +130,7 @@ export function queueRoutes(app: FastifyInstance, { queues, admin }: QueueRouteO
     '/admin/queue/resume/:queue',
     {
       config: { access: 'operator' },
-      schema: { tags, summary: 'Let a queue go on', params, response: { 200: switched } },
+      schema: { tags, summary: 'Let a queue go on', params, response: { 200: switched(false) } },
     },
     async (request) => {
       const queue = await queues.resume(request.params.queue);
@@ -111,7 +148,7 @@ export function queueRoutes(app: FastifyInstance, { queues, admin }: QueueRouteO
         summary: 'Remove jobs',
         params,
         querystring: cleanQuery,
-        response: { 200: z.object({ queue: z.string(), status: z.enum(CLEANABLE_STATES), removed: count }) },
+        response: { 200: cleaned },
       },
     },
     async (request) => {
@@ -131,7 +168,7 @@ export function queueRoutes(app: FastifyInstance, { queues, admin }: QueueRouteO
         tags,
         summary: 'Add a job by hand',
         body: testBody,
-        response: { 202: z.object({ jobId: z.string(), queue: z.string() }) },
+        response: { 202: added },
       },
     },
     async (request, reply) => {

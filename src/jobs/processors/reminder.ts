@@ -43,7 +43,7 @@ export function reminderProcessor(parts: {
       await job.log(`not sent: ${verdict.why}`);
       return { sent: false, why: verdict.why };
     }
-    const { booking } = verdict;
+    const { booking, dueAtMs } = verdict;
     try {
       const idempotencyKey = ['reminder', booking.id, reminderType, booking.startsAtMs]
         .map(encodeURIComponent)
@@ -51,7 +51,7 @@ export function reminderProcessor(parts: {
       const request = reminderRequest(booking, reminderType);
       const principal = { kind: 'tenant', tenant: booking.tenant } as const;
       const { message } = await messages.accept(request, principal, { idempotencyKey });
-      await bookings.reminded(salonId, bookingId, reminderType, message.id);
+      await bookings.reminded(salonId, bookingId, reminderType, message.id, dueAtMs);
       await job.log(`sent as message ${message.id}`);
       return { sent: true, messageId: message.id };
     } catch (error) {
