@@ -19,7 +19,7 @@ import { type ScriptArg, ScriptRunner, type WallClock } from './script-runner.ts
  * Whatever cannot be told to Redis is told again until it is heard: settling is idempotent by lane, message and entry.
  */
 
-const SETTLE_MAX = 16; // bounds one script's work
+const SETTLE_MAX = 18; // bounds one script's work
 const BEGIN_MAX = 32;
 const CALLS_MAX = 2; // one runs while the next is collected; more would only make smaller batches
 const BEAT_MS = 500;
@@ -53,6 +53,11 @@ interface PendingBegin {
 interface PendingSettle {
   readonly request: SettleRequest;
   readonly resolve: (result: SettleResult) => void;
+}
+
+/** So that 50 slots at 18 a call are filled by three calls of 17, and not by a fourth one for the odd few. */
+function evenShare(slots: number, most: number): number {
+  return slots === 0 ? 0 : Math.ceil(slots / Math.ceil(slots / most));
 }
 
 export class WorkerLink {
@@ -209,7 +214,7 @@ export class WorkerLink {
     return [
       worker,
       this.#slots(),
-      this.#stopping ? 0 : this.#options.takeMax,
+      this.#stopping ? 0 : evenShare(this.#slots(), this.#options.takeMax),
       byTimer ? '1' : '0',
       startByMs,
       ...ambiguousArgs(this.#options),
