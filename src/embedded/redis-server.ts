@@ -8,6 +8,7 @@ import { endLeftovers } from './leftover.ts';
 import { keepLogShort, lastLines } from './log-file.ts';
 import { findRedis, redisEnvironment, type RedisBinary } from './redis-binary.ts';
 import { askRedis } from './redis-ready.ts';
+import { mendTornLog } from './redis-torn-log.ts';
 import { readServerRecord, removeServerRecord, writeServerRecord } from './server-record.ts';
 import { endChild, hasEnded, superviseChild, type ServerEvent } from './supervised-child.ts';
 
@@ -88,7 +89,10 @@ async function launch(
   let silentSinceMs = performance.now();
   for (;;) {
     const answer = await askRedis(port, options.password);
-    if (answer.kind === 'ready' && answer.pid === child.pid) return child;
+    if (answer.kind === 'ready' && answer.pid === child.pid) {
+      await mendTorn(child, folder, port, options);
+      return child;
+    }
     if (answer.kind === 'loading') silentSinceMs = performance.now();
     const isSilent = performance.now() - silentSinceMs > SILENT_MS_MAX;
     if (child.pid === undefined || hasEnded(child) || isSilent) {
@@ -101,6 +105,18 @@ async function launch(
       );
     }
     await delay(10);
+  }
+}
+
+/** Nobody is told that it is ready before its log is whole. */
+async function mendTorn(child: ChildProcess, folder: string, port: number, options: StartRedisOptions): Promise<void> {
+  const { password } = options;
+  try {
+    const torn = { log: join(folder, LOG_NAME), port, password, pid: child.pid ?? 0 };
+    if (await mendTornLog(torn)) options.onProgress?.("The end of Redis' log was torn off; the log was rewritten.");
+  } catch (error) {
+    await endChild(child, 'SIGTERM', 2_000);
+    throw error;
   }
 }
 

@@ -3,6 +3,7 @@ import {
   existsSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   truncateSync,
@@ -97,6 +98,18 @@ export class FaultRedis {
       truncateSync(path, kept);
     }
     return { cutBytes };
+  }
+
+  /** Changes the newest file of the log while Redis is down: what a bad disk does to it. */
+  damage(change: (log: Buffer) => Buffer): void {
+    const folder = join(this.#folder, 'appendonlydir');
+    const newest = readdirSync(folder)
+      .filter((name) => name.endsWith('.incr.aof'))
+      .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+      .at(-1);
+    if (newest === undefined) throw new Error(`There is no log in ${folder}.`);
+    const path = join(folder, newest);
+    writeFileSync(path, change(readFileSync(path)));
   }
 
   pause(): void {
