@@ -4,6 +4,8 @@ import { type Emulator, startEmulator } from '../../emulator/index.ts';
 import { createLog } from '../../program/log.ts';
 import { demoResponder } from '../demo/answers.ts';
 import { CAST, TROUBLES } from '../demo/cast.ts';
+import { type MailCatcher, startMailCatcher } from '../demo/mail-catcher.ts';
+import { startMails } from '../demo/mails.ts';
 import { Traffic } from '../demo/traffic.ts';
 import { judge, summary } from '../demo/verdict.ts';
 import { isPortFree } from '../free-port.ts';
@@ -14,6 +16,7 @@ import { parseInteger } from './start.ts';
 
 const PHONE_NUMBER_ID = '100000000000001';
 const EMULATOR_PORT = 4010;
+const MAIL_PORT = 4025;
 
 export const demo = defineCommand({
   meta: { name: 'demo', description: 'See it work: the whole program, an emulator of WhatsApp, and sample traffic' },
@@ -46,18 +49,25 @@ export const demo = defineCommand({
         numbers: { [PHONE_NUMBER_ID]: { verifiedName: 'Waxwing demo' } },
       },
     });
+    const mails = await startMailCatcher((await isPortFree(MAIL_PORT)) ? MAIL_PORT : 0);
     let program: Program | undefined;
     try {
-      program = await startDemoProgram(emulator, appSecret, verifyToken);
-      await play(program, emulator, seconds, args.traffic);
+      program = await startDemoProgram(emulator, mails, appSecret, verifyToken);
+      await play(program, emulator, mails, seconds, args.traffic);
     } finally {
       await program?.stop();
       await emulator.stop();
+      await mails.stop();
     }
   },
 });
 
-async function startDemoProgram(emulator: Emulator, appSecret: string, verifyToken: string): Promise<Program> {
+async function startDemoProgram(
+  emulator: Emulator,
+  mails: MailCatcher,
+  appSecret: string,
+  verifyToken: string,
+): Promise<Program> {
   // The user's own settings hold, but the demo talks to the emulator and keeps its data apart.
   const first = settings();
   const config = settings({
@@ -69,34 +79,47 @@ async function startDemoProgram(emulator: Emulator, appSecret: string, verifyTok
     WHATSAPP_ACCESS_TOKEN: 'demo-access-token',
     WHATSAPP_APP_SECRET: appSecret,
     WHATSAPP_VERIFY_TOKEN: verifyToken,
+    // Never the user's own mail server: the people of the demo do not exist.
+    SMTP_URL: mails.smtpUrl,
+    MAIL_FROM: 'Waxwing demo <demo@example.com>',
   });
   const program = await startProgram(config, 'all', createLog(config.logLevel), { responder: demoResponder });
   emulator.patch({ webhook: { url: `${program.server?.url ?? ''}/webhooks/whatsapp/cloud` } });
   return program;
 }
 
-async function play(program: Program, emulator: Emulator, seconds: number, withTraffic: boolean): Promise<void> {
+async function play(
+  program: Program,
+  emulator: Emulator,
+  mails: MailCatcher,
+  seconds: number,
+  withTraffic: boolean,
+): Promise<void> {
   for (const { recipient, action, ...rest } of TROUBLES) {
     emulator.addRule({ match: { recipient }, action, ...('every' in rest ? { every: rest.every } : {}) });
   }
   const url = program.server?.url ?? '';
   const traffic = new Traffic(url, program.keys.apiKey);
-  console.log(welcome(url, program.keys.apiKey, emulator.url, withTraffic));
+  console.log(welcome(url, program.keys.apiKey, emulator.url, mails.url, withTraffic));
   if (withTraffic) traffic.start();
+  const stopMails = withTraffic ? startMails(program.queues) : () => undefined;
   const stopLine = liveLine(program, emulator);
   const end = untilSignal();
   await (seconds > 0 ? Promise.race([end, new Promise((resolve) => setTimeout(resolve, seconds * 1000))]) : end);
   stopLine();
+  stopMails();
   await traffic.stop();
   // Takes no more and waits for what is in flight, so that both sides count the same.
   await program.worker?.stop(5000);
   console.log(summary(await program.queue.counters(), judge(emulator)));
+  console.log(`E-mails caught ${mails.mails.length}, delivered to nobody.`);
 }
 
-function welcome(url: string, apiKey: string, emulatorUrl: string, withTraffic: boolean): string {
+function welcome(url: string, apiKey: string, emulatorUrl: string, mailUrl: string, withTraffic: boolean): string {
   const lines = [
     '',
     `  WhatsApp, emulated    ${emulatorUrl}        ← open this: conversations as they arrive, answer as the customer`,
+    `  E-mails, caught       ${mailUrl}        ← confirmations and the like, delivered to nobody`,
     `  API reference         ${url}/docs`,
     `  API key               ${apiKey}`,
     '',
