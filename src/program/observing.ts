@@ -73,7 +73,8 @@ export interface AlertOptions {
 /** Senders whose names the live view knows. */
 const SENDERS_MAX = 10_000;
 
-export function createObserving(config: Config): Observing {
+/** @param isMeasured false = sends and accepts are not counted and no alert is looked for: for a bench of what that costs */
+export function createObserving(config: Config, isMeasured = true): Observing {
   const metrics = new Metrics();
   const sending = new SendMetrics(metrics.registry, { tenantsMax: config.metricsTenantsMax });
   const redisServers: NamedRedis[] = [];
@@ -85,9 +86,10 @@ export function createObserving(config: Config): Observing {
     metrics,
     redisServers,
     breakers,
-    ofQueue: { onAccept: (message, result) => sending.accepted(message, result) },
+    ofQueue: isMeasured ? { onAccept: (message, result) => sending.accepted(message, result) } : {},
     ofRecorder: {
       onBatch: ({ deliveries }) => {
+        if (!isMeasured) return;
         for (const change of deliveries) {
           sending.delivered(change, change.status);
           if (change.status === 'delivered') totals.count('delivered');
@@ -97,6 +99,7 @@ export function createObserving(config: Config): Observing {
     },
     onSettled: (request) => {
       settled += 1;
+      if (!isMeasured) return;
       sending.settled(request);
       if (request.settlement.kind === 'sent') totals.count(`sent:${request.grant.lane.sender}`);
     },
@@ -142,7 +145,7 @@ export function createObserving(config: Config): Observing {
     startAlerts(queue, log, { rules = ALERT_RULES, everyMs } = {}) {
       const engine = alertEngine(config, rules, metrics, queue, log);
       metrics.register(engine.source());
-      engine.start(everyMs);
+      if (isMeasured) engine.start(everyMs);
       return engine;
     },
   };

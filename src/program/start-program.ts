@@ -75,6 +75,7 @@ export interface Program {
  * finds everything behind it running.
  * @param options.responder answers incoming messages, instead of RESPONDER_URL
  * @param options.alerts other rules, and how often they are looked at: for tests that have no minutes to wait
+ * @param options.isMeasured false = keeps no figures, for a bench of what they cost; default true
  * @param options.listen false = no HTTP API, for a program that embeds this one; default true
  * @throws with a sentence for the person when a part cannot start; what was started is ended again
  */
@@ -86,6 +87,7 @@ export async function startProgram(
     readonly listen?: boolean;
     readonly responder?: Responder | undefined;
     readonly alerts?: AlertOptions;
+    readonly isMeasured?: boolean;
   } = {},
 ): Promise<Program> {
   const started: (() => unknown)[] = [];
@@ -104,7 +106,7 @@ export async function startProgram(
     started.push(() => record.close());
     started.push(() => caches.stop());
     const isMigrated = await migrateWhenPossible(services.databaseUrl, log, abort.signal);
-    const observing = createObserving(config);
+    const observing = createObserving(config, options.isMeasured);
     const contentSids = await caches.follow(record);
     const queue = await openQueue(config, services.redis, log, observing.ofQueue);
     started.push(() => queue.close());

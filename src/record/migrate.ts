@@ -25,7 +25,7 @@ export interface Migration {
   readonly sql: string;
   /** SHA-256 of the file, hex. */
   readonly checksum: string;
-  /** First line is `--! breaking`: processes of the older version must be stopped before it is applied. */
+  /** First line is `--! breaking`: processes of the older version must be stopped before it is applied, and cannot start after. */
   readonly breaking: boolean;
 }
 
@@ -34,6 +34,8 @@ export interface SchemaState {
   readonly applied: number;
   /** What `migrate()` would apply, in order. */
   readonly pending: readonly Migration[];
+  /** Names of applied migrations that only a newer version has; none of them is breaking. */
+  readonly newer: readonly string[];
 }
 
 /** The schema and this version of the code do not fit together. The message says what to do. */
@@ -45,20 +47,28 @@ export class MigrationError extends Error {
  * Brings the schema to the state that this version of the code needs.
  * Safe to call from several processes at once: one migrates, the others wait and then find nothing to do. Each
  * file and its ledger row are one transaction, so a crash leaves whole migrations only.
- * @throws MigrationError when the server is too old, the schema is newer than the code, an applied file was changed or
- *   a file fails; the driver's error when the server is away or a lock was not to be had: try again later
+ * @param folder of `.sql` files; default = this version's own
+ * @throws MigrationError when the server is too old, a breaking migration of a newer version has been applied, or one is
+ *   pending while others are connected, an applied file was changed or a file fails; the driver's error when the server is away or a lock was not to be had: try again later
  */
-export async function migrate(databaseUrl: string): Promise<void> {
-  await withMigrations(databaseUrl, async (client, migrations) => {
+export async function migrate(databaseUrl: string, folder: URL = FOLDER): Promise<void> {
+  await withMigrations(databaseUrl, folder, async (client, migrations) => {
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
     await client.query(`
       create table if not exists schema_migrations (
         id integer primary key,
         name text not null,
         checksum text not null,
-        applied_at timestamptz not null default now()
+        applied_at timestamptz not null default now(),
+        breaking boolean not null default false
       )`);
-    for (const migration of await pendingOf(client, migrations)) await apply(client, migration);
+    // For an older version that is started on this schema: it has no file to read the mark from.
+    await client.query(
+      'alter table schema_migrations add column if not exists breaking boolean not null default false',
+    );
+    const pending = await pendingOf(client, migrations);
+    await requireQuiet(client, pending);
+    for (const migration of pending) await apply(client, migration);
   });
 }
 
@@ -66,19 +76,20 @@ export async function migrate(databaseUrl: string): Promise<void> {
  * Compares the schema with the code and changes nothing.
  * @throws MigrationError as `migrate()` does
  */
-export async function schemaState(databaseUrl: string): Promise<SchemaState> {
-  return withMigrations(databaseUrl, async (client, migrations) => {
-    const pending = await pendingOf(client, migrations);
+export async function schemaState(databaseUrl: string, folder: URL = FOLDER): Promise<SchemaState> {
+  return withMigrations(databaseUrl, folder, async (client, migrations) => {
+    const { pending, newer } = await compare(client, migrations);
     const isPending = new Set(pending.map(({ id }) => id));
-    return { applied: migrations.findLast(({ id }) => !isPending.has(id))?.id ?? 0, pending };
+    return { applied: migrations.findLast(({ id }) => !isPending.has(id))?.id ?? 0, pending, newer };
   });
 }
 
 async function withMigrations<T>(
   databaseUrl: string,
+  folder: URL,
   work: (client: pg.Client, migrations: readonly Migration[]) => Promise<T>,
 ): Promise<T> {
-  const migrations = await readMigrations(FOLDER);
+  const migrations = await readMigrations(folder);
   const client = new pg.Client({
     ...clientOptions(databaseUrl),
     application_name: 'waxwing-migrate',
@@ -139,21 +150,43 @@ async function requireServerVersion(client: pg.Client): Promise<void> {
   }
 }
 
-/** Checks the ledger against the files and returns the files that it does not name. */
-async function pendingOf(client: pg.Client, migrations: readonly Migration[]): Promise<Migration[]> {
+async function pendingOf(client: pg.Client, migrations: readonly Migration[]): Promise<readonly Migration[]> {
+  return (await compare(client, migrations)).pending;
+}
+
+interface LedgerRow {
+  readonly id: number;
+  readonly name: string;
+  readonly checksum: string;
+  readonly breaking: boolean;
+}
+
+/** Checks the ledger against the files: which of them it does not name, and what it names that no file does. */
+async function compare(
+  client: pg.Client,
+  migrations: readonly Migration[],
+): Promise<{ readonly pending: readonly Migration[]; readonly newer: readonly string[] }> {
   const { rows: exists } = await client.query<{ found: boolean }>(
     `select to_regclass('schema_migrations') is not null as found`,
   );
-  if (exists[0]?.found !== true) return [...migrations];
-  const { rows: ledger } = await client.query<{ id: number; name: string; checksum: string }>(
-    'select id, name, checksum from schema_migrations order by id',
+  if (exists[0]?.found !== true) return { pending: [...migrations], newer: [] };
+  // Read as JSON, because a ledger that no version with the mark has seen yet has no such column.
+  const { rows: ledger } = await client.query<LedgerRow>(
+    `select id, name, checksum, coalesce((to_jsonb(schema_migrations) ->> 'breaking')::boolean, false) as breaking
+       from schema_migrations order by id`,
   );
+  const newer: string[] = [];
   for (const row of ledger) {
     const known = migrations.find(({ id }) => id === row.id);
     if (known === undefined) {
+      // Other migrations only add, so that processes of the older version work on; then they may start, too.
+      if (!row.breaking) {
+        newer.push(row.name);
+        continue;
+      }
       throw new MigrationError(
-        `The database schema is newer than this version of Waxwing: it has migration ${row.id} (${row.name}), ` +
-          `this version ends at ${migrations.at(-1)?.id ?? 0}. Start the newer version, or point DATABASE_URL to another database.`,
+        `The database schema is newer than this version of Waxwing: it has migration ${row.id} (${row.name}), which older ` +
+          `versions cannot work with. Start the newer version, or point DATABASE_URL to another database.`,
       );
     }
     if (known.checksum !== row.checksum) {
@@ -164,7 +197,23 @@ async function pendingOf(client: pg.Client, migrations: readonly Migration[]): P
     }
   }
   const applied = new Set(ledger.map((row) => row.id));
-  return migrations.filter((migration) => !applied.has(migration.id));
+  return { pending: migrations.filter((migration) => !applied.has(migration.id)), newer };
+}
+
+/** @throws MigrationError when processes of the older version are connected that a pending migration would break */
+async function requireQuiet(client: pg.Client, pending: readonly Migration[]): Promise<void> {
+  const breaking = pending.find((migration) => migration.breaking);
+  if (breaking === undefined) return;
+  const { rows } = await client.query<{ names: string; count: number }>(`
+    select count(*)::integer as count, string_agg(distinct application_name, ', ') as names
+      from pg_stat_activity
+     where datname = current_database() and application_name like 'waxwing%' and application_name <> 'waxwing-migrate'`);
+  const { count = 0, names = '' } = rows[0] ?? {};
+  if (count === 0) return;
+  throw new MigrationError(
+    `Migration ${breaking.id} (${breaking.name}) does not go together with running processes of the older version, and ` +
+      `${count} of their connections are open (${names}). Stop all web and worker processes, then migrate.`,
+  );
 }
 
 async function apply(client: pg.Client, migration: Migration): Promise<void> {
@@ -173,10 +222,11 @@ async function apply(client: pg.Client, migration: Migration): Promise<void> {
     // A change that waits behind a long transaction makes all others wait behind itself: better to give up and say so.
     await client.query(`set local lock_timeout = '10s'`);
     await client.query(migration.sql);
-    await client.query('insert into schema_migrations (id, name, checksum) values ($1, $2, $3)', [
+    await client.query('insert into schema_migrations (id, name, checksum, breaking) values ($1, $2, $3, $4)', [
       migration.id,
       migration.name,
       migration.checksum,
+      migration.breaking,
     ]);
     await client.query('commit');
   } catch (error) {

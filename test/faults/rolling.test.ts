@@ -31,7 +31,13 @@ faultTest(
   },
   async (world, report) => {
     const database = await testDatabase();
-    const settings = { ...settingsFor(world, database.url), SHUTDOWN_GRACE_MS: '20000', SHUTDOWN_DRAIN_MS: '3000' };
+    const settings = {
+      ...settingsFor(world, database.url),
+      SHUTDOWN_GRACE_MS: '20000',
+      SHUTDOWN_DRAIN_MS: '3000',
+      // A provider that is slow because the machine is busy would be ambiguous, too, and is not meant here.
+      PROVIDER_TIMEOUT_MS: '10000',
+    };
     const start = async (role: 'web' | 'worker') => world.owns(await Program.start(role, settings));
     const balancer = await openBalancer();
     const [webA, webB, workerA, workerB] = await Promise.all([
@@ -135,6 +141,9 @@ async function readRecord(url: string, messages: number) {
         select (select count(*)::int from messages) as messages,
                (select count(*)::int from messages where status = 'sent') as told,
                (select count(*)::int from message_events where event = 'unknown') as unknown`);
+      const { rows: why } = await client.query(`
+        select a.* from attempts a join message_events e on e.message_id = a.message_id where e.event = 'unknown'`);
+      if (why.length > 0) console.log('ambiguous attempts', JSON.stringify(why));
       return rows[0] ?? { messages: 0, told: 0, unknown: 0 };
     };
     await eventually(async () => (await read()).told === messages, { timeoutMs: 30_000 }).catch(() => undefined);

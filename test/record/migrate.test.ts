@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import pg from 'pg';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { migrate, MigrationError, readMigrations, schemaState } from '../../src/record/migrate.ts';
 import { dumpSchema } from '../../src/record/schema-dump.ts';
-import { testDatabase, type TestDatabase } from '../support/services.ts';
+import { eventually, testDatabase, type TestDatabase } from '../support/services.ts';
 
 let database: TestDatabase;
 
@@ -62,10 +62,57 @@ describe('migrate()', () => {
     expect((await schemaState(database.url)).pending).toEqual([]);
   });
 
-  it('refuses a schema that is newer than the code', async () => {
+  it('works on a schema that a newer version has only added to, so that an upgrade can be taken back', async () => {
     await sql(`insert into schema_migrations (id, name, checksum) values (999, 'from_the_future', 'x')`);
+    await migrate(database.url);
+    expect(await schemaState(database.url)).toMatchObject({ pending: [], newer: ['from_the_future'] });
+  });
+
+  it('refuses a schema that a newer version has changed in a way that breaks older ones', async () => {
+    await sql(
+      `insert into schema_migrations (id, name, checksum, breaking) values (999, 'from_the_future', 'x', true)`,
+    );
     await expect(migrate(database.url)).rejects.toThrow(/newer than this version/);
     await expect(schemaState(database.url)).rejects.toThrow(MigrationError);
+  });
+
+  it('reads a ledger from before the mark', async () => {
+    await sql('alter table schema_migrations drop column breaking');
+    expect(await schemaState(database.url)).toMatchObject({ pending: [] });
+    await migrate(database.url);
+    expect((await sql<{ breaking: boolean }>('select breaking from schema_migrations'))[0]?.breaking).toBe(false);
+  });
+
+  it('applies a breaking migration only when no process of the older version is connected, and says who is', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'waxwing-breaking-'));
+    const own = new URL('../../src/record/migrations/', import.meta.url);
+    await cp(own, folder, { recursive: true });
+    await writeFile(
+      join(folder, '000999_breaking.sql'),
+      '--! breaking\nalter table tenants add column made_up integer;\n',
+    );
+    const files = pathToFileURL(`${folder}/`);
+    const old = new pg.Client({ connectionString: database.url, application_name: 'waxwing-recorder-0' });
+    await old.connect();
+    try {
+      await expect(migrate(database.url, files)).rejects.toThrow(
+        /999 \(breaking\).*1 of their.*waxwing-recorder-0.*Stop all/,
+      );
+      expect((await schemaState(database.url, files)).pending).toHaveLength(1);
+    } finally {
+      await old.end();
+    }
+    // The server ends a session a moment after its client.
+    await eventually(
+      () =>
+        migrate(database.url, files).then(
+          () => true,
+          () => false,
+        ),
+      { timeoutMs: 10_000 },
+    );
+    await expect(migrate(database.url)).rejects.toThrow(/newer than this version/);
+    await rm(folder, { recursive: true });
   });
 
   it('refuses an applied file whose text was changed', async () => {

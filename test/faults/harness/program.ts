@@ -10,14 +10,24 @@ import type { World } from './world.ts';
 
 /* The product's own program, started as a person would start it, on the servers of a fault test. */
 
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 export const API_KEY = 'fault-test-platform-key-of-32-letters';
 export const APP_SECRET = 'fault-test-app-secret';
 
 export type Settings = Readonly<Record<string, string>>;
 
+/** The parts of a world that settings name. */
+type Served = {
+  readonly redis: Pick<World['redis'], 'port'>;
+  readonly provider: Pick<World['provider'], 'apiUrl'>;
+  readonly bounds: Pick<
+    World['bounds'],
+    'tenantConcurrency' | 'senderConcurrency' | 'ratePerSecond' | 'burst' | 'pairGapMs'
+  >;
+};
+
 /** Settings under which the program works in a world: the same limits, the fake provider, a data folder of its own. */
-export function settingsFor(world: World, databaseUrl: string, redisPort = world.redis.port): Settings {
+export function settingsFor(world: Served, databaseUrl: string, redisPort = world.redis.port): Settings {
   const { bounds } = world;
   return {
     HOST: '127.0.0.1',
@@ -70,10 +80,13 @@ export class Program {
     });
   }
 
-  /** Starts it without waiting. */
-  static launch(role: 'web' | 'worker' | 'all', settings: Settings): Program {
-    const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, 'src/cli/main.ts'), 'start', '--role', role], {
-      cwd: ROOT,
+  /**
+   * Starts it without waiting.
+   * @param root folder of the sources; default = this version's
+   */
+  static launch(role: 'web' | 'worker' | 'all', settings: Settings, root = ROOT): Program {
+    const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'src/cli/main.ts'), 'start', '--role', role], {
+      cwd: root,
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -82,8 +95,8 @@ export class Program {
     return new Program(child, identity);
   }
 
-  static async start(role: 'web' | 'worker' | 'all', settings: Settings): Promise<Program> {
-    const program = Program.launch(role, settings);
+  static async start(role: 'web' | 'worker' | 'all', settings: Settings, root = ROOT): Promise<Program> {
+    const program = Program.launch(role, settings, root);
     await program.#ready();
     return program;
   }
