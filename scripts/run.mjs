@@ -56,6 +56,7 @@ const COMMANDS = {
   'bench:brownout': (rest) => faults('brownout', rest),
   'bench:isolation': (rest) => faults('isolation', rest),
   'bench:workers': (rest) => typescript('bench/workers.ts', rest),
+  'bench:footprint': (rest) => typescript('bench/footprint.ts', rest),
   'bench:metrics': (rest) => typescript('bench/metrics-cost.ts', rest),
   'bench:failures': (rest) => typescript('bench/failures.ts', rest),
   bench: (rest) => typescript('bench/main.ts', rest),

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
+import pg from 'pg';
+import { Pool } from 'undici';
 import type { RedisTarget } from '../../src/engine/connection.ts';
 import { RedisSendQueue } from '../../src/engine/queue.ts';
 import { freePort } from '../../src/embedded/free-port.ts';
@@ -158,12 +160,113 @@ export class Stage {
     }
   }
 
+  /** What one message leaves behind and costs, over HTTP and with its record, on one Redis server. */
+  async footprint(messages: number): Promise<Footprint> {
+    const queue = new RedisSendQueue({ redis: this.#target, shards: SHARDS });
+    await queue.connect();
+    const redis = new Redis(this.#target.url, { protocol: 2 });
+    const database = new pg.Client({ connectionString: this.#services.databaseUrl });
+    await database.connect();
+    const web = new Child('program.ts', ['web', 'measured'], this.#environment);
+    const workers: Child[] = [];
+    try {
+      const { url } = await web.said<{ url: string }>();
+      const aof = async () => Number(/aof_current_size:(\d+)/.exec(await redis.info('persistence'))?.[1]);
+      const rows = async () => {
+        const sizes = await database.query<{ bytes: number }>(
+          `select sum(pg_total_relation_size(oid))::float8 as bytes from pg_class
+            where relkind = 'r' and relnamespace = 'public'::regnamespace`,
+        );
+        return sizes.rows[0]?.bytes ?? NaN;
+      };
+      const [aofBefore, rowsBefore, webBefore] = [await aof(), await rows(), await cpuOf([web])];
+      await queue.pauseAll();
+      await postAll(url, this.#environment['WAXWING_API_KEY'] ?? '', messages);
+      const webCpu = (await cpuOf([web])) - webBefore;
+      const aofAccepted = await aof();
+      workers.push(new Child('program.ts', ['worker', 'measured'], this.#environment));
+      await workers[0]?.said();
+      const workerBefore = await cpuOf(workers);
+      const startMs = performance.now();
+      await queue.resumeAll();
+      while ((await queue.counters()).sent < messages) await delay(20);
+      const seconds = (performance.now() - startMs) / 1000;
+      while ((await recorded(database)) < messages) await delay(100);
+      const workerCpu = (await cpuOf(workers)) - workerBefore;
+      const connections = Number(/connected_clients:(\d+)/.exec(await redis.info('clients'))?.[1]) - 2;
+      return {
+        webCpuMs: webCpu / messages,
+        workerCpuMs: workerCpu / messages,
+        sentPerSecond: messages / seconds,
+        aofBytes: { accept: (aofAccepted - aofBefore) / messages, whole: ((await aof()) - aofBefore) / messages },
+        postgresBytes: ((await rows()) - rowsBefore) / messages,
+        redisConnections: { ofWebAndWorker: connections, shards: SHARDS },
+      };
+    } finally {
+      await Promise.all([web, ...workers].map((child) => child.end()));
+      await database.end();
+      redis.disconnect();
+      queue.close();
+    }
+  }
+
   async close(): Promise<void> {
     await this.#provider.end();
     await Promise.all(this.#servers.map((server) => server.stop()));
     await this.#services.stop();
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+export interface Footprint {
+  /** Accept over HTTP, ms of CPU per message. */
+  readonly webCpuMs: number;
+  /** Attempt, settlement and record. */
+  readonly workerCpuMs: number;
+  readonly sentPerSecond: number;
+  /** Appended to the file, before it is rewritten. */
+  readonly aofBytes: { readonly accept: number; readonly whole: number };
+  /** Tables and indexes. */
+  readonly postgresBytes: number;
+  readonly redisConnections: { readonly ofWebAndWorker: number; readonly shards: number };
+}
+
+const CALLERS = 16;
+
+/** As a customer's backend does: some connections, one message per request. */
+async function postAll(url: string, key: string, messages: number): Promise<void> {
+  const pool = new Pool(url, { connections: CALLERS });
+  let next = 0;
+  const caller = async () => {
+    for (let n = (next += 1); n <= messages; n = next += 1) {
+      const conversation = n % CONVERSATIONS;
+      const body = {
+        tenant: `t${conversation % TENANTS}`,
+        sender: `s${conversation % SHARDS}`,
+        to: `+9665${String(conversation).padStart(8, '0')}`,
+        conversation: `c${conversation}`,
+        type: 'text',
+        text: { body: `Your appointment is confirmed for tomorrow at ten, number ${n}.` },
+      };
+      const headers = {
+        authorization: `Bearer ${key}`,
+        'content-type': 'application/json',
+        'idempotency-key': `k${n}`,
+      };
+      const answer = await pool.request({ method: 'POST', path: '/v1/messages', headers, body: JSON.stringify(body) });
+      const text = await answer.body.text();
+      if (answer.statusCode !== 202) throw new Error(`the web process answered ${answer.statusCode}: ${text}`);
+    }
+  };
+  await Promise.all(Array.from({ length: CALLERS }, caller));
+  await pool.close();
+}
+
+async function recorded(database: pg.Client): Promise<number> {
+  const { rows } = await database.query<{ n: number }>(
+    `select count(*)::int as n from messages where engine_status = 'sent'`,
+  );
+  return rows[0]?.n ?? 0;
 }
 
 async function cpuOf(children: readonly Child[]): Promise<number> {
@@ -222,7 +325,7 @@ async function startServers(folder: string, masters: number): Promise<RedisServe
   for (const [index, client] of clients.entries()) {
     const at = (share: number) => Math.floor((SLOTS * share) / masters);
     await client.call('CLUSTER', 'ADDSLOTSRANGE', at(index), at(index + 1) - 1);
-    const [, bus] = (await client.config('GET', 'cluster-port'));
+    const [, bus] = await client.config('GET', 'cluster-port');
     if (index > 0) await clients[0]?.call('CLUSTER', 'MEET', '127.0.0.1', servers[index]?.port ?? 0, bus ?? '');
     await client.call('CLUSTER', 'SET-CONFIG-EPOCH', index + 1).catch(() => undefined);
   }
