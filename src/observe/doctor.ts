@@ -4,6 +4,7 @@ import { shardPrefix } from '../engine/keys.ts';
 import { type AcceptDurability, checkQueueSafety } from '../engine/safety.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { WaxwingRecord } from '../record/index.ts';
+import { findSentButQueued } from './doctor-restored.ts';
 
 export interface Finding {
   /** A remark is worth knowing; a finding means that a promise is broken or cannot be kept. */
@@ -70,6 +71,7 @@ async function compareWithRecord({ client, shards, record }: DoctorOptions): Pro
         });
       }
     }
+    findings.push(...(await findSentButQueued(client, shards, record)));
     for (const { shard, count } of await record.totals.quarantined()) {
       findings.push({
         severity: 'finding',

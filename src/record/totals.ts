@@ -4,6 +4,8 @@ import type { RecordTotal } from './types.ts';
 /** Counting reads every message: an audit may take its time, a request may not. */
 const COUNT_TIMEOUT_MS = 120_000;
 
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+
 export interface Totals {
   /** Recorded messages by shard and state; what `waxwing doctor` compares with the engine's counters. */
   byStatus(): Promise<RecordTotal[]>;
@@ -17,6 +19,8 @@ export interface Totals {
   oldestWaiting(options: { readonly tenants?: readonly string[]; readonly limit: number }): Promise<WaitingMessage[]>;
   /** What waits for somebody, each counted up to 10,000. */
   open(options: { readonly silentAfterSeconds: number }): Promise<OpenTotals>;
+  /** Those of these messages that have been sent, as far as recorded. At most 1,000 ids. */
+  sentOf(ids: readonly string[]): Promise<string[]>;
   /** Events that could not be recorded, by shard. Anything but an empty list needs a person. */
   quarantined(): Promise<{ readonly shard: number; readonly count: number }[]>;
 }
@@ -47,6 +51,14 @@ export function totalsOf(database: Database): Totals {
         [],
         { timeoutMs: COUNT_TIMEOUT_MS },
       );
+    },
+    async sentOf(ids) {
+      const known = ids.filter((id) => UUID.test(id));
+      const rows = await database.query<{ id: string } & Row>(
+        `select id from messages where id = any($1::uuid[]) and engine_status = 'sent' order by id`,
+        [known],
+      );
+      return rows.map(({ id }) => id);
     },
     async oldestWaitingAtMs() {
       const [row] = await database.query<{ at: number | null } & Row>(
