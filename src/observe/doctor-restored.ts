@@ -1,7 +1,7 @@
 import { mastersOf, type RedisClient } from '../engine/connection.ts';
 import { shardPrefix } from '../engine/keys.ts';
 import type { WaxwingRecord } from '../record/index.ts';
-import type { Finding } from './doctor.ts';
+import type { Finding } from './finding.ts';
 
 const ASKED_AT_ONCE = 1000;
 const NAMED_MAX = 20;

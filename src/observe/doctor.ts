@@ -5,13 +5,9 @@ import { type AcceptDurability, checkQueueSafety } from '../engine/safety.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import { findSentButQueued } from './doctor-restored.ts';
+import type { Finding } from './finding.ts';
 
-export interface Finding {
-  /** A remark is worth knowing; a finding means that a promise is broken or cannot be kept. */
-  readonly severity: 'finding' | 'remark';
-  readonly about: string;
-  readonly detail: string;
-}
+export type { Finding };
 
 export interface DoctorOptions {
   readonly client: RedisClient;
