@@ -58,6 +58,7 @@ const COMMANDS = {
   'bench:workers': (rest) => typescript('bench/workers.ts', rest),
   'bench:footprint': (rest) => typescript('bench/footprint.ts', rest),
   'bench:metrics': (rest) => typescript('bench/metrics-cost.ts', rest),
+  'bench:dashboard': (rest) => typescript('bench/dashboard.ts', rest),
   'bench:failures': (rest) => typescript('bench/failures.ts', rest),
   bench: (rest) => typescript('bench/main.ts', rest),
   check: (rest) => script('scripts/check.mjs', rest),
@@ -67,7 +68,7 @@ const COMMANDS = {
 };
 
 /** What may open the dashboard: its page is built when it is not there, or not of these sources. */
-const SERVES_PAGES = new Set(['start', 'demo', 'test']);
+const SERVES_PAGES = new Set(['start', 'demo', 'test', 'bench:dashboard']);
 
 /** What to run for a command: everything that is not named above is a command of the program itself. */
 function planOf(command, rest) {
