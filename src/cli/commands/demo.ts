@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { defineCommand } from 'citty';
 import { type Emulator, startEmulator } from '../../emulator/index.ts';
+import { signJwt } from '../../http/index.ts';
 import { createLog } from '../../program/log.ts';
 import { demoResponder } from '../demo/answers.ts';
 import { CAST, TROUBLES } from '../demo/cast.ts';
@@ -17,6 +18,7 @@ import { parseInteger } from './start.ts';
 const PHONE_NUMBER_ID = '100000000000001';
 const EMULATOR_PORT = 4010;
 const MAIL_PORT = 4025;
+const SIGN_IN_SECONDS = 12 * 3600;
 
 export const demo = defineCommand({
   meta: { name: 'demo', description: 'See it work: the whole program, an emulator of WhatsApp, and sample traffic' },
@@ -100,7 +102,12 @@ async function play(
   }
   const url = program.server?.url ?? '';
   const traffic = new Traffic(url, program.keys.apiKey);
-  console.log(welcome(url, program.keys.apiKey, emulator.url, mails.url, withTraffic));
+  const token = await signJwt(
+    { role: 'admin', name: 'demo', lifetimeSeconds: SIGN_IN_SECONDS },
+    { secret: program.keys.jwtSecret, audience: undefined, issuer: undefined },
+  );
+  const urls = { url, emulatorUrl: emulator.url, mailUrl: mails.url };
+  console.log(welcome({ ...urls, apiKey: program.keys.apiKey, token, withTraffic }));
   if (withTraffic) traffic.start();
   const stopMails = withTraffic ? startMails(program.queues) : () => undefined;
   const stopLine = liveLine(program, emulator);
@@ -115,13 +122,24 @@ async function play(
   console.log(`E-mails caught ${mails.mails.length}, delivered to nobody.`);
 }
 
-function welcome(url: string, apiKey: string, emulatorUrl: string, mailUrl: string, withTraffic: boolean): string {
+function welcome(demo: {
+  readonly url: string;
+  readonly apiKey: string;
+  readonly emulatorUrl: string;
+  readonly mailUrl: string;
+  /** For the sign-in page. */
+  readonly token: string;
+  readonly withTraffic: boolean;
+}): string {
+  const { url, apiKey, emulatorUrl, mailUrl, token, withTraffic } = demo;
   const lines = [
     '',
     `  WhatsApp, emulated    ${emulatorUrl}        ← open this: conversations as they arrive, answer as the customer`,
     `  E-mails, caught       ${mailUrl}        ← confirmations and the like, delivered to nobody`,
+    `  Dashboard             ${url}/dashboard        ← is it flowing, and if not, why; sign in with the token below`,
     `  API reference         ${url}/docs`,
     `  API key               ${apiKey}`,
+    `  Sign-in token         ${token}`,
     '',
     '  Send one yourself:',
     `    curl ${url}/v1/messages -H 'authorization: Bearer ${apiKey}' -H 'content-type: application/json' \\`,
