@@ -139,6 +139,7 @@ export function createObserving(config: Config, isMeasured = true): Observing {
           qualities: () => record.providerChanges.qualities(),
           oldestWaiting: async () => (await record.totals.oldestWaiting({ limit: 1 }))[0] ?? null,
           timings: () => record.timings.recent(),
+          oldestOf: (tenants) => record.totals.oldestWaiting({ tenants, limit: tenants.length }),
         },
       });
     },

@@ -54,6 +54,12 @@ export interface LiveTenant {
   readonly isPaused: boolean;
 }
 
+/** One of those with the most waiting. */
+export interface TopTenant extends LiveTenant {
+  /** When its longest waiting message was accepted, epoch ms, as far as the record knows; null = none waits. */
+  readonly oldestAtMs: number | null;
+}
+
 export interface LiveAlert {
   readonly alert: string;
   readonly severity: 'warning' | 'critical';
@@ -113,7 +119,7 @@ export interface LiveSnapshot {
   readonly senders: readonly LiveSender[];
   readonly sendersTotal: number;
   /** Those with the most waiting first, at most 12. */
-  readonly tenants: readonly LiveTenant[];
+  readonly tenants: readonly TopTenant[];
   /** Tenants that have messages on a sender. */
   readonly tenantsActive: number;
   readonly failures: { readonly deadLetters: number; readonly retrying: number };

@@ -8,7 +8,7 @@ import { kept } from './kept.ts';
 import { Rates } from './rates.ts';
 import { alertsOf, backlogOf, fromFigures, sendersOf, type SenderNote } from './snapshot.ts';
 import { byLoad, tenantsOf } from './tenants.ts';
-import type { LiveHistory, LiveSender, LiveSnapshot, LiveTenant, LiveUpdate, Verdict } from './types.ts';
+import type { LiveHistory, LiveSender, LiveSnapshot, LiveTenant, LiveUpdate, TopTenant, Verdict } from './types.ts';
 import { judge } from './verdict.ts';
 
 export interface LiveViewOptions {
@@ -23,6 +23,8 @@ export interface LiveViewOptions {
     qualities(): Promise<readonly { readonly sender: string; readonly quality: string }[]>;
     oldestWaiting(): Promise<WaitingMessage | null>;
     timings(): Promise<AttemptTimings | null>;
+    /** The longest waiting message of each of these tenants. */
+    oldestOf(tenants: readonly string[]): Promise<readonly WaitingMessage[]>;
   };
   /** Wall clock, epoch ms. */
   readonly now?: () => number;
@@ -52,6 +54,8 @@ export class LiveView {
   readonly #qualities;
   readonly #oldest;
   readonly #timings;
+  readonly #lags;
+  #top: readonly string[] = [];
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
   #looking: Promise<void> | undefined;
@@ -69,6 +73,11 @@ export class LiveView {
     const qualities = async () => new Map((await record.qualities()).map((one) => [one.sender, one.quality]));
     this.#qualities = kept(new Map<string, string>(), qualities, { everyMs: 30_000 });
     this.#oldest = kept<WaitingMessage | null>(null, () => record.oldestWaiting(), { everyMs: WATCHED_MS });
+    const lags = async () => {
+      const oldest = this.#top.length === 0 ? [] : await record.oldestOf(this.#top);
+      return new Map(oldest.map(({ tenant, createdAtMs }) => [tenant, createdAtMs]));
+    };
+    this.#lags = kept(new Map<string, number>(), lags, { everyMs: 1000 });
     this.#timings = kept<AttemptTimings | null>(null, () => record.timings(), { everyMs: 2000 });
   }
 
@@ -118,6 +127,16 @@ export class LiveView {
   #sendersOf(states: readonly QueueState[], circuits: Awaited<ReturnType<SendQueue['circuits']>>): LiveSender[] {
     const known = { circuits: circuits.open, qualities: this.#qualities.get(), rates: this.#rates };
     return sendersOf(states, { ...known, notes: this.#notes.get() });
+  }
+
+  #topTenants(): TopTenant[] {
+    const top = [...this.#tenants.values()].sort(byLoad).slice(0, TOP_TENANTS);
+    this.#top = top.filter(({ waiting }) => waiting > 0).map(({ id }) => id);
+    const lags = this.#lags.get();
+    return top.map((tenant) => ({
+      ...tenant,
+      oldestAtMs: tenant.waiting === 0 ? null : (lags.get(tenant.id) ?? null),
+    }));
   }
 
   #schedule(delayMs: number): void {
@@ -176,7 +195,7 @@ export class LiveView {
         workDue: told.workDue,
         senders: senders.slice(0, TOP_SENDERS),
         sendersTotal: senders.length,
-        tenants: [...this.#tenants.values()].sort(byLoad).slice(0, TOP_TENANTS),
+        tenants: this.#topTenants(),
         tenantsActive: this.#tenants.size,
         failures: told.failures,
         queues: told.queues,

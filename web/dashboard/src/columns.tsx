@@ -10,6 +10,9 @@ export interface Column {
   readonly parts: readonly { readonly tone: string; readonly value: number }[];
 }
 
+/** How many labels have room under the columns. */
+export const labelsMax = () => (matchMedia('(max-width: 760px)').matches ? 5 : 12);
+
 /** Stacked columns. For a screen reader a table with the same figures follows; this is hidden from it. */
 export function Columns({ columns }: { columns: readonly Column[] }) {
   const totals = columns.map(({ parts }) => parts.reduce((sum, { value }) => sum + value, 0));

@@ -59,6 +59,11 @@ export function moment(at: string): string {
   return minute.format(new Date(at));
 }
 
+/** A sentence of the server, its times on this machine's clock. */
+export function withTimes(sentence: string): string {
+  return sentence.replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (at) => time(at));
+}
+
 export const STATUS_WORDS: Readonly<Record<string, string>> = {
   queued: 'Waiting',
   sending: 'Sending',

@@ -1,5 +1,5 @@
 import { render } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import './style.css';
 import { asApiError, call, loadMe, me, version } from './api.ts';
 import { connect, link, snapshot } from './live.ts';
@@ -92,6 +92,11 @@ const LINK_WORDS = { connecting: 'Connecting', live: 'Live', lost: 'No connectio
 
 function Top({ path }: { path: string }) {
   const person = me.value;
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone the pages stand in a row that is wider than the screen.
+    nav.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [path]);
   return (
     <header class="top">
       <a class="brand" href={href('')} aria-label="Waxwing, overview">
@@ -101,7 +106,7 @@ function Top({ path }: { path: string }) {
         </svg>
         <span>Waxwing</span>
       </a>
-      <nav aria-label="Pages">
+      <nav ref={nav} aria-label="Pages">
         {PAGES.map(([start, name]) => {
           const isHere = start === '' ? path === '' : path.startsWith(start);
           return (

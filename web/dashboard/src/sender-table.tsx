@@ -16,7 +16,11 @@ const SENDER_WORDS = {
 /** Senders with what they do now. */
 export function SenderTable({ senders }: { senders: readonly LiveSender[] }) {
   return (
-    <Table label="Senders" head={['Sender', 'State', 'Rate', 'In flight', '#Waiting', '#Tenants', 'Quality', '']}>
+    <Table
+      stacks
+      label="Senders"
+      head={['Sender', 'State', 'Rate', 'In flight', '#Waiting', '#Tenants', 'Quality', '']}
+    >
       {senders.map((sender) => (
         <SenderRow key={sender.id} sender={sender} />
       ))}

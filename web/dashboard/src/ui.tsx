@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { asApiError, type ApiError, version } from './api.ts';
 import { count, STATUS_WORDS } from './format.ts';
 import { href } from './router.ts';
@@ -45,11 +45,27 @@ export function Empty({ children }: { children: ComponentChildren }) {
   return <p class="empty">{children}</p>;
 }
 
-/** A table that scrolls sideways on a phone; the region has a name, so that the keyboard can scroll it too. */
-export function Table(props: { label: string; head: readonly string[]; children: ComponentChildren }) {
+/**
+ * A table that scrolls sideways when it must; the region has a name, so that the keyboard can scroll it too.
+ * @param props.stacks on a phone every row becomes a card, its cells one below the other under their names
+ */
+export function Table(props: {
+  label: string;
+  head: readonly string[];
+  children: ComponentChildren;
+  stacks?: boolean;
+}) {
+  const table = useRef<HTMLTableElement>(null);
+  useLayoutEffect(() => {
+    if (props.stacks !== true) return;
+    const names = props.head.map((name) => name.replace(/^#/, ''));
+    for (const row of table.current?.tBodies[0]?.rows ?? []) {
+      [...row.cells].forEach((cell, n) => (cell.dataset['name'] = names[n] ?? ''));
+    }
+  });
   return (
-    <div class="scroll" role="region" aria-label={props.label} tabIndex={0}>
-      <table>
+    <div class={props.stacks === true ? 'scroll stacks' : 'scroll'} role="region" aria-label={props.label} tabIndex={0}>
+      <table ref={table}>
         <thead>
           <tr>
             {props.head.map((name) => (

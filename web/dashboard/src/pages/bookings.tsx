@@ -88,7 +88,7 @@ export function Bookings() {
       <Trouble error={error} />
       {data !== null && data.items.length === 0 && <Empty>No bookings fit.</Empty>}
       {data !== null && data.items.length > 0 && (
-        <Table label="Bookings" head={['When', 'Tenant', 'What', 'Who', 'State', 'Reminders']}>
+        <Table stacks label="Bookings" head={['When', 'Tenant', 'What', 'Who', 'State', 'Reminders']}>
           {data.items.map((booking) => (
             <Row key={`${booking.tenant} ${booking.id}`} booking={booking} />
           ))}

@@ -153,7 +153,7 @@ function Letters({ page, filter }: { page: Page<Letter> | null; filter: Record<s
       {page.items.length === 0 ? (
         <Empty>No dead letters{Object.keys(set).length > 0 ? ' fit' : ': nothing waits for a person'}.</Empty>
       ) : (
-        <Table label="Dead letters" head={['', 'Since', 'Tenant', 'Sender', 'Code', 'What']}>
+        <Table stacks label="Dead letters" head={['', 'Since', 'Tenant', 'Sender', 'Code', 'What']}>
           {page.items.map((letter) => (
             <tr key={letter.id}>
               <td class="pick">
@@ -259,7 +259,11 @@ function Retrying() {
       {data.items.length === 0 ? (
         <Empty>Nothing waits for a slow retry.</Empty>
       ) : (
-        <Table label="Messages that are retried later" head={['Since', 'To', 'Code', 'Why', '#Attempts', 'Next try']}>
+        <Table
+          stacks
+          label="Messages that are retried later"
+          head={['Since', 'To', 'Code', 'Why', '#Attempts', 'Next try']}
+        >
           {data.items.map((failure) => (
             <tr key={failure.id}>
               <th scope="row">

@@ -1,6 +1,6 @@
 import { call, may, useGet, me } from '../api.ts';
 import { wordsOf } from '../content.tsx';
-import { count, duration, HOLD_WORDS, holdName, time } from '../format.ts';
+import { count, duration, HOLD_WORDS, holdName, time, withTimes } from '../format.ts';
 import { href } from '../router.ts';
 import { ask, Card, Empty, Heading, Status, Table, Trouble } from '../ui.tsx';
 import { Bubbles } from './conversation.tsx';
@@ -101,7 +101,7 @@ function Why({ message, explanation }: { message: Detail['message']; explanation
   const until = hold?.until == null ? '' : ` Until ${time(hold.until)}.`;
   const held = hold === null ? null : `${holdName(hold.kind)}: ${HOLD_WORDS[hold.kind]?.[1] ?? ''}${until}`;
   const failed = error === null ? null : `${error.providerCode ?? error.code}: ${error.title}. ${error.detail}`;
-  const sentence = explanation?.sentence ?? held ?? failed;
+  const sentence = explanation === null ? (held ?? failed) : withTimes(explanation.sentence);
   const more = failed ?? held;
   const isDone = ['sent', 'delivered', 'read'].includes(status);
   if (sentence === null && !isDead) return null;

@@ -94,7 +94,7 @@ function List({ page }: { page: Page }) {
     );
   }
   return (
-    <Table label="Messages" head={['When', 'Tenant', 'To', 'What', 'State', 'Sender']}>
+    <Table stacks label="Messages" head={['When', 'Tenant', 'To', 'What', 'State', 'Sender']}>
       {page.items.map((item) => (
         <tr key={item.id}>
           <th scope="row">

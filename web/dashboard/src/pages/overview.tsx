@@ -186,8 +186,8 @@ function Speed({ now }: { now: LiveSnapshot }) {
           <tbody>
             {(
               [
-                ['Accepted → sending', latency.waiting],
-                ['Call to the provider', latency.call],
+                ['Until sending', latency.waiting],
+                ['Provider call', latency.call],
               ] as const
             ).map(([name, { p50, p95, p99 }]) => (
               <tr key={name}>
@@ -239,7 +239,7 @@ function TopTenants({ now }: { now: LiveSnapshot }) {
       {now.tenants.length === 0 ? (
         <Empty>No tenant has messages in the queue.</Empty>
       ) : (
-        <Table label="Tenants with the most waiting" head={['Tenant', '#Waiting', 'Share', 'In flight']}>
+        <Table label="Tenants with the most waiting" head={['Tenant', '#Waiting', 'Share', 'In flight', '#Lag']}>
           {now.tenants.map((tenant) => (
             <tr key={tenant.id}>
               <th scope="row">
@@ -256,6 +256,9 @@ function TopTenants({ now }: { now: LiveSnapshot }) {
               </td>
               <td>
                 {count(tenant.inFlight)} of {count(tenant.concurrency)}
+              </td>
+              <td class="num">
+                {tenant.oldestAtMs === null ? '–' : duration(Math.max(0, serverNow() - tenant.oldestAtMs))}
               </td>
             </tr>
           ))}

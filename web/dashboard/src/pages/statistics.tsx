@@ -1,5 +1,5 @@
 import { useGet } from '../api.ts';
-import { type Column, Columns } from '../columns.tsx';
+import { type Column, Columns, labelsMax } from '../columns.tsx';
 import { Choice, Day, TenantField } from '../filters.tsx';
 import { count, duration, STATUS_WORDS, time } from '../format.ts';
 import { go, href, place } from '../router.ts';
@@ -235,7 +235,7 @@ function ByDay({ report }: { report: Report }) {
   const pieces = Array.from({ length: Math.ceil(names.length / step) }, (_, n) =>
     names.slice(n * step, (n + 1) * step),
   );
-  const every = Math.ceil(pieces.length / 12);
+  const every = Math.ceil(pieces.length / labelsMax());
   const short = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', timeZone: 'UTC' });
   const columns = pieces.map((piece, n): Column => {
     const found = piece.flatMap((day) => known.get(day) ?? []);
@@ -337,7 +337,7 @@ function Hours({ report }: { report: Report }) {
     const { sent = 0, received = 0 } = known.get(hour) ?? {};
     return {
       key: String(hour),
-      label: hour % 3 === 0 ? `${hour}:00` : '',
+      label: hour % (labelsMax() > 5 ? 3 : 6) === 0 ? `${hour}:00` : '',
       title: `${hour}:00 – ${hour + 1}:00\nSent ${count(sent)}\nReceived ${count(received)}`,
       parts: [
         { tone: 'delivered', value: sent },

@@ -108,7 +108,11 @@ export function Templates() {
         </Empty>
       )}
       {data !== null && data.items.length > 0 && (
-        <Table label="Templates" head={['Template', 'Language', 'Category', 'State', 'Text', 'At the provider', 'For']}>
+        <Table
+          stacks
+          label="Templates"
+          head={['Template', 'Language', 'Category', 'State', 'Text', 'At the provider', 'For']}
+        >
           {data.items.map((template) => (
             <Row key={template.id} template={template} />
           ))}

@@ -53,7 +53,7 @@ export function Tenants() {
       <Trouble error={error} />
       {data !== null && data.items.length === 0 && <Empty>No tenant fits.</Empty>}
       {data !== null && data.items.length > 0 && (
-        <Table label="Tenants" head={['Tenant', '#Waiting', 'Lag', 'In flight', '#Later', 'State', '']}>
+        <Table stacks label="Tenants" head={['Tenant', '#Waiting', 'Lag', 'In flight', '#Later', 'State', '']}>
           {data.items.map((tenant) => (
             <Row key={tenant.id} tenant={tenant} />
           ))}
