@@ -5,7 +5,7 @@
  * Writes bench/results/dashboard.json when run with the usual sizes.
  */
 import { writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Browser, chromium, type Page } from 'playwright-core';
@@ -94,6 +94,7 @@ const browser = await chromium.launch({
   headless: true,
   args: ['--no-sandbox', '--disable-gpu'],
 });
+const loadBefore = loadavg()[0] ?? 0;
 try {
   const cold: number[] = [];
   const warm: number[] = [];
@@ -126,7 +127,8 @@ try {
   const report = {
     at: new Date().toISOString(),
     machine: `${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), Node ${process.versions.node}, Chromium ${browser.version()}, ${process.platform}`,
-    size: { ...size, queued: stage.queued, waitingTenants: stage.queued },
+    loadBefore: Number(loadBefore.toFixed(2)),
+    size: { ...size, queued: stage.queued },
     opens: { wantedMs: WANTED_MS, isMet: opens.worstMs <= WANTED_MS, cold: opens, again: figureOf(warm) },
     behindTheTruth: { wantedMs: WANTED_MS, isMet: lag.worstMs <= WANTED_MS, ...lag },
     otherPages: others,

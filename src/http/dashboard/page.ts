@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../errors/app-error.ts';
+import type { LiveView } from '../../observe/index.ts';
 
 /** Nothing from elsewhere and nothing inline: what a message contains cannot become code. */
 const POLICY = [
@@ -26,7 +27,7 @@ const BUILT = new URL('../../../web/dashboard/dist/', import.meta.url);
  * `/dashboard` and every path below it that the page makes up itself, so that reloading one works. Its files hold no
  * data and are open: a browser caches them for good, because their names hold their digest.
  */
-export async function dashboardPage(app: FastifyInstance): Promise<void> {
+export async function dashboardPage(app: FastifyInstance, live: Pick<LiveView, 'expect'>): Promise<void> {
   const hide = { schema: { hide: true } } as const;
   const index = new URL('index.html', BUILT);
   let page: string | undefined;
@@ -45,6 +46,8 @@ export async function dashboardPage(app: FastifyInstance): Promise<void> {
           detail: 'The dashboard was not built in this checkout: run `npm run build` and start again.',
         });
       }
+      // Its figures are read while the browser reads the page.
+      live.expect();
       return reply.header('content-security-policy', POLICY).type('text/html; charset=utf-8').send(text);
     });
   }

@@ -18,7 +18,7 @@ import { tenantReads } from './tenants.ts';
  */
 export async function dashboardRoutes(app: FastifyInstance, parts: DashboardParts): Promise<void> {
   const { live, secret, sessions, address } = parts;
-  await dashboardPage(app);
+  await dashboardPage(app, live);
   streamRoute(app, { live, isSignedIn });
   revealRoutes(app, parts);
   messageReads(app, parts);

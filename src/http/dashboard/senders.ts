@@ -3,6 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { LiveSender } from '../../observe/index.ts';
 import type { SenderName } from '../../record/index.ts';
+import { keptNames } from './names.ts';
 import type { DashboardParts } from './parts.ts';
 
 const query = z.object({
@@ -13,17 +14,10 @@ const query = z.object({
 const PAGE = 50;
 /** A list for people; beyond this many the search finds nobody, and the answer says so. */
 const SENDERS_MAX = 10_000;
-const NAMES_FRESH_MS = 3000;
 
 /** `/dashboard/api/senders`: all senders with what they do, those in trouble first, then the busiest. */
 export function senderReads(app: FastifyInstance, { live, record }: DashboardParts): void {
-  let names: { readonly list: readonly SenderName[]; readonly atMs: number } | undefined;
-  async function known(): Promise<readonly SenderName[]> {
-    if (names === undefined || performance.now() - names.atMs > NAMES_FRESH_MS) {
-      names = { list: await record.senders.names(SENDERS_MAX), atMs: performance.now() };
-    }
-    return names.list;
-  }
+  const known = keptNames<SenderName>(app, '/admin/senders', () => record.senders.names(SENDERS_MAX));
 
   app
     .withTypeProvider<ZodTypeProvider>()

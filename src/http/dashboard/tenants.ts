@@ -3,6 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { byLoad, type LiveTenant } from '../../observe/index.ts';
 import type { TenantName } from '../../record/index.ts';
+import { keptNames } from './names.ts';
 import type { DashboardParts } from './parts.ts';
 
 const query = z.object({
@@ -13,17 +14,10 @@ const query = z.object({
 const PAGE = 50;
 /** A list for people; beyond this many the search finds nobody, and the answer says so. */
 const TENANTS_MAX = 100_000;
-const NAMES_FRESH_MS = 3000;
 
 /** `/dashboard/api/tenants`: all tenants with what they have in the queue, those with the most waiting first. */
 export function tenantReads(app: FastifyInstance, { live, record }: DashboardParts): void {
-  let names: { readonly list: readonly TenantName[]; readonly atMs: number } | undefined;
-  async function known(): Promise<readonly TenantName[]> {
-    if (names === undefined || performance.now() - names.atMs > NAMES_FRESH_MS) {
-      names = { list: await record.tenants.names(TENANTS_MAX), atMs: performance.now() };
-    }
-    return names.list;
-  }
+  const known = keptNames<TenantName>(app, '/admin/tenants', () => record.tenants.names(TENANTS_MAX));
 
   app
     .withTypeProvider<ZodTypeProvider>()

@@ -8,10 +8,14 @@ export interface Kept<T> {
 
 /**
  * Keeps the answer of a question that is asked again and again, without anybody waiting for it.
- * @param options.everyMs least time between two questions; grows to twenty times of what one takes, so that a slow
- * answer never makes more than a twentieth of a load
+ * @param options.everyMs least time between two questions; grows to so many times of what one takes
+ * (`pauseShare`, default 20), so that a slow answer never makes more than a twentieth of a load
  */
-export function kept<T>(initial: T, read: () => Promise<T>, options: { readonly everyMs: number }): Kept<T> {
+export function kept<T>(
+  initial: T,
+  read: () => Promise<T>,
+  options: { readonly everyMs: number; readonly pauseShare?: number },
+): Kept<T> {
   let value = initial;
   let isKnown = true;
   let isAsking = false;
@@ -25,7 +29,7 @@ export function kept<T>(initial: T, read: () => Promise<T>, options: { readonly 
       isKnown = false;
     } finally {
       const tookMs = performance.now() - startedAtMs;
-      nextAtMs = performance.now() + Math.max(options.everyMs, 20 * tookMs);
+      nextAtMs = performance.now() + Math.max(options.everyMs, (options.pauseShare ?? 20) * tookMs);
       isAsking = false;
     }
   };

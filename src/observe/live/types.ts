@@ -122,7 +122,8 @@ export interface LiveSnapshot {
   readonly tenants: readonly TopTenant[];
   /** Tenants that have messages on a sender. */
   readonly tenantsActive: number;
-  readonly failures: { readonly deadLetters: number; readonly retrying: number };
+  /** Null for a moment after somebody began to watch: not asked yet. */
+  readonly failures: { readonly deadLetters: number; readonly retrying: number } | null;
   readonly queues: readonly {
     readonly queue: string;
     readonly waiting: number;

@@ -34,8 +34,12 @@ export interface LiveViewOptions {
 const WATCHED_MS = 500;
 /** Between two looks at the counters while nobody does: the chart has its past when somebody comes. */
 const UNWATCHED_MS = 1000;
-/** A look that takes long is followed by a pause of so many times its length. */
+/** A look that takes long is followed by a pause of so many times its length, */
 const PAUSE_SHARE = 4;
+/** as far as looks follow each other this fast; then of its own length. */
+const PERIOD_MAX_MS = 850;
+/** Who loads the page will watch a moment later. */
+const EXPECTED_MS = 5000;
 const TOP_TENANTS = 12;
 /** Senders of the overview; the page of senders has all. */
 const TOP_SENDERS = 50;
@@ -55,9 +59,13 @@ export class LiveView {
   readonly #oldest;
   readonly #timings;
   readonly #lags;
+  readonly #told;
   #top: readonly string[] = [];
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
+  #expectedUntilMs = 0;
+  /** Somebody came during a look that was not for them. */
+  #isAwaited = false;
   #looking: Promise<void> | undefined;
   #last: LiveSnapshot | null = null;
   #tenants: ReadonlyMap<string, LiveTenant> = new Map();
@@ -78,6 +86,8 @@ export class LiveView {
       return new Map(oldest.map(({ tenant, createdAtMs }) => [tenant, createdAtMs]));
     };
     this.#lags = kept(new Map<string, number>(), lags, { everyMs: 1000 });
+    const told = async () => fromFigures((await options.metrics.snapshot()).figures);
+    this.#told = kept<ReturnType<typeof fromFigures> | null>(null, told, { everyMs: WATCHED_MS, pauseShare: 4 });
     this.#timings = kept<AttemptTimings | null>(null, () => record.timings(), { everyMs: 2000 });
   }
 
@@ -100,16 +110,36 @@ export class LiveView {
     return this.#watchers.size;
   }
 
-  /** Calls back after every look, from now on. @returns ends it */
+  /** Calls back at once with what is known and fresh, then after every look. @returns ends it */
   watch(onUpdate: (update: LiveUpdate) => void): () => void {
     this.#watchers.add(onUpdate);
-    this.#schedule(0);
+    if (this.#isFresh && this.#last !== null) onUpdate({ snapshot: this.#last, points: [] });
+    else this.#lookSoon();
     return () => this.#watchers.delete(onUpdate);
+  }
+
+  /** Somebody has just asked for the page: looks while the browser still reads it. */
+  expect(): void {
+    this.#expectedUntilMs = this.#now() + EXPECTED_MS;
+    if (!this.#isFresh) this.#lookSoon();
+  }
+
+  get #isWatched(): boolean {
+    return this.#watchers.size > 0 || this.#now() < this.#expectedUntilMs;
+  }
+
+  get #isFresh(): boolean {
+    return this.#last !== null && this.#now() - this.#last.atMs <= 2 * WATCHED_MS;
+  }
+
+  #lookSoon(): void {
+    this.#isAwaited = true;
+    if (this.#looking === undefined) this.#schedule(0);
   }
 
   /** Tenants with messages, at most a moment old. */
   async tenants(): Promise<ReadonlyMap<string, LiveTenant>> {
-    if (this.#last === null || this.#now() - this.#last.atMs > 2 * WATCHED_MS) {
+    if (!this.#isFresh) {
       this.#tenants = tenantsOf(await this.#options.readStates());
     }
     return this.#tenants;
@@ -117,7 +147,7 @@ export class LiveView {
 
   /** Every sender that the queue knows, at most a moment old; those in trouble first. */
   async senders(): Promise<readonly LiveSender[]> {
-    if (this.#last === null || this.#now() - this.#last.atMs > 2 * WATCHED_MS) {
+    if (!this.#isFresh) {
       const [states, circuits] = await Promise.all([this.#options.readStates(), this.#options.queue.circuits()]);
       this.#senders = this.#sendersOf(states, circuits);
     }
@@ -147,32 +177,31 @@ export class LiveView {
       this.#looking ??= this.#look().finally(() => {
         this.#looking = undefined;
         const tookMs = performance.now() - startedAtMs;
-        const everyMs = this.#watchers.size > 0 ? WATCHED_MS : UNWATCHED_MS;
-        this.#schedule(Math.max(everyMs - tookMs, PAUSE_SHARE * tookMs));
+        const everyMs = this.#isWatched ? WATCHED_MS : UNWATCHED_MS;
+        const pauseMs = Math.max(tookMs, Math.min(PAUSE_SHARE * tookMs, PERIOD_MAX_MS - tookMs));
+        this.#schedule(this.#isAwaited ? 0 : Math.max(everyMs - tookMs, pauseMs));
       });
     }, delayMs).unref();
   }
 
   async #look(): Promise<void> {
-    const isWatched = this.#watchers.size > 0;
     try {
-      if (!isWatched) {
+      if (!this.#isWatched) {
         const [counters, totals] = await Promise.all([this.#options.queue.counters(), this.#options.totals.read()]);
         this.#count(counters, totals);
         return;
       }
-      const [states, totals, circuits, { figures }] = await Promise.all([
+      const told = this.#told.get() ?? NOTHING_TOLD;
+      const [states, totals, circuits] = await Promise.all([
         this.#options.readStates(),
         this.#options.totals.read(),
         this.#options.queue.circuits(),
-        this.#options.metrics.snapshot(),
       ]);
       const sum = (name: string) => states.reduce((total, { counters }) => total + Number(counters[name] ?? 0), 0);
       const counters = { accepted: sum('accepted'), sent: sum('sent'), failed: sum('failed') };
       const points = this.#count(counters, totals);
       this.#tenants = tenantsOf(states);
       const backlog = backlogOf(states);
-      const told = fromFigures(figures);
       const senders = this.#sendersOf(states, circuits);
       this.#senders = senders;
       const workers = states.map((state) => this.#workers.observe(state.shard, state.beats).length);
@@ -256,6 +285,7 @@ export class LiveView {
   }
 
   #tell(update: LiveUpdate): void {
+    this.#isAwaited = false;
     for (const watcher of this.#watchers) watcher(update);
   }
 }
@@ -269,6 +299,9 @@ const BLIND = {
   openCircuits: [],
   lastSentAtMs: null,
 };
+
+/** Before the parts that are asked in the background have answered for the first time. */
+const NOTHING_TOLD: ReturnType<typeof fromFigures> = { failures: null, queues: [], caches: [], workDue: 0, down: [] };
 
 const NOTHING: LiveSnapshot = {
   atMs: 0,
@@ -284,7 +317,7 @@ const NOTHING: LiveSnapshot = {
   sendersTotal: 0,
   tenants: [],
   tenantsActive: 0,
-  failures: { deadLetters: 0, retrying: 0 },
+  failures: null,
   queues: [],
   caches: [],
   alerts: [],

@@ -91,7 +91,13 @@ function Rates({ now }: { now: LiveSnapshot }) {
     ['accepted', 'Accepted', rates.accepted, `${count(totals.accepted)} in all`, href('/messages')],
     ['sent', 'Sent', rates.sent, `${count(totals.sent)} in all`, href('/messages', { status: 'sent' })],
     ['delivered', 'Delivered', rates.delivered, 'told by the provider', href('/messages', { status: 'delivered' })],
-    ['failed', 'Failed', rates.failed, `${count(now.failures.deadLetters)} dead letters`, href('/failures')],
+    [
+      'failed',
+      'Failed',
+      rates.failed,
+      now.failures === null ? '…' : `${count(now.failures.deadLetters)} dead letters`,
+      href('/failures'),
+    ],
   ] as const;
   return (
     <div class="figures">
