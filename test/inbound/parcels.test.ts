@@ -8,6 +8,7 @@ import {
   withParcels,
 } from '../../src/inbound/index.ts';
 import { type AddedJob, JobLater, type QueueService } from '../../src/jobs/index.ts';
+import { maskData } from '../../src/http/board/mask.ts';
 import { newId } from '../../src/util/ids.ts';
 import { sql } from '../record/support/record.ts';
 import { eventually, sharedRedisUrl, testDatabase } from '../support/services.ts';
@@ -129,6 +130,16 @@ describe('the work on a parcel', () => {
       [parcel[2]?.id, parcel[2]?.id],
     ]);
   });
+});
+
+test('Q8 · the board shows what a parcel holds, without numbers and texts of people', () => {
+  const body = cloudBody({ messages: [cloudMessage({ text: { body: 'My secret' } })] });
+  const one = webhook(body);
+  const data = { salonId: '', payload: null, receivedAt: one.job.receivedAt, parcel: [one, webhook(body)] };
+  const shown = JSON.stringify(maskData(data));
+  expect(shown).toContain(one.id);
+  expect(shown).toContain('"provider":"cloud"');
+  expect(shown).not.toMatch(/15112345678|My secret/);
 });
 
 describe('on a real queue', () => {

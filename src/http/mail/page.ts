@@ -15,7 +15,7 @@ export function previewPage(choice: PreviewChoice, mail: { readonly subject: str
     const query = new URLSearchParams({ ...choice, ...change }).toString();
     return `<a href="?${escape(query)}"${isCurrent ? ' aria-current="true"' : ''}>${escape(label)}</a>`;
   };
-  const templates = MAIL_TEMPLATES.map((one) => link({ template: one }, one.replaceAll('_', ' '), one === template));
+  const templates = MAIL_TEMPLATES.map((one) => link({ template: one }, titleOf(one), one === template));
   const locales = MAIL_LOCALES.map((one) => link({ locale: one }, LANGUAGES[one], one === locale));
   const widths = (['wide', 'phone'] as const).map((one) =>
     link({ width: one }, one === 'wide' ? 'Desktop' : 'Phone', one === width),
@@ -51,13 +51,18 @@ export function previewPage(choice: PreviewChoice, mail: { readonly subject: str
 `;
 }
 
+/** `booking_confirmation` → Booking confirmation. */
+function titleOf(template: string): string {
+  return template.charAt(0).toUpperCase() + template.slice(1).replaceAll('_', ' ');
+}
+
 const STYLE = `
 :root{font:15px/1.5 system-ui,'Segoe UI',sans-serif;color:#1c2b26;background:#eef1ef}
 body{margin:0}
-header{display:flex;flex-wrap:wrap;gap:10px 24px;align-items:center;padding:14px 24px;background:#0b3d2e;color:#fff}
+header{display:flex;flex-wrap:wrap;gap:10px 14px;align-items:center;padding:14px 24px;background:#0b3d2e;color:#fff}
 h1{font-size:17px;margin:0 8px 0 0}
 nav{display:flex;flex-wrap:wrap;gap:4px}
-nav a{color:#d5e6de;text-decoration:none;padding:4px 10px;border-radius:6px}
+nav a{color:#d5e6de;text-decoration:none;padding:4px 8px;border-radius:6px}
 nav a:hover{background:#145240}
 nav a:focus-visible{outline:2px solid #fff}
 nav a[aria-current]{background:#fff;color:#0b3d2e;font-weight:600}
