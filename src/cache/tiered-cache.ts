@@ -313,19 +313,13 @@ export class TieredCache {
     return this.#take(key, text, headerOf(version, link.serverRun), flight, policy);
   }
 
-  /** The value of an entry's text, remembered; undefined when it is old. One that cannot be read is removed. */
-  async #take(
-    key: string,
-    text: string,
-    header: string,
-    flight: Flight,
-    policy: Pick<CachePolicy, 'staleSeconds'>,
-  ): Promise<unknown> {
+  /**
+   * The value of an entry's text, remembered; undefined when it is old. One that cannot be read is removed, and only
+   * that takes a promise: this is the way of every hit in Redis.
+   */
+  #take(key: string, text: string, header: string, flight: Flight, policy: Pick<CachePolicy, 'staleSeconds'>): unknown {
     const decoded = decodeEntry(text, header);
-    if (decoded === null) {
-      await this.#link?.run('drop', 'entry', key, text);
-      return undefined;
-    }
+    if (decoded === null) return this.#link?.run('drop', 'entry', key, text).then(() => undefined);
     const leftMs = this.#local(decoded.freshUntilMs) - this.#now();
     if (leftMs <= 0) return undefined;
     if (!flight.isVoid) this.#remember(key, decoded.value, decoded.size, leftMs, policy, decoded.tags);
