@@ -2,6 +2,7 @@
  * What the figures cost: throughput of one worker process with and without them, in interleaved turns, traces off:
  * `npm run bench:metrics`. Messages of each turn: the first argument; pairs of turns: the second.
  */
+import { hookUs } from './many/hooks.ts';
 import { median, writeReport } from './many/report.ts';
 import { Stage } from './many/stage.ts';
 
@@ -29,6 +30,9 @@ try {
 }
 const cost = 1 - median(on) / median(off);
 const costOfPairs = median(on.map((one, at) => 1 - one / (off[at] ?? NaN)));
+/** The part of a message's processor time that telling the figures takes. */
+const ofHooksUs = hookUs();
+const shareOfHooks = ofHooksUs / 1000 / median(cpu.off);
 const cpuCost = median(cpu.on) / median(cpu.off) - 1;
 console.log(
   `with figures ${median(on).toFixed(0)}/s, without ${median(off).toFixed(0)}/s: ${(cost * 100).toFixed(1)} % of throughput`,
@@ -36,7 +40,10 @@ console.log(
 console.log(
   `within pairs ${(costOfPairs * 100).toFixed(1)} %; CPU of the worker per message ${(cpuCost * 100).toFixed(1)} %; aim: at most ${CEILING * 100} %`,
 );
+console.log(`telling alone: ${ofHooksUs.toFixed(2)} µs per message, ${(shareOfHooks * 100).toFixed(2)} % of its CPU`);
 writeReport('metrics', {
+  hookUs: ofHooksUs,
+  shareOfHooks,
   command: 'npm run bench:metrics',
   messages: MESSAGES,
   pairs: PAIRS,
