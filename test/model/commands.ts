@@ -346,6 +346,31 @@ const decide = command(
   },
 );
 
+/** What a person does to the stream: build it anew, end what waits, try at once what waits after an attempt. */
+const streams = command(
+  'streams',
+  fc.record({
+    at: index,
+    what: fc.constantFrom('regroup', 'skip-lane', 'skip-parked', 'restart-lanes', 'restart-lanes', 'restart-parked'),
+    count: fc.integer({ min: 1, max: 4 }),
+    keep: fc.nat({ max: 2 }),
+  }),
+  async (world, { at, what, count, keep }) => {
+    const lanes = [...world.reference.lanes.keys()];
+    const all = [...world.reference.messages.values()];
+    const parked = all.filter(({ inLane, state }) => !inLane && ['scheduled', 'deferred', 'held'].includes(state));
+    const ids = parked
+      .slice(at % Math.max(1, parked.length))
+      .slice(0, count)
+      .map(({ id }) => id);
+    if (what === 'regroup') await world.regroup();
+    else if (what === 'skip-lane') await world.skipLane(pick(lanes, at) ?? '', keep);
+    else if (what === 'skip-parked') await world.skipParked(ids);
+    else if (what === 'restart-parked') await world.restartParked(ids);
+    else await world.restartLanes(lanes.slice(at % Math.max(1, lanes.length)).slice(0, count));
+  },
+);
+
 /** By how often each comes. */
 export const commands: Arb<Command>[] = [
   ...[accept, accept, accept, work, work, work, work, work, work, advanceToDue, advanceToDue, advance, advance],
@@ -364,5 +389,18 @@ export const commands: Arb<Command>[] = [
     revive,
   ],
   ...[redrive, redrive, returnOfTheUnknown, decide, decide],
-  ...[step, pause, pause, cancel, cancelLane, evidence, openCircuit, configure, configureTenant, advanceDay],
+  ...[
+    step,
+    pause,
+    pause,
+    cancel,
+    cancelLane,
+    evidence,
+    openCircuit,
+    streams,
+    streams,
+    configure,
+    configureTenant,
+    advanceDay,
+  ],
 ];

@@ -261,6 +261,18 @@ export class Reference {
     });
   }
 
+  /** A person wants what waits after an attempt to go at once. @param timed lanes that wait for their timer */
+  restart(ids: ReadonlySet<string>, timed: ReadonlySet<string>): void {
+    for (const id of ids) {
+      const message = this.messages.get(id);
+      if (message === undefined || !['queued', 'deferred'].includes(message.state)) continue;
+      const isHead = this.lanes.get(message.lane)?.[0] === id;
+      if (message.inLane ? isHead && timed.has(message.lane) : message.state === 'deferred') {
+        message.notBeforeMs = Math.min(message.notBeforeMs, this.nowMs);
+      }
+    }
+  }
+
   /** A status of an attempt in flight is kept until the attempt's end. */
   proveInFlight(id: string, entry: string): void {
     const message = this.messages.get(id);
@@ -305,7 +317,7 @@ export class Reference {
         must(
           message.state === 'scheduled' ||
             (message.state === 'deferred' && !message.inLane) ||
-            (message.state === 'held' && isAsked(call, message, 'resend')),
+            (message.state === 'held' && (isAsked(call, message, 'resend') || call.restarts?.has(message.id) === true)),
           `joined although ${was}`,
         );
         if (message.state === 'scheduled')
@@ -356,10 +368,16 @@ export class Reference {
           message.notBeforeMs = this.nowMs + (isExcused ? 0 : settle.number);
           message.isProved = false;
         } else {
-          must(message.state === 'unknown' && !message.willBeHeld, `resent although ${was}`);
-          must(this.nowMs >= message.notBeforeMs, `${message.id} was resent before the wait for evidence was over`);
+          const isWanted = call.restarts?.has(message.id) === true;
+          must(message.state === 'unknown' && (isWanted || !message.willBeHeld), `resent although ${was}`);
+          if (isWanted && message.willBeHeld) message.resends += 1;
+          must(
+            isWanted || this.nowMs >= message.notBeforeMs,
+            `${message.id} was resent before the wait for evidence was over`,
+          );
           if (message.lostUntilMs !== null) this.#freePair(message, undefined);
         }
+        if (message.state === 'unknown') message.notBeforeMs = Math.min(message.notBeforeMs, this.nowMs);
         message.state = 'queued';
         message.lostUntilMs = null;
         return;
@@ -376,7 +394,7 @@ export class Reference {
         this.#unknown(call, message, settle, event.waitMs);
         return;
       case 'cancelled':
-        must(call.cancel === message.id, 'cancelled without being asked');
+        must(call.cancel === message.id || call.skips?.has(message.id) === true, 'cancelled without being asked');
         must(
           message.state === 'queued' || message.state === 'scheduled' || message.state === 'deferred',
           `cancelled although ${was}`,
@@ -435,7 +453,8 @@ export class Reference {
 
   #redriven(call: Call, message: Message): void {
     if (message.state === 'held') {
-      must(isAsked(call, message, 'resend'), `${message.id} was resent without being asked`);
+      const isWanted = isAsked(call, message, 'resend') || call.restarts?.has(message.id) === true;
+      must(isWanted, `${message.id} was resent without being asked`);
       message.resends += 1;
       message.isProved = false;
       return;
@@ -535,7 +554,7 @@ export class Reference {
     });
     const isLate = this.nowMs - lease.atMs > this.timing.startByMs;
     must(
-      isTold === true || (!lease.begun && (isLate || call.reclaim === lease.worker)),
+      isTold === true || (!lease.begun && (isLate || call.regroups === true || call.reclaim === lease.worker)),
       `${message.id} left its worker without a settlement although it ${lease.begun ? 'had begun' : 'was not late'}`,
     );
     message.state = 'queued';

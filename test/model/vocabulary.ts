@@ -1,3 +1,5 @@
+import type { ScriptName } from '../../src/engine/generated/scripts.ts';
+
 /* The words in which commands, driver and reference speak to each other. */
 
 /** One run's times and policy, as the scripts are told them. */
@@ -65,9 +67,12 @@ export interface Revival {
   readonly limits: TenantSetup;
 }
 
+/** The scripts that change something, but for the sweep, which only looks. */
+export type Script = Exclude<ScriptName, 'inspect' | 'look' | 'sweep'>;
+
 /** What a call asked for and what it was answered: all that the reference needs to judge what the engine did. */
 export interface Call {
-  readonly script: 'accept' | 'exchange' | 'beat' | 'reclaim' | 'tick' | 'cancel' | 'control' | 'evidence' | 'revive';
+  readonly script: Script;
   readonly settles?: readonly SettleArgs[];
   readonly settled?: readonly number[];
   readonly begins?: readonly { readonly entry: string; readonly worker: string; readonly begun: number }[];
@@ -77,6 +82,12 @@ export interface Call {
   readonly opens?: string;
   /** The worker that was taken for dead. */
   readonly reclaim?: string;
+  /** The stream was built anew: what nobody had begun is given back. */
+  readonly regroups?: true;
+  /** What a person wants ended, if it waits. */
+  readonly skips?: ReadonlySet<string>;
+  /** What a person wants tried at once, if it waits after an attempt. */
+  readonly restarts?: ReadonlySet<string>;
   /** What came back, or was decided by a person. */
   readonly revived?: Revival;
 }

@@ -5,12 +5,20 @@ import { decodeMailbox } from '../../src/engine/grants.ts';
 import { shardPrefix } from '../../src/engine/keys.ts';
 import { packLane } from '../../src/engine/lane.ts';
 import { type ScriptArg, ScriptRunner } from '../../src/engine/script-runner.ts';
-import type { ScriptName } from '../../src/engine/generated/scripts.ts';
 import type { LifecycleEvent } from '../../src/model/events.ts';
 import { checkShard } from './invariants.ts';
 import { CREDENTIAL_OPEN_MS, Reference } from './reference.ts';
 import { dumpShard, type ShardDump } from './shard-dump.ts';
-import type { Call, CandidateMessage, Revival, SenderSetup, SettleArgs, TenantSetup, Timing } from './vocabulary.ts';
+import type {
+  Call,
+  CandidateMessage,
+  Revival,
+  Script,
+  SenderSetup,
+  SettleArgs,
+  TenantSetup,
+  Timing,
+} from './vocabulary.ts';
 
 /** Epoch ms at which every run begins: an hour before midnight UTC, so that days change during a run. */
 const START_MS = Date.UTC(2027, 0, 15, 23);
@@ -337,11 +345,54 @@ export class World {
     });
   }
 
+  // ---- what a person does to the stream (`/admin/streams`)
+
+  async regroup(): Promise<void> {
+    await this.#call(this.web, 'regroup', [], () => ({ regroups: true }));
+  }
+
+  /** Ends what waits in a lane, the newest `keep` messages aside. */
+  async skipLane(lane: string, keep: number): Promise<void> {
+    const stored = this.dump?.lanes.get(lane) ?? [];
+    const wanted = stored.slice(0, Math.max(0, stored.length - keep));
+    const highest = wanted.at(-1)?.seq;
+    if (highest === undefined) return;
+    const skips = new Set(wanted.map(({ id }) => id));
+    await this.#call(this.web, 'skip', ['lane', lane, highest, 1000], () => ({ skips }));
+    const left = [...skips].filter((id) => this.reference.messages.get(id)?.state === 'queued');
+    if (left.length > 0) throw new Error(`skipped, and still waiting: ${left.join(', ')}`);
+  }
+
+  async skipParked(ids: readonly string[]): Promise<void> {
+    await this.#call(this.web, 'skip', ['parked', '', ...ids], () => ({ skips: new Set(ids) }));
+    const left = ids.filter((id) => ['scheduled', 'deferred'].includes(this.reference.messages.get(id)?.state ?? ''));
+    if (left.length > 0) throw new Error(`skipped, and still waiting: ${left.join(', ')}`);
+  }
+
+  async restartLanes(lanes: readonly string[]): Promise<void> {
+    const heads = lanes.flatMap((lane) => this.reference.lanes.get(lane)?.slice(0, 1) ?? []);
+    await this.#restart('lanes', lanes, new Set(heads));
+  }
+
+  async restartParked(ids: readonly string[]): Promise<void> {
+    await this.#restart('parked', ids, new Set(ids));
+  }
+
+  async #restart(what: 'lanes' | 'parked', values: readonly string[], restarts: ReadonlySet<string>): Promise<void> {
+    const timed = new Set(
+      [...(this.dump?.timers.keys() ?? [])].flatMap((one) => (one.startsWith('l:') ? [one.slice(2)] : [])),
+    );
+    await this.#call(this.web, 'restart', [what, '', RETURN, ...values], () => {
+      this.reference.restart(restarts, timed);
+      return { restarts };
+    });
+  }
+
   // ---- one call, and everything that is checked after it
 
   async #call(
     by: Process,
-    script: Exclude<ScriptName, 'inspect' | 'look' | 'regroup' | 'restart' | 'skip' | 'sweep'>,
+    script: Script,
     args: readonly ScriptArg[],
     read: (reply: unknown[], events: readonly LifecycleEvent[]) => Omit<Call, 'script'>,
     isLost = false,
