@@ -73,6 +73,7 @@ const messageWish = fc.record({
   idempotency: fc.option(fc.record({ key: fc.constantFrom('x', 'y'), digest: fc.constantFrom('one', 'two') }), {
     freq: 3,
   }),
+  template: fc.constantFrom(null, null, null, 'a', 'b'),
   limits: tenantSetup,
 });
 type MessageWish = typeof messageWish extends Arb<infer T> ? T : never;
@@ -346,6 +347,12 @@ const decide = command(
   },
 );
 
+const holdTemplate = command(
+  'holdTemplate',
+  fc.record({ sender: fc.constantFrom(...SENDERS), template: fc.constantFrom('a', 'b'), on: fc.boolean() }),
+  (world, { sender, template, on }) => world.holdTemplate(sender, template, on),
+);
+
 /** What a person does to the stream: build it anew, end what waits, try at once what waits after an attempt. */
 const streams = command(
   'streams',
@@ -397,6 +404,8 @@ export const commands: Arb<Command>[] = [
     cancelLane,
     evidence,
     openCircuit,
+    holdTemplate,
+    holdTemplate,
     streams,
     streams,
     configure,

@@ -10,7 +10,12 @@ const STEPS_MAX = 4000;
 const BEAT_MS = 500;
 
 export async function heal(world: World, senders: readonly string[]): Promise<void> {
-  for (const sender of senders) await world.pause('sender', false, sender, '');
+  for (const sender of senders) {
+    await world.pause('sender', false, sender, '');
+    for (const template of [...(world.reference.senders.get(sender)?.heldTemplates ?? [])]) {
+      await world.holdTemplate(sender, template, false);
+    }
+  }
   for (const key of world.reference.tenants.keys()) {
     const [sender = '', tenant = ''] = key.split('|');
     await world.pause('tenant', false, sender, tenant);

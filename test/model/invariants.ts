@@ -75,6 +75,7 @@ function checkLanes(reference: Reference, dump: ShardDump): void {
   const places = tally([
     ...[...dump.ready.values()].flat(),
     ...[...dump.pairWaits.values()].flat(),
+    ...[...dump.templateWaits.values()].flat(),
     ...[...dump.timers.keys()].flatMap((member) => (member.startsWith('l:') ? [member.slice(2)] : [])),
     ...[...dump.flights].flatMap(([lane, { state }]) => (state === 'G' ? [lane] : [])),
   ]);
@@ -167,6 +168,11 @@ function checkCircuits(reference: Reference, dump: ShardDump): void {
   );
   same(sorted(stored), sorted(wanted), 'circuits of the senders');
   same(sorted(dump.circuits), sorted(wanted), 'index of the circuits');
+  for (const [name, lanes] of dump.templateWaits) {
+    const [sender = '', template = ''] = name.split('|');
+    const isHeld = reference.senders.get(sender)?.heldTemplates.has(template) === true;
+    must(isHeld || dump.timers.has(`t:${name}`), `${lanes.join(', ')} wait for ${name}, which nobody holds`);
+  }
   for (const [id, { circuit }] of reference.senders) {
     const isWaiting = circuit !== null && circuit.probe === null && circuit.untilMs > reference.nowMs;
     // Whatever else moves the sender's timer, the circuit's end must not be forgotten.

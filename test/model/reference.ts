@@ -52,6 +52,8 @@ export interface Sender {
   bucket: Bucket;
   /** Null = closed. On the pacing clock; `probe` is the lane of the one attempt that goes then. */
   circuit: { untilMs: number; probe: string | null } | null;
+  /** Templates that the provider stopped. */
+  readonly heldTemplates: Set<string>;
   /** A number limit came: its rate is no longer the configured one. */
   wasSlowed: boolean;
 }
@@ -115,6 +117,7 @@ export class Reference {
       brakedUntilMs: 0,
       bucket,
       circuit: known?.circuit ?? null,
+      heldTemplates: known?.heldTemplates ?? new Set(),
       wasSlowed: known?.wasSlowed ?? false,
     });
     for (const [pair, used] of this.pairBuckets) if (pair.startsWith(`${id}|`)) used.takenAtMs = [];
@@ -616,6 +619,7 @@ export class Reference {
     const running = [...this.messages.values()].filter(isRunning).filter((one) => one.sender === message.sender);
     if (message.state !== 'queued' && message.state !== 'deferred') return message.state;
     if (this.nowMs < message.notBeforeMs) return 'retry';
+    if (message.template != null && sender.heldTemplates.has(message.template)) return 'template';
     if (this.shardPaused || sender.paused || tenant.paused) return 'pause';
     if (this.nowMs < sender.brakedUntilMs) return 'number limit';
     if (sender.circuit !== null && sender.circuit.untilMs > this.nowMs) return 'circuit';

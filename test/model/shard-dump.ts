@@ -62,6 +62,8 @@ export interface ShardDump {
   readonly pending: ReadonlyMap<string, string>;
   readonly pairs: ReadonlyMap<string, string>;
   readonly pairWaits: ReadonlyMap<string, readonly string[]>;
+  /** `sender|template` → lanes that wait for the end of its hold */
+  readonly templateWaits: ReadonlyMap<string, readonly string[]>;
   readonly timers: ReadonlyMap<string, number>;
   readonly wallTimers: ReadonlyMap<string, number>;
   /** id → kind letter and lane */
@@ -140,6 +142,7 @@ export async function dumpShard(client: RedisClient, prefix: string): Promise<Sh
     pending: new Map((raw.get('pending') as [string, string][]).map(([entry, consumer]) => [entry, consumer])),
     pairs: new Map(under('p') as [string, string][]),
     pairWaits: lists('pw'),
+    templateWaits: new Map(under('tw').map(([name, value]) => [name, [...pairsOf(value).keys()]])),
     timers: scores('tm'),
     wallTimers: scores('at'),
     parked: new Map([...hash('sch')].map(([id, record]) => [id, parseParked(record)])),

@@ -37,6 +37,8 @@ export interface CandidateMessage {
   readonly sendAtMs: number | null;
   readonly expiresAtMs: number | null;
   readonly idempotency: { readonly key: string; readonly digest: string } | null;
+  /** What it is made from; the provider may stop it. */
+  readonly template?: string | null;
 }
 
 /** One settlement as the exchange script takes it. */

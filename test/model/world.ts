@@ -159,6 +159,14 @@ export class World {
     );
   }
 
+  async holdTemplate(sender: string, template: string, on: boolean): Promise<void> {
+    await this.control(on ? 'hold-template' : 'release-template', sender, [template], () => {
+      const held = this.reference.senders.get(sender)?.heldTemplates;
+      if (on) held?.add(template);
+      else held?.delete(template);
+    });
+  }
+
   /** Another sender failed with the same credential. */
   async openCircuit(sender: string): Promise<void> {
     await this.#call(this.web, 'control', ['open-circuit', sender, CREDENTIAL_OPEN_MS], () => ({ opens: sender }));
@@ -330,7 +338,16 @@ export class World {
     const isReturn = verb === 'redrive' || verb === 'log';
     const detail = { redrive: RETURN, resend: RETURN, close: CLOSE, log: '', hasten: '', settled: '' }[verb];
     const carried = [
-      ...[from, attempts, verb === 'log' ? 1 : 0, delayMs, priority, contact, expiresAtMs ?? '', sealBody(id, '{}')],
+      ...[
+        from,
+        attempts,
+        verb === 'log' ? 1 : 0,
+        delayMs,
+        priority,
+        contact,
+        expiresAtMs ?? '',
+        sealBody(id, bodyOf(message)),
+      ],
       `${limits.cap}|${limits.weight}|${limits.backlogMax}`,
       JSON.stringify({ report: null, error: ERROR, slowRetries: 1, ...(delayMs < 0 ? {} : { delayMs }) }),
     ];
@@ -449,6 +466,11 @@ function idOf(element: string): string {
   return element.split('|', 4)[3] ?? '';
 }
 
+/** The engine reads the template from the body's first field. */
+function bodyOf({ template }: CandidateMessage): string {
+  return JSON.stringify(template == null ? {} : { template });
+}
+
 function encodeMessage(message: CandidateMessage, limits: TenantSetup): ScriptArg[] {
   const { id, lane, priority, contact, sendAtMs, expiresAtMs, idempotency } = message;
   const key =
@@ -463,7 +485,7 @@ function encodeMessage(message: CandidateMessage, limits: TenantSetup): ScriptAr
     key,
     idempotency?.digest.padEnd(8, '_') ?? '',
     idempotency === null ? '' : Buffer.from(id.replaceAll('-', ''), 'hex'),
-    sealBody(id, '{}'),
+    sealBody(id, bodyOf(message)),
     `${limits.cap}|${limits.weight}|${limits.backlogMax}`,
   ];
 }
