@@ -15,6 +15,10 @@ import type { World } from './harness/world.ts';
 
 const BY_QUEUE = ['accept', 'cancel', 'control', 'evidence', 'inspect', 'tick'] as const;
 const BY_WORKER = ['exchange', 'beat'] as const;
+/** What a person asks for, and the record: each by a call of its own. */
+const BY_PERSON = ['look', 'revive', 'regroup', 'restart', 'skip'] as const;
+/** A sender that is paused, for what would end or hasten the messages of the load. */
+const ASIDE = 'aside';
 
 /** Repeats a call whose reply was lost, as a caller would. */
 async function untilAnswered<T>(call: () => Promise<T>): Promise<T> {
@@ -35,6 +39,32 @@ async function callEverything(world: World, name: string): Promise<void> {
   const lane = { sender: 's1', tenant: 't0', conversation: name };
   await untilAnswered(() => world.queue.place({ id: newId(), lane, seq }));
   await untilAnswered(() => world.queue.cancel({ id: newId(), lane, seq }));
+}
+
+/** Conversations that nobody sends, so that a skip has something to end. */
+async function standAside(world: World, count: number): Promise<void> {
+  const { queue } = world;
+  await untilAnswered(() => world.configure(ASIDE));
+  await untilAnswered(() => queue.pauseSender(ASIDE, 'the test looks at what waits'));
+  for (let n = 1; n <= count; n += 1) {
+    const op = { op: `aside${n}#1`, conversation: `aside${n}`, n: 1, tenant: 't0', sender: ASIDE };
+    const message = messageOf({ ...op, contact: `+96650000${1000 + n}`, priority: 5 }, world.tenantConcurrency);
+    await untilAnswered(() => queue.accept(message));
+  }
+}
+
+async function callAsPerson(world: World, name: (typeof BY_PERSON)[number]): Promise<void> {
+  const { queue } = world;
+  const scope = { shard: 0, sender: ASIDE };
+  const target = { id: newId(), shard: 0, lane: { sender: 's1', tenant: 't0', conversation: 'nobody' } };
+  const calls: Record<typeof name, () => Promise<unknown>> = {
+    look: () => queue.lookAtSender('s1', 't0'),
+    revive: () => queue.retries.hasten(target),
+    regroup: () => queue.streams.regroup({ shard: 0, sender: undefined }),
+    restart: () => queue.streams.restart(scope, 'ada'),
+    skip: () => queue.streams.skip(scope),
+  };
+  await untilAnswered(calls[name]);
 }
 
 faultTest(
@@ -72,7 +102,10 @@ faultTest(
     };
     const { queueLink } = world;
     if (queueLink === undefined) throw new Error('F27 needs the link of the accepting side.');
+    const aside = 20;
+    await standAside(world, aside);
     for (let time = 0; time < times; time += 1) {
+      for (const name of BY_PERSON) await lose(name, queueLink, () => callAsPerson(world, name));
       for (const name of BY_QUEUE) await lose(name, queueLink, () => callEverything(world, `nobody${time}`));
       for (const name of BY_WORKER) await lose(name, world.random.pick(links), () => delay(20));
     }
@@ -84,7 +117,7 @@ faultTest(
     await lose('reclaim', survivor, () => delay(20));
     await lose('sweep', survivor, () => leaveEntryBehind(world));
     await Promise.all([load.stop(), keyless.stop()]);
-    const cancelled = await cancelWithLostReply(world, queueLink);
+    const cancelled = aside + (await cancelWithLostReply(world, queueLink));
     report('scripts', `${lost.size}/${Object.keys(SCRIPTS).length}`);
     report(
       'replies lost',
