@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import {
   createJobWriter,
   type KeptWebhookJob,
@@ -10,8 +10,9 @@ import {
 import { type AddedJob, JobLater, type QueueService } from '../../src/jobs/index.ts';
 import { maskData } from '../../src/http/board/mask.ts';
 import { newId } from '../../src/util/ids.ts';
+import { openGate } from '../record/support/gate.ts';
 import { sql } from '../record/support/record.ts';
-import { eventually, sharedRedisUrl, testDatabase } from '../support/services.ts';
+import { eventually, sharedRedisUrl, testDatabase, testRedis } from '../support/services.ts';
 import { cloudBody, cloudMessage } from './support/cloud.ts';
 import { openRoom, type Room } from './support/room.ts';
 
@@ -173,3 +174,33 @@ describe('on a real queue', () => {
     expect(await sql(url, 'select 1 from raw_webhooks where processed_at is not null')).toHaveLength(12);
   });
 });
+
+test('F38 · P9 · parcels while PostgreSQL goes away and comes back: none lost, none doubled', async () => {
+  const { url } = await testDatabase();
+  const gate = await openGate(url);
+  const room = await openRoom({ redisUrl: (await testRedis()).url, databaseUrl: gate.url });
+  onTestFinished(async () => {
+    await room.close();
+    await gate.close();
+  });
+  const body = (index: number) => cloudBody({ messages: [cloudMessage({ from: `49171000000${index % 50}` })] });
+  const post = (count: number) => Promise.all(Array.from({ length: count }, (_, index) => room.post(body(index))));
+  const count = async (table: string) => (await sql(url, `select 1 from ${table}`)).length;
+  await post(200);
+  await eventually(async () => (await count('inbound_messages')) > 20, { timeoutMs: 10_000 });
+  await gate.shut();
+  await post(200);
+  await gate.open();
+  await eventually(async () => (await count('inbound_messages')) === 400, { timeoutMs: 30_000 });
+  await eventually(
+    async () => {
+      const { waiting, active, delayed } = await room.queues.getQueueDetail('webhook');
+      return waiting + active + delayed === 0;
+    },
+    { timeoutMs: 30_000 },
+  );
+  expect(await count('conversation_events')).toBe(400);
+  expect(await room.queues.getQueueStats('webhook')).toMatchObject({ failed: 0 });
+  const [sum] = await sql<{ n: number }>(url, 'select sum(messages_in)::integer as n from conversations');
+  expect(sum?.n).toBe(400);
+}, 90_000);
