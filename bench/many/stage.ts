@@ -160,6 +160,22 @@ export class Stage {
     }
   }
 
+  /** Processor time of a worker that has nothing to do, as a share of one core. */
+  async idleShare(isMeasured: boolean, seconds: number): Promise<number> {
+    const worker = new Child('program.ts', ['worker', isMeasured ? 'measured' : 'unmeasured'], this.#environment);
+    try {
+      await worker.said();
+      // What runs every few seconds has been compiled by then.
+      await delay(8000);
+      const before = await cpuOf([worker]);
+      const startMs = performance.now();
+      await delay(seconds * 1000);
+      return ((await cpuOf([worker])) - before) / (performance.now() - startMs);
+    } finally {
+      await worker.end();
+    }
+  }
+
   /** What one message leaves behind and costs, over HTTP and with its record, on one Redis server. */
   async footprint(messages: number): Promise<Footprint> {
     const queue = new RedisSendQueue({ redis: this.#target, shards: SHARDS });
