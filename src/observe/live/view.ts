@@ -271,8 +271,15 @@ export class LiveView {
 
   /** Keeps the time at which the answer became what it is; the words may change with the figures. */
   #since(judged: Omit<Verdict, 'sinceMs'>, atMs: number): Verdict {
-    const sinceMs = this.#verdict?.state === judged.state ? this.#verdict.sinceMs : atMs;
-    this.#verdict = { ...judged, sinceMs };
+    const isSame = this.#verdict?.state === judged.state;
+    const sinceMs = isSame ? (this.#verdict?.sinceMs ?? atMs) : atMs;
+    const isStill = judged.state === 'held' || judged.state === 'stuck';
+    // Nobody may have watched when it stopped; the counters were read all the time.
+    const stillSinceMs = isStill ? this.#rates.lastSentAtMs : null;
+    this.#verdict = {
+      ...judged,
+      sinceMs: stillSinceMs === null ? sinceMs : isSame ? Math.max(sinceMs, stillSinceMs) : stillSinceMs,
+    };
     return this.#verdict;
   }
 
