@@ -134,7 +134,7 @@ export function cacheRoutes(app: FastifyInstance, options: CacheRouteOptions): v
       return reply
         .type('image/svg+xml')
         .header('cache-control', 'no-store')
-        .send(historyChart(cache, shown) as never);
+        .send(historyChart(cache, shown));
     },
   );
 }
