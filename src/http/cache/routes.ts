@@ -131,10 +131,7 @@ export function cacheRoutes(app: FastifyInstance, options: CacheRouteOptions): v
         const atMs = lastMs - (back - 1 - index) * HOUR_MS;
         return { atMs, ...(found.get(atMs) ?? { hits: 0, misses: 0 }) };
       });
-      return reply
-        .type('image/svg+xml')
-        .header('cache-control', 'no-store')
-        .send(historyChart(cache, shown));
+      return reply.type('image/svg+xml').header('cache-control', 'no-store').send(historyChart(cache, shown));
     },
   );
 }
