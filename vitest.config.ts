@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/faults/**', 'test/load/**'],
+    // The long ones have commands of their own: `npm run test:long`, `test:faults`, `test:queue:load`.
+    exclude: ['test/faults/**', 'test/load/**', 'test/**/*.long.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     // Two cores: more workers only fight for them, and the timing tests suffer.
     maxWorkers: 2,

@@ -34,6 +34,7 @@ const script = (file, args) => ({ args: [inRoot(file), ...args], cwd: root });
 
 const COMMANDS = {
   test: (rest) => vitest(rest),
+  'test:long': (rest) => vitest(['--config', 'vitest.long.config.ts', ...rest]),
   'test:faults': (rest) => vitest(['--config', 'vitest.faults.config.ts', ...rest]),
   'test:rolling': (rest) => faults('rolling', rest),
   'test:model': (rest) => ({

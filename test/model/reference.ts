@@ -672,9 +672,14 @@ export class Reference {
   #freePair(message: Message, settle: SettleArgs | undefined): void {
     const sender = this.#sender(message.sender);
     const asked = settle?.brake === 'P' ? Number(settle.brakeValue) : 0;
-    const freeAt = this.nowMs + Math.max(sender.setup.gapMs, asked);
-    // An answer that asks for nothing does not lift what another asked for.
-    this.pairFreeAtMs.set(pairOf(message), Math.max(freeAt, this.pairFreeAtMs.get(pairOf(message)) ?? 0));
+    const waitMs = Math.max(sender.setup.gapMs, asked);
+    // An answer that asks for nothing does not lift what another asked for, and is no wait of its own: the pacing clock
+    // is written ten times a second, so a wall clock that steps back takes it up to 100 ms back, before this moment.
+    if (waitMs > 0)
+      this.pairFreeAtMs.set(
+        pairOf(message),
+        Math.max(this.nowMs + waitMs, this.pairFreeAtMs.get(pairOf(message)) ?? 0),
+      );
     this.#unbusy(message);
     if (settle?.brake === 'S') sender.paused = true;
     if (settle?.brake === 'N') sender.wasSlowed = true;

@@ -6,7 +6,7 @@ import { eventually } from '../../support/services.ts';
 import { confirm, picture, textOf, World } from './world.ts';
 
 /*
- * The dashboard in a real browser: what is live, and what people do. Its other pages stand in lists.test.ts.
+ * The dashboard in a real browser: what is live, and what people do. Its other pages stand in lists.long.test.ts.
  */
 
 const DEAD = '+447700900666';
