@@ -67,3 +67,22 @@ test('decisions are numbered without a gap and have their four parts', () => {
     expect(headings, file).toEqual(['Context', 'Decision', 'Consequences', 'Rejected']);
   }
 });
+
+/** What every guide must hold, by the words that its headings use. */
+const GUIDE_PARTS = [
+  /^Load testing$/,
+  /^Good practice$/,
+  /^Moving over/,
+  /^(?:Troubleshooting|By symptom|When something)/,
+];
+
+test.each(['sending', 'templates', 'caching', 'jobs', 'streams', 'throttling', 'failures', 'inbound'])(
+  'D1 · the guide on %s has load testing, good practice, moving over and what to do by symptom, each with words',
+  (guide) => {
+    const parts = read(`docs/${guide}.md`).split(/^## /m).slice(1);
+    for (const wanted of GUIDE_PARTS) {
+      const part = parts.find((text) => wanted.test(text.split('\n')[0] ?? ''));
+      expect(part?.length ?? 0, String(wanted)).toBeGreaterThan(150);
+    }
+  },
+);
