@@ -15,6 +15,7 @@ import { freePort } from '../../../src/embedded/free-port.ts';
 import { endProcess, identify, waitForEnd } from '../../../src/embedded/process-identity.ts';
 import { findRedis, type RedisBinary } from '../../../src/embedded/redis-binary.ts';
 import { startRedis, type RedisServer } from '../../../src/embedded/redis-server.ts';
+import { eventually } from '../../support/eventually.ts';
 import type { Shim } from './shim.ts';
 
 export interface FaultRedisOptions {
@@ -59,6 +60,9 @@ export class FaultRedis {
 
   /** Starts it on its data and resolves when it answers. */
   async start(): Promise<void> {
+    // A child that was rewriting the log when its server was killed may hold the port for a moment.
+    if (this.#port !== 0)
+      await eventually(async () => (await freePort(this.#port)) === this.#port, { what: 'the port to be free again' });
     const server = await startRedis({
       folder: this.#folder,
       binary: this.#binary,
