@@ -18,7 +18,7 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   sendTimeoutMs: 10_000,
   ambiguousWaitMs: 30_000,
   onAmbiguous: 'reconcile',
-  takeMax: 18,
+  takeMax: 16,
   claimIdleMs: 15_000,
 };
 

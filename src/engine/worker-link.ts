@@ -19,7 +19,7 @@ import { type ScriptArg, ScriptRunner, type WallClock } from './script-runner.ts
  * Whatever cannot be told to Redis is told again until it is heard: settling is idempotent by lane, message and entry.
  */
 
-const SETTLE_MAX = 18; // bounds one script's work
+const SETTLE_MAX = 16; // bounds one script's work
 const BEGIN_MAX = 32;
 const CALLS_MAX = 2; // one runs while the next is collected; more would only make smaller batches
 const BEAT_MS = 500;
@@ -55,7 +55,7 @@ interface PendingSettle {
   readonly resolve: (result: SettleResult) => void;
 }
 
-/** So that 50 slots at 18 a call are filled by three calls of 17, and not by a fourth one for the odd few. */
+/** So that 50 slots at 16 a call are filled by four calls of 13, and not by three of 16 and one for the odd two. */
 function evenShare(slots: number, most: number): number {
   return slots === 0 ? 0 : Math.ceil(slots / Math.ceil(slots / most));
 }
