@@ -70,7 +70,10 @@ export class FaultRedis {
       port: this.#port === 0 ? await steadyPort() : this.#port,
       ...(this.#options.settings === undefined ? {} : { settings: this.#options.settings }),
     });
-    if (this.#port !== 0 && server.port !== this.#port) throw new Error(`Port ${this.#port} was taken meanwhile.`);
+    if (this.#port !== 0 && server.port !== this.#port) {
+      await server.stop();
+      throw new Error(`Port ${this.#port} was taken meanwhile.`);
+    }
     this.#server = server;
     this.#port = server.port;
     writeFileSync(this.#record(server.pid), JSON.stringify(identify(server.pid)));
