@@ -118,7 +118,7 @@ export class ShardEventLog implements EventLog {
 
 /**
  * The hash of the unrecorded messages whose ids were made in the same 256 ms: event entry → the last 12 characters of
- * each id in it; as in `lua/accept.lua`.
+ * each id in it, with `|` between them; as in `lua/accept.lua`.
  */
 export function unrecordedKey(prefix: string, id: string): string {
   return `${prefix}u:${id.slice(0, 8)}${id.slice(9, 11)}`;

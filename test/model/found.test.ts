@@ -257,4 +257,23 @@ describe('Found by the model', () => {
     await heal(world, ['s1']);
     expect([stateOf(world, first), stateOf(world, second)]).toEqual(['sent', 'sent']);
   });
+
+  it('a repeated accept does not take the ends of two neighbours for a message that was refused', async () => {
+    const world = await open();
+    // Side by side, the ends of the ids …01 and …02 also read as …10, which is the next message.
+    await accept(world, ...Array.from({ length: 15 }, () => ({})));
+    const refused = world.newMessage({
+      sender: 's1',
+      tenant: 't1',
+      conversation: 'c1',
+      contact: 'k1',
+      priority: 5,
+      sendAtMs: null,
+      expiresAtMs: null,
+      idempotency: null,
+    });
+    expect(refused.id).toMatch(/00000010$/u);
+    await world.accept([{ message: refused, limits: { ...LIMITS, backlogMax: 3 } }], true);
+    expect(stateOf(world, refused.id)).toBeUndefined();
+  });
 });

@@ -53,7 +53,7 @@ local function first_use(digest)
   return nil, P .. 'i:' .. day .. slot
 end
 
--- Until they are recorded, messages are found by u:<window>: event entry -> the ends of the ids in it. One field per
+-- Until they are recorded, messages are found by u:<window>: event entry -> end|end|… of the ids in it. One field per
 -- call and window of 256 ms in which its ids were made: a field per message would be the dearest part of an accept.
 local unrecorded = {}
 local function window_of(id)
@@ -179,7 +179,7 @@ for at, lane in pairs(firsts) do
 end
 local due, event_id = finish(false)
 for window, ends in pairs(unrecorded) do
-  call('HSET', P .. 'u:' .. window, event_id, table.concat(ends))
+  call('HSET', P .. 'u:' .. window, event_id, table.concat(ends, '|'))
   call('EXPIRE', P .. 'u:' .. window, '86400')
 end
 table.insert(codes, 1, due)
