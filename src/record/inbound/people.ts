@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { newId } from '../../util/ids.ts';
 import type { Database, Row } from '../database.ts';
-import { aliasKeys, findAliases, mergeContacts, mergeRows } from './statements.ts';
+import { aliasKeys, findAliases, mergeContacts, mergeRows, named } from './statements.ts';
 import type { Alias, NewInboundMessage } from './types.ts';
 
 /** Contacts that are remembered, so that a message of a known person costs no look-up. */
@@ -50,7 +50,11 @@ export function peopleOf(database: Database): People {
       else found.set(key, contactId);
     }
     if (unknown.length > 0) {
-      const rows = await database.query<AliasRow>(findAliases, aliasKeys.parameters(unknown), { name: 'find_aliases' });
+      const rows = await database.query<AliasRow>(
+        findAliases,
+        aliasKeys.parameters(unknown),
+        named('find_aliases', unknown.length),
+      );
       for (const row of rows) found.set(keyOf(row.tenant, row), row.contact_id);
     }
     return found;

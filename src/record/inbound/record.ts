@@ -6,6 +6,7 @@ import { peopleOf } from './people.ts';
 import {
   findOwners,
   messageRows,
+  named,
   newAliasRows,
   ownerRows,
   providerEventRows,
@@ -95,7 +96,7 @@ export function inboundRecordOf(database: Database): InboundRecord {
         ...providerEventRows.parameters(events.map(eventColumns)),
         webhookIds,
       ],
-      prepared.length > SMALL_BATCH ? { timeoutMs: STATEMENT_MS } : { name: 'record_inbound' },
+      prepared.length > SMALL_BATCH ? { timeoutMs: STATEMENT_MS } : named('record_inbound', prepared.length),
     );
     found.learn();
     const byKey = new Map(prepared.map(({ message }) => [keyOf(message.sender, message.providerMessageId), message]));

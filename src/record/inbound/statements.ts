@@ -1,19 +1,40 @@
+import type { StatementOptions } from '../database.ts';
 import { rowSet } from '../recording/row-set.ts';
 
 /**
  * The statements of what comes in. Each takes a batch of any size and inserts in the order of its keys, and tables
  * come in the order in which the recorder touches them, so that processes wait for each other and do not deadlock.
+ *
+ * What is looked up by a key stands in a lateral part with `limit 1` or `offset 0`, which PostgreSQL does not dissolve:
+ * one look-up in the index of that key per row. Left free, it joins whole tables while its statistics say they are
+ * small, as they do in the first minutes of a burst, and finds a person's conversation by reading those of everybody.
  */
+
+/**
+ * Rows up to which a statement is prepared under a name. PostgreSQL plans such a statement once and keeps the plan,
+ * however the tables grow. A larger batch is planned when it runs: that costs about 2 ms, a plan for tables that were
+ * empty much more.
+ */
+const PLANNED_ONCE_MAX = 5;
+
+/** How to run a statement of so many rows. */
+export function named(name: string, rows: number): StatementOptions {
+  return rows <= PLANNED_ONCE_MAX ? { name } : {};
+}
 
 const aliasKey = { tenant: 'text', kind: 'text', value: 'text' } as const;
 
 export const aliasKeys = rowSet(aliasKey);
 
 export const findAliases = `
-  select alias.tenant, alias.kind, alias.value, coalesce(contact.merged_into, contact.id) as contact_id
+  select row.tenant, row.kind, row.value, coalesce(contact.merged_into, contact.id) as contact_id
   from ${aliasKeys.from('row')}
-  join contact_aliases alias on alias.tenant = row.tenant and alias.kind = row.kind and alias.value = row.value
-  join contacts contact on contact.id = alias.contact_id`;
+  cross join lateral (
+    select contact_id from contact_aliases alias
+    where alias.tenant = row.tenant and alias.kind = row.kind and alias.value = row.value
+    limit 1
+  ) alias
+  cross join lateral (select id, merged_into from contacts where contacts.id = alias.contact_id limit 1) contact`;
 
 export const ownerRows = rowSet({ ord: 'integer', sender: 'text', kind: 'text', value: 'text', reply_to: 'text' });
 
@@ -176,21 +197,33 @@ export const recordInbound = `
     select row.*, coalesce(contact.merged_into, taken.contact_id, row.contact_id) as person_id
     from row
     left join taken on taken.meant = row.contact_id
-    left join contacts contact on contact.id = coalesce(taken.contact_id, row.contact_id)
+    left join lateral (
+      select merged_into from contacts where contacts.id = coalesce(taken.contact_id, row.contact_id) limit 1
+    ) contact on true
   ),
   placed as (
     select resolved.*, coalesce(answered.conversation, latest.id, resolved.default_conversation) as conversation
     from resolved
-    left join provider_messages provider on provider.provider_message_id = resolved.reply_to
-    left join messages answered
-      on answered.id = provider.message_id
-      and answered.tenant = resolved.tenant and answered.sender = resolved.sender
-      and answered.contact_id = resolved.person_id
     left join lateral (
-      select id from conversations
-      where conversations.contact_id = resolved.person_id
-        and conversations.sender = resolved.sender and conversations.tenant = resolved.tenant
-      order by last_message_at desc, id desc
+      select message.conversation
+      from provider_messages provider
+      cross join lateral (
+        select tenant, sender, contact_id, conversation from messages where messages.id = provider.message_id offset 0
+      ) message
+      where provider.provider_message_id = resolved.reply_to
+        and message.tenant = resolved.tenant and message.sender = resolved.sender
+        and message.contact_id = resolved.person_id
+      limit 1
+    ) answered on true
+    left join lateral (
+      select own.id
+      from (
+        select id, tenant, last_message_at from conversations
+        where conversations.contact_id = resolved.person_id and conversations.sender = resolved.sender
+        offset 0
+      ) own
+      where own.tenant = resolved.tenant
+      order by own.last_message_at desc, own.id desc
       limit 1
     ) latest on true
   ),
@@ -280,7 +313,15 @@ export const recordInbound = `
   select
     earlier.id, event.conversation, event.seq, earlier.contact_id, earlier.sender,
     earlier.provider_message_id, false
-  from conversation_events event
-  join inbound_messages earlier on earlier.id = event.message_id
-  where event.webhook_id = any($${webhookIdsAt}::uuid[])
+  from unnest($${webhookIdsAt}::uuid[]) as brought (webhook_id)
+  cross join lateral (
+    select conversation, seq, message_id from conversation_events
+    where conversation_events.webhook_id = brought.webhook_id
+    offset 0
+  ) event
+  cross join lateral (
+    select id, contact_id, sender, provider_message_id from inbound_messages
+    where inbound_messages.id = event.message_id
+    limit 1
+  ) earlier
   order by seq`;
