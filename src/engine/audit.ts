@@ -1,5 +1,6 @@
 import { mastersOf, type RedisClient } from './connection.ts';
 import { WORKER_GROUP, shardPrefix } from './keys.ts';
+import { decodeTenant } from './tenant-record.ts';
 
 /** One thing that is not as the promises say, in a sentence. */
 export interface AuditFinding {
@@ -38,7 +39,7 @@ async function takeSnapshot(client: RedisClient, prefix: string, senderKeys: rea
   transaction.call('XPENDING', `${prefix}out`, WORKER_GROUP);
   for (const name of names) {
     transaction.hgetall(`${prefix}s:${name}`);
-    transaction.hgetall(`${prefix}q:${name}`);
+    transaction.hgetallBuffer(`${prefix}q:${name}`);
   }
   const replies = (await transaction.exec()) ?? [];
   const at = (index: number) => (replies[index]?.[1] ?? {}) as Table;
@@ -52,7 +53,9 @@ async function takeSnapshot(client: RedisClient, prefix: string, senderKeys: rea
     pendingEntries: Array.isArray(pending) ? Number(pending[0]) : 0,
   };
   const states = new Map(names.map((name, index) => [name, at(6 + 2 * index)]));
-  const tenants = new Map(names.map((name, index) => [name, at(7 + 2 * index)]));
+  const tenants = new Map(
+    names.map((name, index) => [name, (replies[7 + 2 * index]?.[1] ?? {}) as Record<string, Buffer>]),
+  );
   return { snapshot, states, tenants };
 }
 
@@ -83,7 +86,7 @@ function auditCounters({ counters, flights, parked }: Snapshot): AuditFinding[] 
 function auditPlaces(
   { counters, flights, leases, slots, pendingEntries }: Snapshot,
   states: ReadonlyMap<string, Table>,
-  tenants: ReadonlyMap<string, Table>,
+  tenants: ReadonlyMap<string, Readonly<Record<string, Buffer>>>,
 ): AuditFinding[] {
   const findings: AuditFinding[] = [];
   const report = (detail: string) => findings.push({ promise: 'limits', detail });
@@ -103,10 +106,11 @@ function auditPlaces(
     if (counted !== (used.get(sender) ?? 0))
       report(`sender ${sender}: ${counted} places counted, ${used.get(sender) ?? 0} used`);
     for (const [tenant, packed] of Object.entries(tenants.get(sender) ?? {})) {
-      const fields = packed.split('|').map(Number);
+      const record = decodeTenant(packed);
       const found = used.get(`${sender}|${tenant}`) ?? 0;
-      if (fields[0] !== found) report(`tenant ${tenant} on ${sender}: ${fields[0] ?? 0} places counted, ${found} used`);
-      backlog += fields[8] ?? 0;
+      if (record.inFlight !== found)
+        report(`tenant ${tenant} on ${sender}: ${record.inFlight} places counted, ${found} used`);
+      backlog += record.backlog;
     }
   }
   const inLanes = ['queued', 'inFlight', 'unknown'].reduce((total, name) => total + Number(counters[name] ?? 0), 0);

@@ -1,4 +1,5 @@
 import type { Hold, HoldKind } from '../model/message.ts';
+import type { TenantRecord } from './tenant-record.ts';
 
 /** As `Place` has it. */
 type Status = 'queued' | 'scheduled' | 'sending' | 'deferred' | 'unknown' | 'failed';
@@ -36,20 +37,6 @@ export interface InConversation {
   };
 }
 
-/** Of one tenant on a sender. */
-export interface TenantLook {
-  readonly inFlight: number;
-  /** Conversations that wait for a turn or for the tenant's own places. */
-  readonly ready: number;
-  readonly isPaused: boolean;
-  readonly concurrency: number;
-  readonly weight: number;
-  /** Messages in conversations, those in flight included. */
-  readonly backlog: number;
-  /** Messages outside them: scheduled, deferred, held. */
-  readonly parked: number;
-}
-
 export interface SenderLook {
   /** Now: less than configured while the provider slows it down; 0 = no limit. */
   readonly ratePerSecond: number;
@@ -75,10 +62,10 @@ export interface SenderLook {
   readonly workers: number;
   readonly slots: number;
   /** The tenant that was asked for; null = it has nothing here. */
-  readonly tenant: TenantLook | null;
+  readonly tenant: TenantRecord | null;
   readonly tenantsInAll: number;
   /** Other tenants: all of them, or 256 chosen by chance. */
-  readonly others: readonly TenantLook[];
+  readonly others: readonly TenantRecord[];
 }
 
 const orNull = (ms: unknown): number | null => (Number(ms) < 0 ? null : Number(ms));
@@ -114,8 +101,8 @@ export function decodeLine(reply: unknown[]): Line | null {
 export function decodeLook(reply: unknown[], tenant: string): SenderLook | null {
   if (reply.length === 0) return null;
   const flat = reply[17] as string[];
-  const others: TenantLook[] = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) if (flat[i] !== tenant) others.push(decodeTenant(flat[i + 1] ?? ''));
+  const others: TenantRecord[] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) if (flat[i] !== tenant) others.push(readTenant(flat[i + 1] ?? ''));
   const number = (index: number) => Number(reply[index]);
   const text = (index: number) => (reply[index] === '' ? null : String(reply[index]));
   const own = text(15);
@@ -135,14 +122,14 @@ export function decodeLook(reply: unknown[], tenant: string): SenderLook | null 
     rateAheadMs: number(12),
     workers: number(13),
     slots: number(14),
-    tenant: own === null ? null : decodeTenant(own),
+    tenant: own === null ? null : readTenant(own),
     tenantsInAll: number(16),
     others,
   };
 }
 
-function decodeTenant(packed: string): TenantLook {
-  const [inFlight = 0, , , ready = 0, , paused, concurrency = 1, weight = 1, backlog = 0, parked = 0] = packed
+function readTenant(text: string): TenantRecord {
+  const [inFlight = 0, ready = 0, paused, concurrency = 1, weight = 1, backlog = 0, parked = 0] = text
     .split('|')
     .map(Number);
   return { inFlight, ready, isPaused: paused === 1, concurrency, weight, backlog, parked };

@@ -6,6 +6,7 @@ import { shardPrefix, WORKER_GROUP } from './keys.ts';
 import { type ScriptArg, toQueueError } from './script-runner.ts';
 import { parseGroups, parseStream } from './stream-info.ts';
 import { sweepAll } from './stream-claims.ts';
+import { decodeTenant } from './tenant-record.ts';
 
 /** What an act on streams is about: one shard or all, one sender or all. */
 export interface StreamScope {
@@ -134,9 +135,9 @@ export class StreamDesk {
   /** What waits through one sender, from its tenants' counters. */
   async backlogOf(shard: number, sender: string): Promise<Backlog> {
     const sum = { waiting: 0, outside: 0, inFlight: 0 };
-    for await (const fields of this.#scanHash(`${shardPrefix(shard)}q:${sender}`)) {
-      for (const packed of fields.values()) {
-        const [inFlight = 0, , , , , , , , backlog = 0, parked = 0] = packed.split('|').map(Number);
+    for await (const tenants of this.#scanHash(`${shardPrefix(shard)}q:${sender}`)) {
+      for (const packed of tenants.values()) {
+        const { inFlight, backlog, parked } = decodeTenant(packed);
         sum.waiting += Math.max(0, backlog - inFlight);
         sum.outside += parked;
         sum.inFlight += inFlight;
@@ -242,14 +243,14 @@ export class StreamDesk {
     }
   }
 
-  async *#scanHash(key: string): AsyncGenerator<Map<string, string>> {
+  async *#scanHash(key: string): AsyncGenerator<Map<string, Buffer>> {
     let cursor = '0';
     do {
-      const [next, flat] = await this.#ask((client) => client.hscan(key, cursor, 'COUNT', SCAN_COUNT));
-      const fields = new Map<string, string>();
-      for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i] ?? '', flat[i + 1] ?? '');
+      const [next, flat] = await this.#ask((client) => client.hscanBuffer(key, cursor, 'COUNT', SCAN_COUNT));
+      const fields = new Map<string, Buffer>();
+      for (let i = 0; i + 1 < flat.length; i += 2) fields.set(String(flat[i]), flat[i + 1] ?? Buffer.alloc(0));
       if (fields.size > 0) yield fields;
-      cursor = next;
+      cursor = next.toString();
     } while (cursor !== '0');
   }
 

@@ -89,6 +89,9 @@ for _, key in ipairs(redis.call('KEYS', KEYS[1] .. '*')) do
     elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
     elseif kind == 'stream' then value = redis.call('XRANGE', key, '-', '+')
     else value = redis.call('GET', key) end
+    if letter == 'q' then
+      for i = 2, #value, 2 do value[i] = table.concat({ struct.unpack('<i4BI2i4i4Bi4i4i4i4', value[i]) }, '|') end
+    end
     out[#out + 1] = { name, value }
   end
 end
@@ -163,7 +166,8 @@ function pairsOf(value: unknown): Map<string, string> {
 }
 
 function parseTenant(record: string): StoredTenant {
-  const fields = record.split('|').map(Number);
+  // Behind them is where the next byte would stand.
+  const fields = record.split('|').map(Number).slice(0, -1);
   if (fields.length !== 10 || fields.some((field) => !Number.isInteger(field) || field < 0)) {
     throw new Error(`a tenant's record is not ten whole numbers: ${record}`);
   }

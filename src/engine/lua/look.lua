@@ -5,7 +5,7 @@
          token, reason of its pause or '', 1 when the shard is paused, ms until its circuit lets a probe through or -1,
          ms until its rate lets the next one go, ms that its token bucket runs ahead, workers, their slots,
          record of the tenant or '', tenants in all, {tenant, record …} of 256 at most, chosen by chance}
-         record: as state.lua packs it
+         record: places used|ready lanes|1 when paused|cap|weight|messages in lanes|messages outside them
   FLAGS  no-writes
   COST   O(workers + 256 tenants) ]]
 -- @include "base"
@@ -26,9 +26,17 @@ end
 local key = P .. 'q:' .. s.id
 local total = call('HLEN', key)
 local tenants = total <= TENANTS_MAX and call('HGETALL', key) or call('HRANDFIELD', key, TENANTS_MAX, 'WITHVALUES')
+local function as_text(raw)
+  local inf, _, _, ready, _, paused, cap, weight, backlog, parked = struct.unpack(TENANT_RECORD, raw)
+  return format('%d|%d|%d|%d|%d|%d|%d', inf, ready, paused, cap, weight, backlog, parked)
+end
+for i = 2, #tenants, 2 do
+  tenants[i] = as_text(tenants[i])
+end
+local own = call('HGET', key, ARGV[3])
 return {
   format('%.6f', current_rate(s)), format('%.6f', s.rate), s.burst, s.cap, s.inf, s.gap, s.pair_cap,
   format('%.3f', s.pair_ms), s.paused or '', shard_paused and 1 or 0, s.circuit and max(0, s.circuit - now) or -1,
   max(0, s.wait_until - now), max(0, ceil(s.tat - now)), call('HLEN', P .. 'hb'), capacity,
-  call('HGET', key, ARGV[3]) or '', total, tenants,
+  own and as_text(own) or '', total, tenants,
 }

@@ -1,19 +1,9 @@
 import { connectionOf, type RedisClient } from '../../engine/connection.ts';
 import { shardPrefix } from '../../engine/keys.ts';
+import { decodeTenant, type TenantRecord } from '../../engine/tenant-record.ts';
 
-/** One tenant on one sender, as `q:<sender>` packs it. */
-export interface TenantState {
+export interface TenantState extends TenantRecord {
   readonly id: string;
-  readonly inFlight: number;
-  /** Conversations whose head may go. */
-  readonly ready: number;
-  readonly isPaused: boolean;
-  readonly concurrency: number;
-  readonly weight: number;
-  /** Messages in conversations. */
-  readonly backlog: number;
-  /** Messages outside them: scheduled, deferred, held. */
-  readonly parked: number;
 }
 
 export interface SenderState {
@@ -99,7 +89,10 @@ export async function readQueueState(
   const ableIds = new Set(able);
   const senders = await Promise.all(
     senderIds.map(async (id) => {
-      const [state, tenants] = await Promise.all([client.hgetall(key(`s:${id}`)), client.hgetall(key(`q:${id}`))]);
+      const [state, tenants] = await Promise.all([
+        client.hgetall(key(`s:${id}`)),
+        client.hgetallBuffer(key(`q:${id}`)),
+      ]);
       const waitingTemplates = state['holds'] === '1' ? await templateWaits(client, key, id) : 0;
       return { ...senderState(id, state, tenants, ableIds.has(id)), waitingTemplates };
     }),
@@ -145,7 +138,7 @@ export async function readQueueStates(
 function senderState(
   id: string,
   state: Readonly<Record<string, string>>,
-  tenants: Readonly<Record<string, string>>,
+  tenants: Readonly<Record<string, Buffer>>,
   isAble: boolean,
 ): Omit<SenderState, 'waitingTemplates'> {
   const rate = Number(state['rate'] ?? 0);
@@ -159,15 +152,8 @@ function senderState(
     ratePerSecond: state['slow'] === undefined ? rate : Math.min(rate, Number(state['slow'])),
     fullRatePerSecond: rate,
     isAble,
-    tenants: Object.entries(tenants).map(([tenant, packed]) => tenantState(tenant, packed)),
+    tenants: Object.entries(tenants).map(([tenant, packed]) => ({ id: tenant, ...decodeTenant(packed) })),
   };
-}
-
-function tenantState(id: string, packed: string): TenantState {
-  const [inFlight = 0, , , ready = 0, , paused, concurrency = 0, weight = 1, backlog = 0, parked = 0] = packed
-    .split('|')
-    .map(Number);
-  return { id, inFlight, ready, isPaused: paused === 1, concurrency, weight, backlog, parked };
 }
 
 async function templateWaits(client: RedisClient, key: (letters: string) => string, sender: string): Promise<number> {

@@ -44,15 +44,15 @@ end
 
 -- A tenant on a sender: places used, which ring it stands in (0 none, 1 new, 2 old), which priorities have ready
 -- lanes (bit mask), ready lanes, turns left, limits, messages in lanes, messages parked outside (scheduled …).
+-- Packed: of all records these are read and written the most, and as text they were a tenth of what a message costs.
+local TENANT_RECORD = '<i4BI2i4i4Bi4i4i4i4'
 local function read_tenant(s, id, raw)
   local t
   if raw then
-    local inf, ring, mask, ready, turns, paused, cap, weight, backlog, parked =
-      match(raw, '^(%d+)|(%d)|(%d+)|(%d+)|(%d+)|(%d)|(%d+)|(%d+)|(%d+)|(%d+)$')
-    -- `+ 0` makes them numbers: a call of tonumber for each would cost more than the match.
+    local inf, ring, mask, ready, turns, paused, cap, weight, backlog, parked = struct.unpack(TENANT_RECORD, raw)
     t = {
-      id = id, inf = inf + 0, ring = ring + 0, mask = mask + 0, ready = ready + 0, turns = turns + 0,
-      paused = paused == '1', cap = cap + 0, weight = weight + 0, backlog = backlog + 0, parked = parked + 0, raw = raw,
+      id = id, inf = inf, ring = ring, mask = mask, ready = ready, turns = turns, paused = paused == 1, cap = cap,
+      weight = weight, backlog = backlog, parked = parked, raw = raw,
     }
   else
     t = {
@@ -307,8 +307,8 @@ local function flush()
           dels[#dels + 1] = t.id
         end
       else
-        local value = format('%d|%d|%d|%d|%d|%d|%d|%d|%d|%d', t.inf, t.ring, t.mask, t.ready, t.turns,
-          t.paused and 1 or 0, t.cap, t.weight, t.backlog, t.parked)
+        local value = struct.pack(TENANT_RECORD, t.inf, t.ring, t.mask, t.ready, t.turns, t.paused and 1 or 0, t.cap,
+          t.weight, t.backlog, t.parked)
         if value ~= t.raw then
           sets[#sets + 1] = t.id
           sets[#sets + 1] = value
