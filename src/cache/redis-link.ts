@@ -26,6 +26,9 @@ const TRUST_MS = 1500;
 /** Evictions that are remembered while the server is away; past this everything is reset instead. */
 const PENDING_MAX = 10_000;
 
+/** Keys that one script evicts: Lua passes on some thousand values at most, and Redis serves nobody meanwhile. */
+const EVICTED_MAX = 500;
+
 type ScriptArguments = readonly (string | number)[];
 
 /**
@@ -148,10 +151,12 @@ export class RedisLink {
 
   /** Resolves when every process has been told, or when it is certain that they will be. Never rejects. */
   async evict(keys: readonly string[]): Promise<void> {
-    if (keys.length === 0) return;
-    if ((await this.run('evict', this.#channel, this.origin, ...keys)) !== undefined) return;
-    for (const key of keys) this.#pendingKeys.add(key);
-    this.#boundPending();
+    for (let from = 0; from < keys.length; from += EVICTED_MAX) {
+      const some = keys.slice(from, from + EVICTED_MAX);
+      if ((await this.run('evict', this.#channel, this.origin, ...some)) !== undefined) continue;
+      for (const key of some) this.#pendingKeys.add(key);
+      this.#boundPending();
+    }
   }
 
   async evictTags(tags: readonly string[]): Promise<void> {

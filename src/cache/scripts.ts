@@ -132,11 +132,18 @@ return redis.call('PEXPIRE', lock, ARGV[3])`;
 
 /** ARGV channel, origin, keys… → seq */
 const EVICT = `${BASE}
-local said = {ARGV[2], 'k'}
+local said, keys, gone = {ARGV[2], 'k'}, {}, {}
 for i = 3, #ARGV do
-  redis.call('DEL', HOUSE .. 'lock:' .. ARGV[i])
-  remove(ARGV[i])
   said[#said + 1] = ARGV[i]
+  keys[#keys + 1] = ARGV[i]
+  gone[#gone + 1] = ARGV[i]
+  gone[#gone + 1] = HOUSE .. 'lock:' .. ARGV[i]
+end
+redis.call('DEL', unpack(gone))
+-- Most of what is evicted was in no cache: one call finds out for all.
+local sizes = redis.call('HMGET', SIZES, unpack(keys))
+for i = 1, #keys do
+  if sizes[i] then forget(keys[i]) end
 end
 return tell({ARGV[1], said})`;
 

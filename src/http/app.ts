@@ -1,5 +1,4 @@
 import cookie from '@fastify/cookie';
-import helmet from '@fastify/helmet';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { Reception, WebhookKeeper } from '../inbound/index.ts';
@@ -32,6 +31,7 @@ import { messageRoutes } from './messages/routes.ts';
 import { auth } from './plugins/auth.ts';
 import { answerClientError, errors, sendProblem } from './plugins/errors.ts';
 import { DOCS_PREFIX, openapi } from './plugins/openapi.ts';
+import { safeHeaders } from './plugins/safe-headers.ts';
 import { traces } from './plugins/traces.ts';
 import { validatorCompiler } from './plugins/validation.ts';
 import { queueRoutes } from './queues/routes.ts';
@@ -129,16 +129,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
   app.setSerializerCompiler(serializerCompiler);
   if (options.isTraced === true) await app.register(traces);
   await app.register(errors);
-  await app.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
-    },
-    // With `no-referrer` browsers send `Origin: null` with forms, and nobody could tell whose they are.
-    referrerPolicy: { policy: 'same-origin' },
-    // Below, where it is known whether the browser came by https.
-    strictTransportSecurity: false,
-  });
+  await app.register(safeHeaders);
   const address: PublicAddress = {
     origin: options.publicUrl === undefined ? undefined : new URL(options.publicUrl).origin,
   };

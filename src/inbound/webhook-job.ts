@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { WebhookJobData } from '../jobs/index.ts';
 import { cloudReader } from '../providers/cloud/reader.ts';
 import type { ReadWebhook, WebhookReader } from '../providers/events.ts';
@@ -54,11 +55,10 @@ export function readWebhook(provider: SenderProvider, parsed: unknown, receivedA
 
 /** Puts a webhook into a job, byte by byte. */
 export function jobOf(webhook: WebhookBytes, how: { hasStatuses: boolean; isReplay: boolean }): KeptWebhookJob {
-  const text = webhook.body.toString('utf8');
-  const isText = Buffer.from(text, 'utf8').equals(webhook.body);
+  const isText = isUtf8(webhook.body);
   return {
     salonId: '',
-    payload: isText ? text : webhook.body.toString('base64'),
+    payload: webhook.body.toString(isText ? 'utf8' : 'base64'),
     encoding: isText ? 'utf8' : 'base64',
     receivedAt: new Date(webhook.receivedAtMs).toISOString(),
     provider: webhook.provider,

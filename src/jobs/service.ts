@@ -214,7 +214,9 @@ export function createQueueService(options: QueueServiceOptions): QueueService {
     },
 
     async addJobs(id, jobs) {
-      if (jobs.length === 0) return [];
+      const [only, ...others] = jobs;
+      if (only === undefined) return [];
+      if (others.length === 0) return [await add(id, only.data, only.priority, only.options)];
       const bulk = jobs.map(({ data, priority, options: given }) => {
         return { name: JOB_QUEUES[id].jobName, data, opts: optionsOf(id, priority, given) };
       });

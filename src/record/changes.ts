@@ -135,12 +135,10 @@ export function announced(stores: AnnouncingStores, changes: RecordChanges): Ann
       async add(batch) {
         const outcome = await inbound.add(batch);
         // Also for repeats: an earlier attempt may have died between its commit and its word.
-        if (outcome.recorded.length > 0) {
-          await Promise.all([
-            changes.threads(outcome.recorded),
-            changes.contacts(outcome.recorded.flatMap(({ message }) => message.aliases)),
-          ]);
-        }
+        const { recorded } = outcome;
+        const people = recorded.filter(({ isPersonChanged }) => isPersonChanged);
+        if (recorded.length > 0) await changes.threads(recorded);
+        if (people.length > 0) await changes.contacts(people.flatMap(({ message }) => message.aliases));
         return outcome;
       },
     },

@@ -22,6 +22,8 @@ export interface ResolvedPeople {
   /** In the order of the messages; null = nobody is named. */
   readonly contactIds: readonly (string | null)[];
   readonly aliases: readonly NewAlias[];
+  /** Contacts that have a name which they had not before. */
+  readonly changed: ReadonlySet<string>;
   /** Keeps what was learned. Call it when the batch is committed. */
   learn(): void;
 }
@@ -80,7 +82,8 @@ export function peopleOf(database: Database): People {
         for (const alias of aliases) keys.set(keyOf(tenant, alias), { tenant, ...alias });
       }
       const found = await lookUp(keys);
-      await merge(mergesIn(messages, found), found);
+      const merges = mergesIn(messages, found);
+      await merge(merges, found);
 
       const aliases: NewAlias[] = [];
       const fresh = new Set<string>();
@@ -102,6 +105,7 @@ export function peopleOf(database: Database): People {
       return {
         contactIds,
         aliases,
+        changed: new Set([...merges.map(({ survivor }) => survivor), ...aliases.map(({ contactId }) => contactId)]),
         learn: () => {
           // A new contact may have lost a race for its name; the next look-up tells.
           for (const [key, contactId] of found) if (!fresh.has(contactId)) known.set(key, contactId);

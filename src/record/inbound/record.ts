@@ -58,6 +58,7 @@ interface RecordedRow extends Row {
   readonly sender: string;
   readonly provider_message_id: string;
   readonly is_new: boolean;
+  readonly is_renamed: boolean | null;
 }
 
 /** A message with every value that its row needs. */
@@ -99,10 +100,16 @@ export function inboundRecordOf(database: Database): InboundRecord {
       prepared.length > SMALL_BATCH ? { timeoutMs: STATEMENT_MS } : named('record_inbound', prepared.length),
     );
     found.learn();
-    const byKey = new Map(prepared.map(({ message }) => [keyOf(message.sender, message.providerMessageId), message]));
+    const byKey = new Map(
+      prepared.map(({ message }, ord) => [
+        keyOf(message.sender, message.providerMessageId),
+        { message, contactId: found.contactIds[ord] ?? null },
+      ]),
+    );
     return rows.flatMap((row) => {
-      const message = byKey.get(keyOf(row.sender, row.provider_message_id));
-      if (message === undefined) return [];
+      const known = byKey.get(keyOf(row.sender, row.provider_message_id));
+      if (known === undefined) return [];
+      const { message, contactId } = known;
       return [
         {
           id: row.id,
@@ -112,6 +119,11 @@ export function inboundRecordOf(database: Database): InboundRecord {
           contactId: row.contact_id,
           seq: row.seq,
           isNew: row.is_new,
+          // Another process may have made the contact at the same time.
+          isPersonChanged:
+            row.is_renamed === true ||
+            row.contact_id !== contactId ||
+            (contactId !== null && found.changed.has(contactId)),
           message,
         },
       ];

@@ -192,6 +192,7 @@ export const recordInbound = `
       order by contact_id, created_at desc, ord desc
     ) latest
     where contacts.id = latest.contact_id and contacts.name is distinct from latest.name
+    returning contacts.id
   ),
   resolved as (
     select row.*, coalesce(contact.merged_into, taken.contact_id, row.contact_id) as person_id
@@ -307,12 +308,13 @@ export const recordInbound = `
   )
   select
     inserted.id, numbered.conversation, numbered.seq, inserted.contact_id, inserted.sender,
-    inserted.provider_message_id, true as is_new
+    inserted.provider_message_id, true as is_new,
+    inserted.contact_id in (select renamed.id from renamed) as is_renamed
   from numbered join inserted on inserted.id = numbered.message_id
   union all
   select
     earlier.id, event.conversation, event.seq, earlier.contact_id, earlier.sender,
-    earlier.provider_message_id, false
+    earlier.provider_message_id, false, true
   from unnest($${webhookIdsAt}::uuid[]) as brought (webhook_id)
   cross join lateral (
     select conversation, seq, message_id from conversation_events

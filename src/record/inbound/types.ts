@@ -42,6 +42,8 @@ export interface RecordedInboundMessage {
   readonly seq: number;
   /** False = an earlier attempt at the same webhook recorded it. */
   readonly isNew: boolean;
+  /** Who is behind its names, or what is known of the person, may be another than before. */
+  readonly isPersonChanged: boolean;
   readonly message: NewInboundMessage;
 }
 
