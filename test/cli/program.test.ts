@@ -1,19 +1,16 @@
-import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config/index.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
-import { type Program, startProgram } from '../../src/program/start-program.ts';
+import type { Program } from '../../src/program/start-program.ts';
 import { signJwt } from '../../src/http/index.ts';
 import { newId } from '../../src/util/ids.ts';
+import { programSettings, runProgram } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
-import { dataFolder } from './harness.ts';
 
 /*
  * The whole program in this process: real HTTP in, real Redis with fsync on every write, real PostgreSQL, and the
  * emulator of the Cloud API as the provider and as the judge.
  */
 
-const PHONE_NUMBER_ID = '100000000000001';
 let emulator: Emulator;
 let program: Program;
 let url: string;
@@ -25,21 +22,8 @@ beforeAll(async () => {
     appSecret: 'app-secret',
     settings: { statuses: { sentDelayMs: 5, deliveredDelayMs: 20, readDelayMs: 20, jitterMs: 5 } },
   });
-  Object.assign(settings, {
-    REDIS_URL: redis.url,
-    DATABASE_URL: database.url,
-    PORT: '0',
-    LOG_LEVEL: 'silent',
-    WAXWING_DATA_DIR: dataFolder(),
-    WHATSAPP_API_URL: emulator.apiUrl,
-    WHATSAPP_PHONE_NUMBER_ID: PHONE_NUMBER_ID,
-    WHATSAPP_ACCESS_TOKEN: 'token',
-    WHATSAPP_APP_SECRET: 'app-secret',
-    WHATSAPP_RATE_LIMIT_MS: '0',
-    PAIR_BUCKET_CAPACITY: '0',
-    QUEUE_BACKOFF_DELAY: '50',
-  });
-  program = await start();
+  Object.assign(settings, programSettings({ redis, database, emulator }, { QUEUE_BACKOFF_DELAY: '50' }));
+  program = await runProgram(settings);
   url = program.server?.url ?? '';
   emulator.patch({ webhook: { url: `${url}/webhooks/whatsapp/cloud` } });
 }, 60_000);
@@ -48,12 +32,6 @@ afterAll(async () => {
   await program.stop();
   await emulator.stop();
 });
-
-async function start(): Promise<Program> {
-  const loaded = loadConfig(settings, dataFolder());
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  return await startProgram(loaded.config, 'all', pino({ level: 'silent' }));
-}
 
 async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
   const response = await fetch(url + path, {
@@ -240,7 +218,7 @@ describe('the whole program', () => {
     await program.stop();
     const inFlight = emulator.ledger().filter((entry) => entry.httpStatus === 0);
     expect(inFlight).toEqual([]);
-    program = await start();
+    program = await runProgram(settings);
     url = program.server?.url ?? '';
     const taken = () => emulator.ledger().filter((entry) => entry.taken && entry.to.startsWith('+4477009006'));
     await eventually(() => taken().length === 60, { timeoutMs: 20_000 });

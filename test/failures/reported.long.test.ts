@@ -1,16 +1,14 @@
-import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type CommandDef, runCommand } from 'citty';
 import { deadLetters } from '../../src/cli/commands/dead-letters.ts';
 import { failures } from '../../src/cli/commands/failures.ts';
-import { loadConfig } from '../../src/config/index.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
 import { shardPrefix } from '../../src/engine/keys.ts';
 import { signJwt } from '../../src/http/index.ts';
 import type { FailureRecord } from '../../src/record/index.ts';
-import { type Program, startProgram } from '../../src/program/start-program.ts';
-import { dataFolder } from '../cli/harness.ts';
+import type { Program } from '../../src/program/start-program.ts';
 import { sql } from '../record/support/record.ts';
+import { programSettings, runProgram, type Settings } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 
 /*
@@ -33,7 +31,7 @@ beforeAll(async () => {
     settings: { statuses: { sentDelayMs: 5, deliveredDelayMs: 10, readDelayMs: 10, jitterMs: 5 } },
   });
   settings = await settingsOf();
-  program = await start(settings);
+  program = await runProgram(settings);
   url = program.server?.url ?? '';
   emulator.patch({ webhook: { url: `${url}/webhooks/whatsapp/cloud` } });
 }, 60_000);
@@ -42,33 +40,20 @@ afterAll(async () => {
   await emulator.stop();
 });
 
-async function settingsOf(more: Record<string, string> = {}): Promise<Record<string, string>> {
+async function settingsOf(more: Settings = {}): Promise<Settings> {
   const [redis, database] = await Promise.all([testRedis(), testDatabase()]);
-  return {
-    REDIS_URL: redis.url,
-    DATABASE_URL: database.url,
-    PORT: '0',
-    LOG_LEVEL: 'silent',
-    WAXWING_DATA_DIR: dataFolder(),
-    WHATSAPP_API_URL: emulator.apiUrl,
-    WHATSAPP_PHONE_NUMBER_ID: '100000000000001',
-    WHATSAPP_ACCESS_TOKEN: 'token',
-    WHATSAPP_APP_SECRET: 'app-secret',
-    WHATSAPP_RATE_LIMIT_MS: '0',
-    PAIR_BUCKET_CAPACITY: '0',
-    QUEUE_RETRY_ATTEMPTS: '1',
-    RETRY_SCHEDULE_SECONDS: '3600,3600',
-    WHATSAPP_RETRY_INTERVAL_MS: '500',
-    STATUS_WATCHDOG_SECONDS: '1',
-    CIRCUIT_BREAKER_THRESHOLD: '1000',
-    TENANT_CONCURRENCY: '20',
-    ...more,
-  };
-}
-async function start(of: Record<string, string>): Promise<Program> {
-  const loaded = loadConfig(of, dataFolder());
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  return await startProgram(loaded.config, 'all', pino({ level: 'silent' }));
+  return programSettings(
+    { redis, database, emulator },
+    {
+      QUEUE_RETRY_ATTEMPTS: '1',
+      RETRY_SCHEDULE_SECONDS: '3600,3600',
+      WHATSAPP_RETRY_INTERVAL_MS: '500',
+      STATUS_WATCHDOG_SECONDS: '1',
+      CIRCUIT_BREAKER_THRESHOLD: '1000',
+      TENANT_CONCURRENCY: '20',
+      ...more,
+    },
+  );
 }
 
 async function call(path: string, body?: unknown, to = program): Promise<Record<string, unknown>> {
@@ -188,7 +173,7 @@ describe('The audit, every WHATSAPP_RETRY_INTERVAL_MS', () => {
 
   it('F6 · leaves a message that waits at its place (ON_DEFER=block) where it is, and what follows behind it', async () => {
     const of = await settingsOf({ ON_DEFER: 'block', WHATSAPP_RETRY_INTERVAL_MS: '60000' });
-    const blocking = await start(of);
+    const blocking = await runProgram(of);
     try {
       const to = phone();
       emulator.addRule({ match: { recipient: to }, action: { kind: 'error', code: 131000 }, times: 1 });

@@ -1,6 +1,5 @@
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { signJwt } from '../../src/http/index.ts';
 import { createEventDispatcher, createEventSecrets, EVENT_SCHEDULE_MS, judge } from '../../src/inbound/index.ts';
 import { openRecord, type WaxwingRecord } from '../../src/record/index.ts';
 import { createSecretBox } from '../../src/util/secret-box.ts';
@@ -33,22 +32,6 @@ describe('events of the whole program', () => {
       .sort((a, b) => Number(a.body.data['sequence']) - Number(b.body.data['sequence']))
       .map(({ body }) => body.type);
 
-  async function call(method: string, path: string, body?: unknown) {
-    const jwt = { secret: world.program.keys.jwtSecret, audience: undefined, issuer: undefined };
-    const bearer = path.startsWith('/admin')
-      ? await signJwt({ role: 'admin', name: 'test' }, jwt)
-      : world.program.keys.apiKey;
-    const response = await fetch(world.url + path, {
-      method,
-      headers: {
-        authorization: `Bearer ${bearer}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
-  }
-
   it("an incoming message is told, signed with every secret, with its number and the provider's id", async () => {
     const result = await world.emulator.inbound({
       phoneNumberId: PHONE_NUMBER_ID,
@@ -80,7 +63,7 @@ describe('events of the whole program', () => {
   });
 
   it('F37 · a sent message is told once per change, in numbers without gaps', async () => {
-    const { body } = await call('POST', '/v1/messages', {
+    const { body } = await world.call('POST', '/v1/messages', {
       to: '+447700900202',
       conversation: 'c202',
       type: 'text',
@@ -105,7 +88,7 @@ describe('events of the whole program', () => {
 
   it('a message that fails is told with its error', async () => {
     world.emulator.addRule({ match: { recipient: '+447700900203' }, action: { kind: 'error', code: 131026 } });
-    await call('POST', '/v1/messages', {
+    await world.call('POST', '/v1/messages', {
       to: '+447700900203',
       conversation: 'c203',
       type: 'text',
@@ -120,9 +103,9 @@ describe('events of the whole program', () => {
 
   it("a tenant's own address gets its events, with a secret of its own, and EVENTS_URL does not", async () => {
     const own = await startReceiver();
-    await call('POST', '/admin/tenants', { id: 'salon7', eventsUrl: own.url });
-    const secret = (await call('GET', '/admin/events/endpoints/salon7/secret')).body['secrets'] as string[];
-    await call('POST', '/v1/messages', {
+    await world.call('POST', '/admin/tenants', { id: 'salon7', eventsUrl: own.url });
+    const secret = (await world.call('GET', '/admin/events/endpoints/salon7/secret')).body['secrets'] as string[];
+    await world.call('POST', '/v1/messages', {
       tenant: 'salon7',
       to: '+447700900204',
       conversation: 'c204',
@@ -141,18 +124,20 @@ describe('events of the whole program', () => {
     await world.emulator.inbound({ phoneNumberId: PHONE_NUMBER_ID, from: '+447700900205', text: { body: 'again' } });
     const first = await eventually(() => of('+447700900205').at(0));
     const list = await eventually(async () => {
-      const { body } = await call('GET', '/admin/events?state=delivered&conversation=%2B447700900205');
+      const { body } = await world.call('GET', '/admin/events?state=delivered&conversation=%2B447700900205');
       return (body['items'] as { id: string }[]).length === 1 ? body : undefined;
     });
     const [item] = list['items'] as { id: string; data?: unknown }[];
     expect(item?.id).toBe(first.headers['webhook-id']);
     expect(item?.data).toBeUndefined();
-    expect((await call('POST', '/admin/events/replay', { conversation: '+447700900205', dryRun: true })).body).toEqual({
+    expect(
+      (await world.call('POST', '/admin/events/replay', { conversation: '+447700900205', dryRun: true })).body,
+    ).toEqual({
       found: 1,
       replayed: 0,
       dryRun: true,
     });
-    expect((await call('POST', '/admin/events/replay', { ids: [item?.id] })).body).toMatchObject({ replayed: 1 });
+    expect((await world.call('POST', '/admin/events/replay', { ids: [item?.id] })).body).toMatchObject({ replayed: 1 });
     const second = await eventually(() => of('+447700900205').at(1));
     expect(second.headers['webhook-id']).toBe(first.headers['webhook-id']);
     expect(second.text).toBe(first.text);

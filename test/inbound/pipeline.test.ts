@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { signJwt } from '../../src/http/index.ts';
 import { sql } from '../record/support/record.ts';
 import { eventually } from '../support/services.ts';
 import { cloudCorpus } from './corpus/cloud.ts';
@@ -40,7 +39,7 @@ beforeAll(async () => {
     },
   ]) {
     const pace = { pairGapMs: 0, pairBucketCapacity: 0, ratePerSecond: 500, burst: 50, concurrency: 50 };
-    expect(await call('POST', '/admin/senders', { ...sender, ...pace })).toMatchObject({ status: 201 });
+    expect(await world.call('POST', '/admin/senders', { ...sender, ...pace })).toMatchObject({ status: 201 });
   }
   corpora['cloud'] = {
     sender: 'default',
@@ -69,22 +68,6 @@ const of = (provider: string) => {
   return found;
 };
 
-async function call(method: string, path: string, body?: unknown) {
-  const jwt = { secret: world.program.keys.jwtSecret, audience: undefined, issuer: undefined };
-  const bearer = path.startsWith('/admin')
-    ? await signJwt({ role: 'admin', name: 'test' }, jwt)
-    : world.program.keys.apiKey;
-  const response = await fetch(world.url + path, {
-    method,
-    headers: {
-      authorization: `Bearer ${bearer}`,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
-}
-
 async function post({ path, body, headers }: Sample['post']): Promise<void> {
   const answer = await fetch(world.url + path, { method: 'POST', body, headers });
   const text = await answer.text();
@@ -99,7 +82,7 @@ const countOf = async (sender: string) =>
     ])
   )[0]?.n ?? 0;
 const isIdle = async () => {
-  const { body } = await call('GET', '/admin/queue/stats/webhook');
+  const { body } = await world.call('GET', '/admin/queue/stats/webhook');
   return body['waiting'] === 0 && body['active'] === 0 && body['delayed'] === 0 ? body : undefined;
 };
 /** Everything that the product was told of a sender's incoming messages, by the provider's id. */
@@ -134,9 +117,9 @@ describe.each(['cloud', 'evolution', 'twilio'])('R7 · Q3 · %s, from the POST t
     );
 
     const id = encodeURIComponent(phone);
-    const thread = await call('GET', `/v1/conversations/${id}?sender=${sender}`);
+    const thread = await world.call('GET', `/v1/conversations/${id}?sender=${sender}`);
     expect(thread.body).toMatchObject({ id: phone, unread: messages.length, window: { open: true } });
-    const page = await call('GET', `/v1/conversations/${id}/messages?sender=${sender}&limit=200`);
+    const page = await world.call('GET', `/v1/conversations/${id}/messages?sender=${sender}&limit=200`);
     const items = page.body['items'] as { direction: string; type: string; providerMessageId: string }[];
     expect(items.map((item) => ({ id: item.providerMessageId, type: item.type })).sort(byId)).toEqual(
       [...wanted].sort(byId),
@@ -213,7 +196,7 @@ describe.each(['cloud', 'evolution', 'twilio'])('R7 · Q3 · %s, from the POST t
       [words.read],
     ];
     const send = async (conversation: string) => {
-      const accepted = await call('POST', '/v1/messages?wait=1', {
+      const accepted = await world.call('POST', '/v1/messages?wait=1', {
         to: '+4915122222222',
         sender,
         conversation,
@@ -223,14 +206,14 @@ describe.each(['cloud', 'evolution', 'twilio'])('R7 · Q3 · %s, from the POST t
       const id = String(accepted.body['id']);
       const sent = await eventually(
         async () => {
-          const { body } = await call('GET', `/v1/messages/${id}`);
+          const { body } = await world.call('GET', `/v1/messages/${id}`);
           return body['providerMessageId'] === null ? undefined : body;
         },
         { timeoutMs: LATE_MS },
       );
       return { id, providerMessageId: String(sent['providerMessageId']) };
     };
-    const statusOf = async (id: string) => String((await call('GET', `/v1/messages/${id}`)).body['status']);
+    const statusOf = async (id: string) => String((await world.call('GET', `/v1/messages/${id}`)).body['status']);
     const nowMs = Date.now();
     const live = async (life: readonly string[], index: number): Promise<void> => {
       const [ordered, shuffled] = await Promise.all([send(`${provider}-o${index}`), send(`${provider}-s${index}`)]);

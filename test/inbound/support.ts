@@ -1,17 +1,16 @@
 import { createHmac } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import pino from 'pino';
-import { loadConfig } from '../../src/config/index.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
+import { signJwt } from '../../src/http/index.ts';
 import type { Responder } from '../../src/inbound/index.ts';
-import { type Program, startProgram } from '../../src/program/start-program.ts';
+import type { Program } from '../../src/program/start-program.ts';
 import { testDatabase, testRedis } from '../support/services.ts';
-import { dataFolder } from '../cli/harness.ts';
+import { PHONE_NUMBER_ID, programSettings, runProgram } from '../support/program.ts';
 
 export const EVENTS_SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 export const RESPONDER_SECRET = 'responder-secret-of-these-tests';
-export const PHONE_NUMBER_ID = '100000000000001';
+export { PHONE_NUMBER_ID };
 
 export interface Received {
   readonly headers: IncomingHttpHeaders;
@@ -79,6 +78,12 @@ export interface World {
   readonly program: Program;
   readonly url: string;
   readonly databaseUrl: string;
+  /** Asks the API: `/admin` as an admin, everything else with the platform's key. */
+  call(
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ readonly status: number; readonly body: Record<string, unknown> }>;
   stop(): Promise<void>;
 }
 
@@ -92,30 +97,12 @@ export async function startWorld(
     appSecret: 'app-secret',
     settings: { statuses: { sentDelayMs: 5, deliveredDelayMs: 20, readDelayMs: 20, jitterMs: 5 } },
   });
-  const loaded = loadConfig(
-    {
-      REDIS_URL: redis.url,
-      DATABASE_URL: database.url,
-      PORT: '0',
-      LOG_LEVEL: 'silent',
-      WAXWING_DATA_DIR: dataFolder(),
-      WHATSAPP_API_URL: emulator.apiUrl,
-      WHATSAPP_PHONE_NUMBER_ID: PHONE_NUMBER_ID,
-      WHATSAPP_ACCESS_TOKEN: 'token',
-      WHATSAPP_APP_SECRET: 'app-secret',
-      WHATSAPP_RATE_LIMIT_MS: '0',
-      PAIR_BUCKET_CAPACITY: '0',
-      QUEUE_BACKOFF_DELAY: '50',
-      DANGEROUSLY_ALLOW_PRIVATE_EVENTS_URL: 'true',
-      ...settings,
-    },
-    dataFolder(),
-  );
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const program = await startProgram(
-    loaded.config,
+  const program = await runProgram(
+    programSettings(
+      { redis, database, emulator },
+      { QUEUE_BACKOFF_DELAY: '50', DANGEROUSLY_ALLOW_PRIVATE_EVENTS_URL: 'true', ...settings },
+    ),
     'all',
-    pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
     options,
   );
   const url = program.server?.url ?? '';
@@ -125,6 +112,20 @@ export async function startWorld(
     program,
     url,
     databaseUrl: database.url,
+    async call(method, path, body) {
+      const jwt = { secret: program.keys.jwtSecret, audience: undefined, issuer: undefined };
+      const isAdmin = path.startsWith('/admin');
+      const bearer = isAdmin ? await signJwt({ role: 'admin', name: 'test' }, jwt) : program.keys.apiKey;
+      const response = await fetch(url + path, {
+        method,
+        headers: {
+          authorization: `Bearer ${bearer}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    },
     async stop() {
       await program.stop();
       await emulator.stop();

@@ -2,16 +2,14 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Redis } from 'ioredis';
-import pino from 'pino';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadConfig } from '../../src/config/index.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
 import { WorkerLink } from '../../src/engine/worker-link.ts';
 import { signJwt } from '../../src/http/index.ts';
 import { ALERT_RULES } from '../../src/observe/index.ts';
-import { type Program, type Role, startProgram } from '../../src/program/start-program.ts';
-import { dataFolder } from '../cli/harness.ts';
+import type { Program, Role } from '../../src/program/start-program.ts';
+import { programSettings, runProgram } from '../support/program.ts';
 import { eventually, testDatabase, testRedis, type TestDatabase, type TestRedis } from '../support/services.ts';
 
 /*
@@ -77,17 +75,9 @@ interface Place {
 
 async function start(role: Role, more: Record<string, string> = {}): Promise<Place> {
   const [redis, database] = await Promise.all([testRedis(), testDatabase()]);
-  const loaded = loadConfig(
+  const settings = programSettings(
+    { redis, database, emulator },
     {
-      REDIS_URL: redis.url,
-      DATABASE_URL: database.url,
-      PORT: '0',
-      WAXWING_DATA_DIR: dataFolder(),
-      WHATSAPP_API_URL: emulator.apiUrl,
-      WHATSAPP_PHONE_NUMBER_ID: '100000000000001',
-      WHATSAPP_ACCESS_TOKEN: 'token',
-      WHATSAPP_RATE_LIMIT_MS: '0',
-      PAIR_BUCKET_CAPACITY: '0',
       SENDER_RATE_PER_SECOND: '1000',
       TENANT_CONCURRENCY: '100',
       SENDER_CONCURRENCY: '100',
@@ -97,11 +87,9 @@ async function start(role: Role, more: Record<string, string> = {}): Promise<Pla
       ALERT_WEBHOOK_SECRET: SECRET,
       ...more,
     },
-    dataFolder(),
   );
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   const alerts = { rules: RULES, everyMs: EVERY_MS };
-  const program = await startProgram(loaded.config, role, pino({ level: 'silent' }), { alerts });
+  const program = await runProgram(settings, role, { alerts });
   programs.push(program);
   told.length = 0;
   return { program, redis, database };

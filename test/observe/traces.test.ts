@@ -1,12 +1,10 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config/index.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
-import { type Program, startProgram } from '../../src/program/start-program.ts';
-import { dataFolder } from '../cli/harness.ts';
+import type { Program } from '../../src/program/start-program.ts';
+import { programSettings, runProgram } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 
 /* The whole program with a collector that listens on loopback: what it receives is what a person would see. */
@@ -48,23 +46,12 @@ beforeAll(async () => {
     appSecret: 'app-secret',
     settings: { statuses: { sentDelayMs: 5, deliveredDelayMs: 20, readDelayMs: 20, jitterMs: 5 } },
   });
-  const loaded = loadConfig(
-    {
-      REDIS_URL: redis.url,
-      DATABASE_URL: database.url,
-      PORT: '0',
-      WAXWING_DATA_DIR: dataFolder(),
-      WHATSAPP_API_URL: emulator.apiUrl,
-      WHATSAPP_PHONE_NUMBER_ID: '100000000000001',
-      WHATSAPP_ACCESS_TOKEN: 'token',
-      WHATSAPP_APP_SECRET: 'app-secret',
-      WHATSAPP_RATE_LIMIT_MS: '0',
-      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
-    },
-    dataFolder(),
+  program = await runProgram(
+    programSettings(
+      { redis, database, emulator },
+      { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}` },
+    ),
   );
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  program = await startProgram(loaded.config, 'all', pino({ level: 'silent' }));
   emulator.patch({ webhook: { url: `${program.server?.url ?? ''}/webhooks/whatsapp/cloud` } });
 }, 60_000);
 

@@ -1,13 +1,11 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import pino from 'pino';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { expect, onTestFinished } from 'vitest';
-import { loadConfig } from '../../../src/config/index.ts';
 import { type Emulator, startEmulator } from '../../../src/emulator/index.ts';
 import { type Role, signJwt } from '../../../src/http/index.ts';
-import { type Program, startProgram } from '../../../src/program/start-program.ts';
-import { dataFolder } from '../../cli/harness.ts';
+import type { Program } from '../../../src/program/start-program.ts';
+import { programSettings, runProgram } from '../../support/program.ts';
 import { testDatabase, testRedis } from '../../support/services.ts';
 
 const PLACES = [
@@ -41,25 +39,9 @@ export class World {
       appSecret: 'app-secret',
       settings: { statuses: { sentDelayMs: 5, deliveredDelayMs: 20, readDelayMs: 60_000, jitterMs: 0 } },
     });
-    const loaded = loadConfig(
-      {
-        REDIS_URL: redis.url,
-        DATABASE_URL: database.url,
-        PORT: '0',
-        LOG_LEVEL: 'silent',
-        WAXWING_DATA_DIR: dataFolder(),
-        WHATSAPP_API_URL: emulator.apiUrl,
-        WHATSAPP_PHONE_NUMBER_ID: '100000000000001',
-        WHATSAPP_ACCESS_TOKEN: 'token',
-        WHATSAPP_APP_SECRET: 'app-secret',
-        WHATSAPP_BUSINESS_ACCOUNT_ID: ACCOUNT,
-        WHATSAPP_RATE_LIMIT_MS: '0',
-        PAIR_BUCKET_CAPACITY: '0',
-      },
-      dataFolder(),
+    const program = await runProgram(
+      programSettings({ redis, database, emulator }, { WHATSAPP_BUSINESS_ACCOUNT_ID: ACCOUNT }),
     );
-    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-    const program = await startProgram(loaded.config, 'all', pino({ level: 'silent' }));
     emulator.patch({ webhook: { url: `${program.server?.url ?? ''}/webhooks/whatsapp/cloud` } });
     const executablePath = PLACES.find((place) => existsSync(place));
     if (executablePath === undefined) throw new Error('This test needs Chromium or Chrome: put it on PATH.');

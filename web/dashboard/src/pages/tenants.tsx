@@ -1,10 +1,10 @@
 import { pause, resume } from '../acts.tsx';
-import { may, useGet } from '../api.ts';
+import { may } from '../api.ts';
 import { count, duration } from '../format.ts';
 import { skewMs } from '../live.ts';
-import { go, href, place } from '../router.ts';
-import { Choice, Field } from '../filters.tsx';
-import { Bar, Empty, Heading, NumberedPages, Table, Trouble } from '../ui.tsx';
+import { NumberedList } from '../numbered-list.tsx';
+import { href } from '../router.ts';
+import { Bar, Table } from '../ui.tsx';
 
 interface Tenant {
   readonly id: string;
@@ -17,50 +17,26 @@ interface Tenant {
   readonly oldestAtMs: number | null;
 }
 
-interface Page {
-  readonly items: readonly Tenant[];
-  readonly total: number;
-  readonly page: number;
-  readonly pageSize: number;
-  readonly isCut: boolean;
-}
-
 export function Tenants() {
-  const params = place.value.searchParams;
-  const query = { search: params.get('search') ?? '', only: params.get('only') ?? '', page: params.get('page') ?? '' };
-  const asked = new URLSearchParams({ search: query.search, page: query.page || '0', only: query.only || 'all' });
-  const { data, error } = useGet<Page>(`/dashboard/api/tenants?${asked.toString()}`, 1500);
   return (
-    <>
-      <Heading aside={data !== null && <span class="dim">{count(data.total)}</span>}>Tenants</Heading>
-      <form class="filters" role="search" aria-label="Filter tenants" onSubmit={(event) => event.preventDefault()}>
-        <Field
-          label="Id or name"
-          value={query.search}
-          onChange={(search) => go(href('/tenants', { ...query, search, page: null }), true)}
-        />
-        <Choice
-          label="Which"
-          value={query.only}
-          any="All"
-          options={[
-            ['waiting', 'With messages in the queue'],
-            ['paused', 'Paused'],
-          ]}
-          onChange={(only) => go(href('/tenants', { ...query, only, page: null }), true)}
-        />
-      </form>
-      <Trouble error={error} />
-      {data !== null && data.items.length === 0 && <Empty>No tenant fits.</Empty>}
-      {data !== null && data.items.length > 0 && (
+    <NumberedList<Tenant>
+      path="/tenants"
+      title="Tenants"
+      searchLabel="Id or name"
+      choices={[
+        ['waiting', 'With messages in the queue'],
+        ['paused', 'Paused'],
+      ]}
+      none="No tenant fits."
+    >
+      {(tenants) => (
         <Table stacks label="Tenants" head={['Tenant', '#Waiting', 'Lag', 'In flight', '#Later', 'State', '']}>
-          {data.items.map((tenant) => (
+          {tenants.map((tenant) => (
             <Row key={tenant.id} tenant={tenant} />
           ))}
         </Table>
       )}
-      {data !== null && <NumberedPages path="/tenants" query={query} total={data.total} pageSize={data.pageSize} />}
-    </>
+    </NumberedList>
   );
 }
 
