@@ -277,3 +277,23 @@ describe('Found by the model', () => {
     expect(stateOf(world, refused.id)).toBeUndefined();
   });
 });
+
+describe('On a clock of the test', () => {
+  it.each([
+    [3, 100],
+    [5, 100],
+    [40, 385],
+  ])('S4 · 9 messages at 80 per second whose timers fire %i ms late take %i ms', async (lateMs, tookMs) => {
+    const world = await open({ rate: 80, burst: 1 });
+    await accept(world, ...Array.from({ length: 9 }, (_, n) => ({ conversation: `c${n}`, contact: `k${n}`, cap: 10 })));
+    const fromMs = world.monoMs;
+    await start(world);
+    for (let n = 0; n < 20 && world.nextDueMonoMs() !== Number.POSITIVE_INFINITY; n += 1) {
+      world.advance(Math.max(0, world.nextDueMonoMs() - world.monoMs) + lateMs);
+      await world.fireDue();
+    }
+    const states = [...world.reference.messages.values()].map(({ state }) => state);
+    expect(states.every((state) => state === 'inFlight')).toBe(true);
+    expect(Math.abs(world.monoMs - fromMs - tookMs)).toBeLessThanOrEqual(lateMs + 5);
+  });
+});

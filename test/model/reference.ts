@@ -70,6 +70,8 @@ export interface Lease {
 }
 
 const DAY_MS = 86_400_000;
+/** A token counts from when it was due, if its timer fired at most this late. */
+const TIMER_LATE_MS = 5;
 /** How long a circuit stays open that another sender's credential opened. */
 export const CREDENTIAL_OPEN_MS = 45_000;
 /** Two others before it in the old ring, a visit of the new ring around each, three turns a visit; and some. */
@@ -597,7 +599,14 @@ export class Reference {
     );
     const sender = this.#sender(message.sender);
     const { rate, burst, pairCapacity, pairMsPerToken } = sender.setup;
-    if (rate > 0) take(sender.bucket, this.nowMs, burst, 1000 / rate, `the rate of ${message.sender}`);
+    if (rate > 0)
+      take(
+        sender.bucket,
+        this.nowMs,
+        burst + (TIMER_LATE_MS * rate) / 1000,
+        1000 / rate,
+        `the rate of ${message.sender}`,
+      );
     if (sender.circuit !== null) sender.circuit.probe = lane;
     message.tookPair = isPaced(sender.setup);
     if (pairCapacity > 0)

@@ -155,6 +155,7 @@ local function fire(member, ambiguous_ms, send_timeout_ms)
   if kind == 's' then
     local s = load_sender(name)
     if s then
+      s.due_at = s.wait_until
       s.wait_until = 0
       s.dirty = true
       able(s)
