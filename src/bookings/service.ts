@@ -14,6 +14,8 @@ export interface ReminderQueue {
 export interface BookingsOptions {
   readonly store: BookingStore;
   readonly reminders: ReminderQueue;
+  /** Cancels the message of a reminder while it waits in the send engine; one that has gone is left alone. */
+  readonly withdraw: (tenant: string, messageId: string) => Promise<void>;
   readonly quietHours: QuietHours | null;
   /** Wall clock, epoch ms. */
   readonly now?: () => number;
@@ -51,8 +53,11 @@ export interface Bookings {
   readonly list: BookingStore['list'];
   /** Asked by the reminder's job when it runs. */
   judge(tenant: string, id: string, kind: string): Promise<ReminderVerdict>;
-  /** Stamps booking and reminder. */
-  readonly reminded: BookingStore['stampSent'];
+  /**
+   * Stamps booking and reminder with the message that was accepted for it.
+   * @returns false when the booking was cancelled or moved since it was judged: the message was withdrawn
+   */
+  reminded(tenant: string, id: string, kind: string, messageId: string, dueAtMs: number): Promise<boolean>;
   readonly endReminder: BookingStore['endReminder'];
   /** Puts up again what is due soon, in case its job was lost between the record and the queue. @returns how many */
   sweep(): Promise<number>;
@@ -64,7 +69,7 @@ const SWEEP_AHEAD_MS = 120_000;
 const SWEEP_MAX = 500;
 
 export function createBookings(options: BookingsOptions): Bookings {
-  const { store, reminders, quietHours } = options;
+  const { store, reminders, withdraw, quietHours } = options;
   const now = options.now ?? Date.now;
 
   const plan = (kinds: readonly string[], fields: BookingFields): PlannedReminder[] =>
@@ -79,6 +84,12 @@ export function createBookings(options: BookingsOptions): Bookings {
     return booking;
   }
 
+  /** What was accepted for a time that is no more, and may still wait for its turn. */
+  async function withdrawSent(tenant: string, sent: BookingRecord['reminders']): Promise<void> {
+    for (const { status, messageId } of sent)
+      if (status === 'sent' && messageId !== null) await withdraw(tenant, messageId);
+  }
+
   async function get(tenant: string, id: string): Promise<BookingRecord> {
     const booking = await store.get(tenant, id);
     if (booking === null) throw new AppError('NOT_FOUND', { detail: 'There is no such booking.' });
@@ -91,12 +102,17 @@ export function createBookings(options: BookingsOptions): Bookings {
     },
 
     async change(tenant, id, change, kinds) {
+      let outdated: BookingRecord['reminders'] = [];
       const booking = await store.change(tenant, id, (before) => {
         const fields: BookingFields = { ...before, ...change };
+        outdated = fields.startsAtMs === before.startsAtMs ? [] : before.reminders;
         const wanted = kinds ?? before.reminders.filter(({ status }) => status !== 'cancelled').map(({ kind }) => kind);
         return { fields, reminders: plan(wanted, fields), isMoved: fields.startsAtMs !== before.startsAtMs };
       });
-      if (booking !== null) return await putUp(booking);
+      if (booking !== null) {
+        await withdrawSent(tenant, outdated);
+        return await putUp(booking);
+      }
       await get(tenant, id);
       throw new AppError('CONFLICT', { detail: 'The booking is cancelled: make a new one.' });
     },
@@ -104,6 +120,7 @@ export function createBookings(options: BookingsOptions): Bookings {
     async cancel(tenant, id) {
       const booking = await store.cancel(tenant, id);
       if (booking === null) throw new AppError('NOT_FOUND', { detail: 'There is no such booking.' });
+      await withdrawSent(tenant, booking.reminders);
       return await putUp(booking);
     },
 
@@ -130,7 +147,13 @@ export function createBookings(options: BookingsOptions): Bookings {
       return { kind: 'drop', why: 'quiet hours last until the booking' };
     },
 
-    reminded: (...stamp) => store.stampSent(...stamp),
+    async reminded(tenant, id, kind, messageId, dueAtMs) {
+      if (await store.stampSent(tenant, id, kind, messageId, dueAtMs)) return true;
+      const booking = await store.get(tenant, id);
+      const isStamped = booking?.reminders.some((one) => one.kind === kind && one.messageId === messageId) ?? false;
+      if (!isStamped || booking?.status !== 'active') await withdraw(tenant, messageId);
+      return isStamped;
+    },
     endReminder: (...end) => store.endReminder(...end),
 
     async sweep() {

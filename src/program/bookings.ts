@@ -1,14 +1,29 @@
 import type { Logger } from 'pino';
 import { createBookings, parseQuietHours, type Bookings } from '../bookings/index.ts';
 import type { Config } from '../config/index.ts';
+import { AppError } from '../errors/app-error.ts';
 import type { QueueService } from '../jobs/index.ts';
+import type { Reading } from '../messages/index.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 
 /** Bookings over the record, their reminders in the job queue. */
-export function openBookings(config: Config, record: WaxwingRecord, queues: QueueService): Bookings {
+export function openBookings(
+  config: Config,
+  record: WaxwingRecord,
+  queues: QueueService,
+  messages: Pick<Reading, 'cancel'>,
+): Bookings {
   return createBookings({
     store: record.bookings,
     quietHours: parseQuietHours(config.quietHours),
+    async withdraw(tenant, messageId) {
+      try {
+        await messages.cancel(messageId, { kind: 'tenant', tenant });
+      } catch (error) {
+        // It has gone already, or is being sent in this moment.
+        if (!(error instanceof AppError && (error.code === 'CONFLICT' || error.code === 'NOT_FOUND'))) throw error;
+      }
+    },
     reminders: {
       async schedule(booking, kind, dueAtMs) {
         const { id: bookingId, tenant: salonId, customerPhone, serviceName, startsAtMs } = booking;

@@ -135,7 +135,7 @@ export async function startProgram(
     });
     const { shortSend, throttled } = shortSending;
     const { queues } = jobs;
-    const bookings = openBookings(config, record, queues);
+    const bookings = openBookings(config, record, queues, messages);
     const stats = openStatistics(record, caches.service);
     const templates = openTemplates({ config, queue, record, accepting, caches });
     if (isMigrated) restoreHolds(templates, log);

@@ -8,6 +8,7 @@ import { MemoryReminders, startApi, type Api } from '../http/support/api.ts';
 let api: Api;
 let bookings: Bookings;
 let reminders: MemoryReminders;
+let withdrawn: string[];
 let nowMs: number;
 let tenant = 0;
 
@@ -20,9 +21,14 @@ beforeEach(() => {
   tenant += 1;
   nowMs = Date.parse('2027-01-20T09:00:00Z');
   reminders = new MemoryReminders();
+  withdrawn = [];
   bookings = createBookings({
     store: api.record.bookings,
     reminders,
+    withdraw: async (owner, id) => {
+      withdrawn.push(id);
+      await api.messages.cancel(id, { kind: 'tenant', tenant: owner });
+    },
     quietHours: parseQuietHours('21:00-08:00'),
     now: () => nowMs,
   });
@@ -117,12 +123,43 @@ describe('Q5 · reminders follow the booking', () => {
     expect(sent()).toHaveLength(2);
   });
 
+  test('a reminder that still waits in the engine is withdrawn when its booking is cancelled or moved', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    await run();
+    const later = '2027-02-05T10:30:00+03:00';
+    await bookings.change(salon(), 'b1', { startsAtMs: Date.parse(later), startsAtWritten: later }, undefined);
+    nowMs = dueOf('day_before') ?? 0;
+    await run();
+    await bookings.cancel(salon(), 'b1');
+    const ids = sent().map(({ id }) => id);
+    expect(ids).toHaveLength(2);
+    expect(withdrawn).toEqual(ids);
+    for (const id of ids) {
+      expect(await api.messages.get(id, { kind: 'tenant', tenant: salon() })).toMatchObject({ status: 'cancelled' });
+    }
+  });
+
+  test('a booking that is cancelled while its reminder is accepted takes the message back', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    const accept: typeof api.messages.accept = async (...asked) => {
+      const answer = await api.messages.accept(...asked);
+      await bookings.cancel(salon(), 'b1');
+      return answer;
+    };
+    const result = await reminderProcessor({ bookings, messages: { accept } })(job());
+    expect(result).toEqual({ sent: false, why: 'the booking changed meanwhile' });
+    expect(withdrawn).toEqual(sent().map(({ id }) => id));
+  });
+
   test('a change that does not move it leaves a sent reminder as it is', async () => {
     await bookings.create(salon(), 'b1', fields(), ['day_before']);
     nowMs = dueOf('day_before') ?? 0;
     await run();
     const booking = await bookings.change(salon(), 'b1', { serviceName: 'Colour' }, undefined);
     expect(booking).toMatchObject({ serviceName: 'Colour', reminders: [{ status: 'sent' }] });
+    expect(withdrawn).toEqual([]);
   });
 
   test('a cancelled booking loses its reminders, and a job that is left does nothing', async () => {

@@ -51,7 +51,10 @@ export function reminderProcessor(parts: {
       const request = reminderRequest(booking, reminderType);
       const principal = { kind: 'tenant', tenant: booking.tenant } as const;
       const { message } = await messages.accept(request, principal, { idempotencyKey });
-      await bookings.reminded(salonId, bookingId, reminderType, message.id, dueAtMs);
+      if (!(await bookings.reminded(salonId, bookingId, reminderType, message.id, dueAtMs))) {
+        await job.log(`withdrew message ${message.id}: the booking changed meanwhile`);
+        return { sent: false, why: 'the booking changed meanwhile' };
+      }
       await job.log(`sent as message ${message.id}`);
       return { sent: true, messageId: message.id };
     } catch (error) {
