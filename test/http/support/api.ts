@@ -190,7 +190,9 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   const bookings = createBookings({
     store: record.bookings,
     reminders,
-    withdraw: async (tenant, id) => void (await messages.cancel(id, { kind: 'tenant', tenant })),
+    withdraw: async (tenant, id) => {
+      await messages.cancel(id, { kind: 'tenant', tenant });
+    },
     quietHours: parseQuietHours(options.quietHours),
   });
   const app = await buildApp({
