@@ -2,6 +2,7 @@ import { BeatWatch } from './beat-watch.ts';
 import { sweepClaims } from './claim-sweep.ts';
 import { commandClient, disconnect, type RedisClient, type RedisTarget, whenReady } from './connection.ts';
 import type { Brake, Grant, SettleRequest, Settlement } from './contract.ts';
+import { Disowned } from './disowned.ts';
 import { DueTimer } from './due-timer.ts';
 import type { SettleDetail } from './events.ts';
 import { decodeGrants, decodeMailbox } from './grants.ts';
@@ -67,6 +68,7 @@ export class WorkerLink {
   readonly #ownsCommands: boolean;
   readonly #timer: DueTimer;
   readonly #watch: BeatWatch;
+  readonly #disowned: Disowned;
   readonly runner: ScriptRunner;
   #begins: PendingBegin[] = [];
   #settles: PendingSettle[] = [];
@@ -88,6 +90,7 @@ export class WorkerLink {
     this.#mailbox = new ShardReader(options.redis, options.shard);
     this.runner = new ScriptRunner(this.#commands, options.clock);
     this.#watch = new BeatWatch(options.worker);
+    this.#disowned = new Disowned(this.runner, options.shard, options.worker);
     this.#timer = new DueTimer(() => {
       this.#byTimer = true;
       this.#schedule();
@@ -326,12 +329,18 @@ export class WorkerLink {
     if (now - this.#sweptAtMs >= this.#options.claimIdleMs / 3) {
       this.#sweptAtMs = now;
       await sweepClaims(this.runner, this.shard, worker, this.#options.claimIdleMs);
+      const disowned = await this.#disowned.look((entry) => this.#held.has(entry));
+      if (disowned.length > 0) await this.#reclaim(worker, '', disowned);
     }
     for (const dead of this.#watch.observe(beats, holders, performance.now())) {
-      await this.runner.run('reclaim', this.shard, [dead.worker, dead.beat, ...this.#lossArgs()]);
-      this.#byTimer = true;
-      this.#schedule();
+      await this.#reclaim(dead.worker, dead.beat);
     }
+  }
+
+  async #reclaim(worker: string, beat: string, entries: readonly string[] = []): Promise<void> {
+    await this.runner.run('reclaim', this.shard, [worker, beat, ...this.#lossArgs(), ...entries]);
+    this.#byTimer = true;
+    this.#schedule();
   }
 
   #lossArgs(): ScriptArg[] {

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Settlement } from '../../src/engine/contract.ts';
 import { eventually, testRedis, type TestRedis } from '../support/services.ts';
-import { Bench, SENT } from './support/bench.ts';
+import { Bench, SENT, slow } from './support/bench.ts';
 import { Ghost } from './support/ghost.ts';
 
 let redis: TestRedis;
@@ -48,6 +48,21 @@ describe('At least once, duplicates bounded', () => {
     await eventually(async () => (await counters()).held === 1);
     expect(await bench.queue.place({ ...first, seq: 1 })).toMatchObject({ status: 'unknown' });
     expect(await bench.queue.cancel({ ...first, seq: 1 })).toBe('in-flight');
+  });
+
+  it('F25 · a living worker gives up what stands under its name and what it knows nothing of, and keeps what it is sending', async () => {
+    const engine = { claimIdleMs: 300, sendTimeoutMs: 100, ambiguousWaitMs: 50 };
+    bench = await Bench.open(redis, {}, engine);
+    const forgotten = await bench.accept({ conversation: 'c1' });
+    // What a replica that lagged has kept: begun by w1, and not that w1 had settled it.
+    const ghost = new Ghost(bench, 'w1', engine);
+    await ghost.begin(await ghost.take(1));
+    await bench.worker('w1', slow(2500));
+    const kept = await bench.accept({ conversation: 'c2' });
+    await eventually(() => bench.ids().includes(forgotten.id), { timeoutMs: 10_000, what: 'the forgotten one to go' });
+    await bench.settled(2);
+    expect(bench.ids().sort()).toEqual([forgotten.id, kept.id].sort());
+    expect(await counters()).toMatchObject({ sent: 2, unknown: 0, held: 0, inFlight: 0 });
   });
 
   it('a status still settles what is held for a person', async () => {

@@ -1,7 +1,8 @@
---[[ reclaim: take over what a dead worker left
+--[[ reclaim: take over what a dead worker left, or what a living one says it knows nothing of
   KEYS   1 shard prefix
   ARGV   1 wallMs or ''   2 dead worker   3 its beat as last seen, '' when it has none   4 ambiguousWaitMs
          5 'resend' or 'hold'   6 sendTimeoutMs
+         7… entries that the worker itself disowns: it lives, and only they are taken from it
   RETURN {dueMs or -1, entries taken over, 1 when nothing is left of the worker}; {-1, -1, 0} when it is alive after all
   FLAGS  allow-oom
   COST   O(32 entries) ]]
@@ -15,11 +16,13 @@
 -- @include "finish"
 local dead, seen = ARGV[2], ARGV[3]
 local ambiguous_ms, after_wait, send_timeout_ms = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
-if (call('HGET', P .. 'hb', dead) or '') ~= seen then
-  return { -1, -1, 0 }
+local is_alive = #ARGV > 6
+if not is_alive then
+  if (call('HGET', P .. 'hb', dead) or '') ~= seen then
+    return { -1, -1, 0 }
+  end
+  call('ZREM', P .. 'iw', dead)
 end
-
-call('ZREM', P .. 'iw', dead)
 
 -- The attempt had begun: nobody knows whether it was taken. Its caps and its pair stay closed for as long as the
 -- dead worker could still be sending.
@@ -40,10 +43,17 @@ local function lose(s, _, lane, f)
 end
 
 local BATCH = 32
-local pending = redis.pcall('XPENDING', P .. 'out', 'wa_workers', '-', '+', BATCH, dead)
-if pending.err then
-  ensure_group()
-  pending = call('XPENDING', P .. 'out', 'wa_workers', '-', '+', BATCH, dead)
+local pending = {}
+if is_alive then
+  for i = 7, #ARGV do
+    pending[#pending + 1] = { ARGV[i] }
+  end
+else
+  pending = redis.pcall('XPENDING', P .. 'out', 'wa_workers', '-', '+', BATCH, dead)
+  if pending.err then
+    ensure_group()
+    pending = call('XPENDING', P .. 'out', 'wa_workers', '-', '+', BATCH, dead)
+  end
 end
 for _, one in ipairs(pending) do
   local entry = one[1]
@@ -61,7 +71,7 @@ for _, one in ipairs(pending) do
     l.left = 0
   end
 end
-local gone = #pending < BATCH and 1 or 0
+local gone = (not is_alive and #pending < BATCH) and 1 or 0
 if gone == 1 and slots_used(dead) > 0 and mirror_leases(dead) > 0 then
   gone = 0 -- some stood under another's name (claimed by hand): the next call takes them over
 end
