@@ -2,6 +2,7 @@
 export type EmbeddedErrorCode =
   | 'DATA_FOLDER_BUSY'
   | 'DATA_FOLDER_UNUSABLE'
+  | 'DISK_FULL'
   | 'REDIS_MISSING'
   | 'REDIS_FAILED'
   | 'POSTGRES_MISSING'

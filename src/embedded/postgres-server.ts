@@ -2,16 +2,17 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { assertRoom, lackOfRoom } from './disk-room.ts';
 import { EmbeddedError } from './embedded-error.ts';
 import { freePort } from './free-port.ts';
 import { endLeftovers } from './leftover.ts';
-import { keepLogShort, lastLines } from './log-file.ts';
+import { keepLogShort, lastLines, lastWords } from './log-file.ts';
 import { createCluster } from './postgres-cluster.ts';
 import { findPostgres } from './postgres-package.ts';
 import { clusterOf, type Cluster } from './postgres-place.ts';
 import { identify } from './process-identity.ts';
 import { serverUser } from './reach.ts';
-import { readServerRecord, removeServerRecord, writeServerRecord } from './server-record.ts';
+import { readServerRecord, rememberChild, removeServerRecord } from './server-record.ts';
 import { endChild, hasEnded, superviseChild, type ServerEvent } from './supervised-child.ts';
 
 export interface StartPostgresOptions {
@@ -81,6 +82,7 @@ interface LaunchOptions {
 }
 
 async function launch({ program, cluster, port, log, record, settings }: LaunchOptions): Promise<ChildProcess> {
+  await assertRoom(cluster.folder, 'PostgreSQL');
   const output = openSync(log, 'a', 0o600);
   let failure: Error | undefined;
   const child = spawn(program, ['-D', cluster.serverPath, '-p', String(port), ...settings], {
@@ -93,7 +95,7 @@ async function launch({ program, cluster, port, log, record, settings }: LaunchO
   });
   child.on('error', (error) => (failure = error));
   closeSync(output);
-  writeServerRecord(record, child.pid, port);
+  await rememberChild(record, child, port);
   let silentSinceMs = performance.now();
   for (;;) {
     const said = postmasterFile(cluster);
@@ -104,7 +106,7 @@ async function launch({ program, cluster, port, log, record, settings }: LaunchO
     const isSilent = performance.now() - silentSinceMs > SILENT_MS_MAX;
     if (child.pid === undefined || hasEnded(child) || isSilent) {
       if (child.pid !== undefined && !hasEnded(child)) await endChild(child, 'SIGINT', 5_000);
-      const why = failure?.message ?? lastLines(log, /FATAL|PANIC|could not|error while loading/);
+      const why = failure?.message ?? (lastWords(log, LAST_WORDS) || lastLines(log, /could not|error while loading/));
       throw new EmbeddedError(
         'POSTGRES_FAILED',
         `PostgreSQL did not start: ${why || 'it gave no reason'} (log: ${log})`,
@@ -113,6 +115,14 @@ async function launch({ program, cluster, port, log, record, settings }: LaunchO
     }
     await delay(10);
   }
+}
+
+const LAST_WORDS = /((?:PANIC|FATAL): +(?! |the database system|terminating|password|database ").*)/;
+
+/** Its own last words, save what it told clients while it could not serve, and whether its disk is full. */
+async function explainDeath({ folder }: Cluster, log: string): Promise<string> {
+  const said = lastWords(log, LAST_WORDS);
+  return [said, await lackOfRoom(folder)].filter((words) => words !== '').join('; ');
 }
 
 /** Ends what a killed owner or a killed server left, and removes a lock file that nobody stands behind. */
@@ -175,6 +185,7 @@ export async function startPostgres(options: StartPostgresOptions): Promise<Post
         stopSignal: 'SIGINT',
         stopTimeoutMs: 20_000,
         isRestarted: true,
+        explainDeath: () => explainDeath(cluster, log),
         ...(options.onEvent ? { onEvent: options.onEvent } : {}),
       });
       const secret = options.password === undefined ? '' : `:${options.password}`;

@@ -2,14 +2,15 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { assertRoom, lackOfRoom } from './disk-room.ts';
 import { EmbeddedError } from './embedded-error.ts';
 import { freePort } from './free-port.ts';
 import { endLeftovers } from './leftover.ts';
-import { keepLogShort, lastLines } from './log-file.ts';
+import { keepLogShort, lastLines, lastWords } from './log-file.ts';
 import { findRedis, redisEnvironment, type RedisBinary } from './redis-binary.ts';
 import { askRedis } from './redis-ready.ts';
 import { mendTornLog } from './redis-torn-log.ts';
-import { readServerRecord, removeServerRecord, writeServerRecord } from './server-record.ts';
+import { readServerRecord, rememberChild, removeServerRecord } from './server-record.ts';
 import { endChild, hasEnded, superviseChild, type ServerEvent } from './supervised-child.ts';
 
 export interface StartRedisOptions {
@@ -73,6 +74,7 @@ async function launch(
   port: number,
   options: StartRedisOptions,
 ): Promise<ChildProcess> {
+  await assertRoom(folder, 'Redis');
   // A session of its own: Ctrl-C in the terminal ends the owner, which still needs Redis while it finishes.
   const child = spawn(binary.path, ['-'], {
     cwd: folder,
@@ -83,8 +85,8 @@ async function launch(
   let failure: Error | undefined;
   child.on('error', (error) => (failure = error));
   child.stdin.on('error', (error) => (failure ??= error));
-  // Remembered before it gets its configuration, so that no running server is ever unknown.
-  writeServerRecord(join(folder, 'server.json'), child.pid, port);
+  // Before it gets its configuration: it does nothing until then.
+  await rememberChild(join(folder, 'server.json'), child, port);
   child.stdin.end(configuration(folder, port, options));
   let silentSinceMs = performance.now();
   for (;;) {
@@ -106,6 +108,13 @@ async function launch(
     }
     await delay(10);
   }
+}
+
+/** Its own last warnings, and whether its disk is full: with every write fsynced, Redis ends when it cannot write. */
+async function explainDeath(folder: string, pid: number): Promise<string> {
+  const complaint = `(?!WARNING).*(?:write|[Ee]rror|[Ff]atal|[Cc]an't|[Ff]ailed|crashed).*`;
+  const said = lastWords(join(folder, LOG_NAME), new RegExp(`^${pid}:\\w .*? # (${complaint})`));
+  return [said, await lackOfRoom(folder)].filter((words) => words !== '').join('; ');
 }
 
 /** Nobody is told that it is ready before its log is whole. */
@@ -150,6 +159,7 @@ export async function startRedis(options: StartRedisOptions): Promise<RedisServe
         stopSignal: 'SIGTERM',
         stopTimeoutMs: 10_000,
         isRestarted: options.isSupervised ?? true,
+        explainDeath: (pid) => explainDeath(folder, pid),
         ...(options.onEvent ? { onEvent: options.onEvent } : {}),
       });
       return {

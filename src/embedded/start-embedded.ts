@@ -17,11 +17,16 @@ export interface StartEmbeddedOptions {
   readonly postgres: boolean;
   /** Told in sentences what goes on; no secrets in them. */
   readonly onLog?: (sentence: string) => void;
-  /** Told when a server started, died or came back. */
-  readonly onEvent?: (server: EmbeddedServerName, event: ServerEvent) => void;
+  /**
+   * Told when a server started, died or came back, with a sentence for a person; undefined for the first start. Without
+   * it `onLog` gets the sentences.
+   */
+  readonly onEvent?: (server: EmbeddedServerName, event: ServerEvent, sentence: string | undefined) => void;
 }
 
 export interface EmbeddedServices {
+  /** Where the own Redis keeps what it accepts; undefined when no own Redis was asked for. */
+  readonly redisFolder: string | undefined;
   /** With its password; undefined when no own Redis was asked for. It stays the same over restarts of the server. */
   readonly redisUrl: string | undefined;
   /** With its password; undefined when no own PostgreSQL was asked for. */
@@ -34,17 +39,22 @@ export interface EmbeddedServices {
 
 const TITLES = { redis: 'Redis', postgres: 'PostgreSQL' } as const;
 
+/** Without its full stop: it stands within a sentence. */
+function bare(reason: string): string {
+  return reason.replace(/\.$/, '');
+}
+
 function sentenceOf(server: EmbeddedServerName, event: ServerEvent): string | undefined {
   const title = TITLES[server];
   switch (event.kind) {
     case 'started':
       return undefined;
     case 'died':
-      return `${title} ended unexpectedly (${event.reason}); starting it again in ${event.restartInMs} ms.`;
+      return `${title} ended unexpectedly (${bare(event.reason)}); starting it again in ${event.restartInMs} ms.`;
     case 'restarted':
       return `${title} is running again (process ${event.pid}).`;
     case 'restart-failed':
-      return `${title} could not be started again (${event.reason}); next try in ${event.restartInMs} ms.`;
+      return `${title} could not be started again (${bare(event.reason)}); next try in ${event.restartInMs} ms.`;
   }
 }
 
@@ -57,6 +67,7 @@ function sentenceOf(server: EmbeddedServerName, event: ServerEvent): string | un
 export async function startEmbedded(options: StartEmbeddedOptions): Promise<EmbeddedServices> {
   if (!options.redis && !options.postgres) {
     return {
+      redisFolder: undefined,
       redisUrl: undefined,
       databaseUrl: undefined,
       pids: { redis: undefined, postgres: undefined },
@@ -77,8 +88,8 @@ export async function startEmbedded(options: StartEmbeddedOptions): Promise<Embe
       onProgress: log,
       onEvent: (event: ServerEvent): void => {
         const sentence = sentenceOf(server, event);
-        if (sentence !== undefined) log(sentence);
-        options.onEvent?.(server, event);
+        if (options.onEvent !== undefined) options.onEvent(server, event, sentence);
+        else if (sentence !== undefined) log(sentence);
       },
     };
   };
@@ -104,6 +115,7 @@ export async function startEmbedded(options: StartEmbeddedOptions): Promise<Embe
     throw failed.reason;
   }
   return {
+    redisFolder: redis === undefined ? undefined : join(folder, 'redis'),
     redisUrl: redis?.url,
     databaseUrl: postgres?.url,
     get pids() {

@@ -27,6 +27,8 @@ export interface SupervisedChildOptions {
   readonly stopTimeoutMs: number;
   /** Is it started again when it dies; false leaves it dead, for tests that watch a death. */
   readonly isRestarted: boolean;
+  /** What else is known about why a process died, as words for a person; empty when nothing is. */
+  readonly explainDeath?: (pid: number) => Promise<string>;
   readonly onEvent?: (event: ServerEvent) => void;
 }
 
@@ -91,10 +93,12 @@ export async function superviseChild(options: SupervisedChildOptions): Promise<S
     let backoffMs = BACKOFF_MS_MIN;
     while (!isStopping()) {
       const sinceMs = performance.now();
-      let reason = await whenEnded(child);
+      const way = await whenEnded(child);
       endAtExit.delete(child);
       if (isStopping() || !options.isRestarted) return;
       if (performance.now() - sinceMs > STEADY_MS) backoffMs = BACKOFF_MS_MIN;
+      const why = (await options.explainDeath?.(pidOf(child))) ?? '';
+      let reason = why === '' ? way : `${way}: ${why}`;
       options.onEvent?.({ kind: 'died', reason, restartInMs: backoffMs });
       for (;;) {
         await delay(backoffMs, undefined, { signal: stopRequest.signal }).catch(() => undefined);

@@ -176,8 +176,10 @@ test.each(['redis', 'postgres'] as const)(
       dataDir: dataFolder(),
       redis: name === 'redis',
       postgres: name === 'postgres',
-      onEvent: (server, event) => events.push(`${server} ${event.kind}`),
-      onLog: (sentence) => log.push(sentence),
+      onEvent: (server, event, sentence = '') => {
+        events.push(`${server} ${event.kind}`);
+        log.push(sentence);
+      },
     });
     if (name === 'redis') await redis(services.redisUrl, (client) => client.set('kept', 'yes'));
     else await sql(services.databaseUrl, "create table kept as select 'yes' as value");
