@@ -45,6 +45,8 @@ export interface SendQueueOptions extends Partial<EngineOptions> {
   readonly clock?: WallClock;
   /** Told of every answer to an accept: figures. Must not throw. */
   readonly onAccept?: (message: NewMessage, result: AcceptResult) => void;
+  /** Is there no room left on the disk of the queue for new messages. Asked at every accept: must answer at once. */
+  readonly isDiskFull?: () => boolean;
 }
 
 interface Shard {
@@ -64,7 +66,7 @@ export class RedisSendQueue implements SendQueue {
   readonly retries: RetryDesk;
   /** Administration of the hand-over streams. */
   readonly streams: StreamDesk;
-  readonly #options: EngineOptions & Pick<SendQueueOptions, 'onAccept'>;
+  readonly #options: EngineOptions & Pick<SendQueueOptions, 'onAccept' | 'isDiskFull'>;
   readonly #client: RedisClient;
   readonly #memory: MemoryWatch;
   readonly #shards: readonly Shard[];
@@ -131,7 +133,7 @@ export class RedisSendQueue implements SendQueue {
   }
 
   async accept(message: NewMessage): Promise<AcceptResult> {
-    if (this.#memory.isFull()) throw new AppError('QUEUE_FULL');
+    if (this.#memory.isFull() || this.#options.isDiskFull?.() === true) throw new AppError('QUEUE_FULL');
     const result = await this.#shard(this.#shardFor(message.lane.sender)).batcher.add(message);
     this.#options.onAccept?.(message, result);
     return result;

@@ -1,7 +1,9 @@
 import type { RedisClient } from '../engine/connection.ts';
 import { shardPrefix } from '../engine/keys.ts';
 import { AppError } from '../errors/app-error.ts';
+import { bytesInWords } from '../util/disk-space.ts';
 import type { Finding } from './doctor.ts';
+import { fullDisk, type QueueDisk } from './sources/queue-disk.ts';
 
 /** What the doctor asks of the servers beside the send queue. Each may reject: then that is the finding. */
 export interface ServiceChecks {
@@ -14,6 +16,8 @@ export interface ServiceChecks {
   readonly pendingFailures: () => Promise<number>;
   /** Absent: the cache shares the queue's Redis server. */
   readonly pingCache?: (() => Promise<void>) | undefined;
+  /** Absent: the queue's Redis is another program's, whose disk is not ours to see. */
+  readonly queueDisk?: Pick<QueueDisk, 'space'> | undefined;
 }
 
 export interface JobQueue {
@@ -40,6 +44,7 @@ export async function diagnoseServices(checks: ServiceChecks): Promise<Finding[]
     found('slow retries', () => retries(checks)),
     found('job queues', () => jobs(checks)),
     found('cache', () => cache(checks)),
+    found('queue disk', () => disk(checks)),
   ]);
   return parts.flat();
 }
@@ -120,6 +125,16 @@ async function jobs({ jobQueues }: ServiceChecks): Promise<Finding[]> {
       return { severity: 'finding', about, detail: `${figures}, and no worker is there` };
     return { severity: 'remark', about, detail: paused ? `${figures}, paused` : figures };
   });
+}
+
+async function disk({ queueDisk }: ServiceChecks): Promise<Finding[]> {
+  const space = await queueDisk?.space();
+  if (space === null || space === undefined) return [];
+  const about = 'queue disk';
+  const full = fullDisk(space);
+  if (full !== undefined) return [{ severity: 'finding', about, detail: full }];
+  const { freeBytes, sizeBytes } = space;
+  return [{ severity: 'remark', about, detail: `${bytesInWords(freeBytes)} of ${bytesInWords(sizeBytes)} are free` }];
 }
 
 async function cache({ pingCache }: ServiceChecks): Promise<Finding[]> {

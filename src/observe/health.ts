@@ -1,5 +1,6 @@
 import type { Figure } from '../model/figures.ts';
 import type { Alert } from './alerts/state.ts';
+import { fullDisk } from './sources/queue-disk.ts';
 
 /** What a person or a monitor wants to know at one glance. */
 export interface HealthReport {
@@ -62,6 +63,7 @@ export function healthReport(figures: readonly Figure[], alerts: readonly Alert[
     .map(({ labels, value }) => ({ name: labels?.['breaker'] ?? '', open: value > 0 }));
   const firing = alerts.filter(({ state }) => state === 'firing');
   const reasons = [
+    ...fullDiskOf(table),
     ...(queue === 'up' ? [] : ['The queue Redis does not answer: nothing is accepted or sent.']),
     ...(database === 'up' ? [] : ['PostgreSQL does not answer: messages are sent, but not recorded.']),
     ...breakers.filter(({ open }) => open).map(({ name }) => `The circuit breaker ${name} is open.`),
@@ -77,6 +79,14 @@ export function healthReport(figures: readonly Figure[], alerts: readonly Alert[
     caches: cachesOf(table),
     alerts: firing.map(({ rule }) => rule),
   };
+}
+
+function fullDiskOf(table: FigureTable): string[] {
+  const used = table.one('waxwing_queue_disk_used_bytes');
+  const size = table.one('waxwing_queue_disk_size_bytes');
+  if (used === null || size === null) return [];
+  const sentence = fullDisk({ freeBytes: size - used, sizeBytes: size });
+  return sentence === undefined ? [] : [sentence];
 }
 
 export function cachesOf(table: FigureTable): HealthReport['caches'] {

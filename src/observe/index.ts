@@ -13,6 +13,7 @@ export { type NamedRedis, REDIS_METRICS, redisSource } from './sources/redis.ts'
 export { senderDirectory } from './sources/sender-directory.ts';
 export { CACHE_METRICS, cacheSource, type CountedCache } from './sources/caches.ts';
 export { CIRCUIT_METRICS, circuitSource } from './sources/circuits.ts';
+export { DISK_METRICS, diskSource, QueueDisk } from './sources/queue-disk.ts';
 export { cachesOf, FigureTable, healthReport, type HealthReport } from './health.ts';
 export { ProgressWatch, STUCK_AFTER_MS } from './progress.ts';
 export { LiveTotals } from './live/totals.ts';

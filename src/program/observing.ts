@@ -8,7 +8,9 @@ import {
   ALERT_RULES,
   AlertEngine,
   type AlertRule,
+  type QueueDisk,
   alertWebhook,
+  diskSource,
   Metrics,
   queueSource,
   redisAlertStore,
@@ -51,6 +53,7 @@ export interface Observing {
     readonly queues: QueueService;
     /** Null where none runs: in a web process. */
     readonly retryWorker: Pick<RetryWorker, 'getStatus'> | null;
+    readonly queueDisk: QueueDisk | undefined;
     readonly caches: () => readonly CountedCache[];
   }): void;
   /** The live view of the dashboard; watch() must have been called. The caller starts and stops it. */
@@ -104,7 +107,7 @@ export function createObserving(config: Config, isMeasured = true): Observing {
       if (request.settlement.kind === 'sent') totals.count(`sent:${request.grant.lane.sender}`);
     },
     settled: () => settled,
-    watch({ queue, record, recorders, queues, retryWorker, caches }) {
+    watch({ queue, record, recorders, queues, retryWorker, queueDisk, caches }) {
       const { client } = queue.runner;
       totals.connect(client);
       redisServers.push({ name: 'queue', client });
@@ -125,6 +128,7 @@ export function createObserving(config: Config, isMeasured = true): Observing {
       metrics.register(circuitSource({ queue, senders, breakers: () => breakers.flatMap((one) => one.list()) }));
       metrics.register(jobSource(queues));
       metrics.register(cacheSource(caches));
+      if (queueDisk !== undefined) metrics.register(diskSource(queueDisk));
       if (retryWorker !== null) metrics.register(retryWorkerSource(retryWorker));
     },
     liveView({ queue, record, alerts }) {

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/index.ts';
-import type { RedisTarget } from '../engine/connection.ts';
 import type { EngineOptions } from '../engine/options.ts';
 import { RedisSendQueue, type SendQueueOptions } from '../engine/queue.ts';
 import { checkQueueSafety } from '../engine/safety.ts';
+import type { DataServices } from './data-services.ts';
 import { StartError } from './start-error.ts';
 
 /** The engine's times and sizes, from the settings that name them. */
@@ -20,7 +20,7 @@ export function engineOptions(config: Config): Partial<EngineOptions> {
 /** Opens the queue and refuses a Redis that would not keep what is accepted. */
 export async function openQueue(
   config: Config,
-  redis: RedisTarget,
+  { redis, queueDisk }: Pick<DataServices, 'redis' | 'queueDisk'>,
   log: Logger,
   watching: Pick<SendQueueOptions, 'onAccept'> = {},
 ): Promise<RedisSendQueue> {
@@ -30,6 +30,7 @@ export async function openQueue(
     durability: config.acceptDurability,
     ...engineOptions(config),
     ...watching,
+    ...(queueDisk === undefined ? {} : { isDiskFull: queueDisk.isFull }),
   });
   try {
     await queue.connect(10_000);

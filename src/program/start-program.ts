@@ -108,7 +108,7 @@ export async function startProgram(
     const isMigrated = await migrateWhenPossible(services.databaseUrl, log, abort.signal);
     const observing = createObserving(config, options.isMeasured);
     const contentSids = await caches.follow(record);
-    const queue = await openQueue(config, services.redis, log, observing.ofQueue);
+    const queue = await openQueue(config, services, log, observing.ofQueue);
     started.push(() => queue.close());
     await prepareSenders(config, queue, record, isMigrated, log);
     const eventsOut = await openEventsOut({ config, keys, record, log });
@@ -195,6 +195,7 @@ export async function startProgram(
       record,
       recorders,
       queues: jobs.queues,
+      queueDisk: services.queueDisk,
       retryWorker: role === 'web' ? null : failures.worker,
       caches: () => [...caches.service.caches.metrics.values()],
     });
@@ -205,6 +206,7 @@ export async function startProgram(
     const readyChecks = {
       queue: queueCheck(queue),
       record: () => record.ping(),
+      ...(services.queueDisk === undefined ? {} : { disk: services.queueDisk.check }),
       ...(worker === null
         ? {}
         : {

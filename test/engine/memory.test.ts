@@ -28,8 +28,8 @@ beforeAll(async () => {
 afterAll(() => queue.close());
 
 const pad = 'x'.repeat(4000);
-function accept(n: number) {
-  return queue.accept({
+function accept(n: number, into = queue) {
+  return into.accept({
     id: newId(),
     lane: { sender: 's', tenant: 't', conversation: `c${n % 200}` },
     contact: `+4477009${String(n % 200).padStart(5, '0')}`,
@@ -40,8 +40,23 @@ function accept(n: number) {
 }
 
 describe('a queue Redis that fills up', () => {
+  it('F20 · refuses accepts while its disk is said to be full, and only then', async () => {
+    let isDiskFull = true;
+    const told = new RedisSendQueue({ redis: { url: redis.url }, shards: 1, isDiskFull: () => isDiskFull });
+    try {
+      await told.connect();
+      const before = await told.counters();
+      await expect(accept(0, told)).rejects.toMatchObject({ code: 'QUEUE_FULL', retryable: true });
+      expect(await told.counters()).toEqual(before);
+      isDiskFull = false;
+      expect(await accept(0, told)).toMatchObject({ kind: 'accepted' });
+    } finally {
+      told.close();
+    }
+  });
+
   it('refuses accepts cleanly before it is full, still drains, and accepts again', { timeout: 60_000 }, async () => {
-    let accepted = 0;
+    let { accepted } = await queue.counters();
     let refusal: unknown;
     for (let n = 0; n < 10_000 && refusal === undefined; n += 1) {
       await accept(n).then(

@@ -36,6 +36,7 @@ export const doctor = defineCommand({
           jobQueues: () => jobQueues(jobs.queues),
           pendingFailures: () => pendingFailures(record, config),
           pingCache: cachePing(config),
+          queueDisk: services.queueDisk,
         })),
       ];
       console.log(args.json ? JSON.stringify({ ok: findings.every(isRemark), findings }) : report(findings));

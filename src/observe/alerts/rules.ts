@@ -150,6 +150,22 @@ export const ALERT_RULES: readonly AlertRule[] = [
     },
   },
   {
+    id: 'queue-disk',
+    severity: 'critical',
+    forSeconds: 0,
+    sentence: 'The disk of the embedded queue Redis is more than 80 % full.',
+    advice:
+      'With a tenth or 512 MiB free, whichever is less, new messages are refused. Free space or give it a larger disk; it goes on by itself.',
+    condition: {
+      kind: 'share',
+      part: { metric: 'waxwing_queue_disk_used_bytes' },
+      of: [{ metric: 'waxwing_queue_disk_size_bytes' }],
+      op: '>',
+      value: 0.8,
+      atLeast: 1,
+    },
+  },
+  {
     id: 'redis-unreachable',
     severity: 'critical',
     forSeconds: 0,
