@@ -10,7 +10,8 @@ import { freePort } from '../../src/embedded/free-port.ts';
 import { endProcess, identify } from '../../src/embedded/process-identity.ts';
 import { startRedis, type RedisServer } from '../../src/embedded/redis-server.ts';
 import { eventually } from '../support/services.ts';
-import { API_KEY, postMessage, Program, ROOT, settingsFor } from './harness/program.ts';
+import { doctor } from './harness/doctor.ts';
+import { postMessage, Program, settingsFor } from './harness/program.ts';
 import { FakeProvider } from './harness/provider.ts';
 
 /*
@@ -206,15 +207,4 @@ async function recordedAll(url: string, queue: Redis): Promise<void> {
       { timeoutMs: 60_000, what: 'the record to catch up' },
     );
   });
-}
-
-async function doctor(settings: Readonly<Record<string, string>>) {
-  const args = ['--import', 'tsx', join(ROOT, 'src/cli/main.ts'), 'doctor', '--json'];
-  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...settings, WAXWING_API_KEY: API_KEY };
-  // A finding is exit code 1.
-  const { stdout } = await run(process.execPath, args, { cwd: ROOT, env, maxBuffer: 10_000_000 }).catch(
-    (error: unknown) => error as { stdout: string },
-  );
-  const { findings } = JSON.parse(stdout) as { findings: { about: string; detail: string; severity: string }[] };
-  return findings;
 }

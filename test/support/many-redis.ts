@@ -150,7 +150,7 @@ export async function testPair(): Promise<TestPair> {
 }
 
 /** Resolves when a replica follows this server. */
-export async function followed({ port }: TestRedis): Promise<void> {
+export async function followed({ port }: Pick<TestRedis, 'port'>): Promise<void> {
   await eventually(
     async () =>
       await withClient(port, async (client) => /slave0:.*state=online/.test(await client.info('replication'))),

@@ -13,6 +13,14 @@ export interface Outage {
   readonly toMs: number | null;
 }
 
+/** A time of which the queue knows nothing any more: a server that lacked it took the place of one that had it. */
+export interface Forgotten {
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Also what was accepted then, as it is stated of a replica in the mode `disk`. */
+  readonly accepts: boolean;
+}
+
 export interface Evidence {
   readonly ops: readonly OpRecord[];
   readonly ledger: readonly LedgerEntry[];
@@ -24,12 +32,15 @@ export interface Evidence {
   /** What a recount of Redis against its own counters found. */
   readonly audit: readonly string[];
   readonly outages: readonly Outage[];
+  readonly forgotten?: readonly Forgotten[];
   readonly bounds: Bounds;
 }
 
 export interface Verdict {
   readonly accepted: number;
   readonly lost: number;
+  /** Accepted in a forgotten time of which that is stated, and lost: not among `lost`. */
+  readonly lostAsStated: number;
   readonly dupUnambiguous: number;
   readonly dupAmbiguous: number;
   readonly reordered: number;
@@ -58,14 +69,15 @@ export function check(evidence: Evidence): Verdict {
   for (const entry of [...ledger].sort((a, b) => a.atMs - b.atMs)) {
     byOp.set(entry.op, [...(byOp.get(entry.op) ?? []), entry]);
   }
-  const examples: Verdict['examples'] = { lost: [], dup: [], reordered: findReordered(ledger, histories), stuck: [] };
-  let [failed, held, dupUnambiguous, dupAmbiguous, takenMax] = [0, 0, 0, 0, 0];
+  const examples: Verdict['examples'] = { lost: [], dup: [], reordered: findReordered(evidence), stuck: [] };
+  let [lostAsStated, failed, held, dupUnambiguous, dupAmbiguous, takenMax] = [0, 0, 0, 0, 0, 0];
   const ok = ops.filter(({ state }) => state === 'ok');
   for (const op of ok) {
     const taken = (byOp.get(op.op) ?? []).some((entry) => entry.taken);
     const history = op.id === undefined ? undefined : histories?.get(op.id);
     const fate = fateOf(taken, history, histories !== null);
-    if (fate === 'lost') examples.lost.push(op.op);
+    if (fate === 'lost' && isForgotten(evidence, op.acceptedAtMs, true)) lostAsStated += 1;
+    else if (fate === 'lost') examples.lost.push(op.op);
     if (fate === 'stuck') examples.stuck.push(op.op);
     if (fate === 'failed') failed += 1;
     if (fate === 'held') held += 1;
@@ -87,6 +99,7 @@ export function check(evidence: Evidence): Verdict {
   return {
     accepted: ok.length,
     lost: examples.lost.length,
+    lostAsStated,
     dupUnambiguous,
     dupAmbiguous,
     reordered: examples.reordered.length,
@@ -119,7 +132,9 @@ function fateOf(taken: boolean, history: MessageHistory | undefined, hasHistorie
 }
 
 /** Is a second delivery one that DESIGN allows: the first one's outcome was lost, and the engine had noticed it. */
-function isExcused(first: LedgerEntry, again: LedgerEntry, { histories, outages }: Evidence): boolean {
+function isExcused(first: LedgerEntry, again: LedgerEntry, evidence: Evidence): boolean {
+  const { histories, outages } = evidence;
+  if (isForgotten(evidence, first.endAtMs ?? first.atMs, false)) return true;
   const history = histories?.get(first.messageId);
   if (histories !== null && (history === undefined || history.unknown === 0)) return false;
   if (!first.answered) return true;
@@ -134,14 +149,23 @@ function isExcused(first: LedgerEntry, again: LedgerEntry, { histories, outages 
   );
 }
 
+/** Is this time, on the steady clock, one that the queue has forgotten. */
+function isForgotten({ forgotten = [] }: Evidence, atMs: number | undefined, isAccept: boolean): boolean {
+  if (atMs === undefined) return false;
+  return forgotten.some(({ fromMs, toMs, accepts }) => atMs >= fromMs && atMs <= toMs && (accepts || !isAccept));
+}
+
 /** Attempts that reached the provider after an attempt for a later message of their conversation. */
-function findReordered(
-  ledger: readonly LedgerEntry[],
-  histories: ReadonlyMap<string, MessageHistory> | null,
-): string[] {
-  const reached = new Map<string, number>();
+function findReordered(evidence: Evidence): string[] {
+  const { ledger, histories } = evidence;
+  const reachedFirst = new Map<string, number>();
+  const reachedAgain = new Map<string, number>();
   const found: string[] = [];
-  for (const { op, messageId } of [...ledger].sort((a, b) => a.atMs - b.atMs)) {
+  const forgotten = new Set<string>();
+  for (const { op, messageId, atMs, endAtMs } of [...ledger].sort((a, b) => a.atMs - b.atMs)) {
+    // The end of a conversation that was forgotten goes once more, from its beginning and in order.
+    const reached = forgotten.has(op) ? reachedAgain : reachedFirst;
+    if (isForgotten(evidence, endAtMs ?? atMs, false)) forgotten.add(op);
     const at = op.lastIndexOf('#');
     const [conversation, n] = [op.slice(0, at), Number(op.slice(at + 1))];
     const last = reached.get(conversation) ?? 0;

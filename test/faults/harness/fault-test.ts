@@ -8,6 +8,8 @@ import type { WorldOptions } from './world-options.ts';
 export interface FaultOptions extends WorldOptions {
   /** Longest wait for the queue to drain after the faults, ms. Default 90,000. */
   readonly recoverMs?: number;
+  /** This machine cannot do it; whoever says so has told why. */
+  readonly isSkipped?: boolean;
 }
 
 /** What a test also expects, beside the promises of every test. */
@@ -24,7 +26,7 @@ export function faultTest(
   options: FaultOptions,
   body: (world: World, report: Report) => Promise<Further | undefined>,
 ): void {
-  test(`${id} · ${title}`, async ({ task }) => {
+  test.skipIf(options.isSkipped === true)(`${id} · ${title}`, async ({ task }) => {
     const startMs = performance.now();
     const figures: Record<string, string | number> = {};
     const world = await World.open(id, faultSeed, options);

@@ -109,6 +109,11 @@ export class Program {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
+  /** All that it has said. */
+  get output(): string {
+    return this.#output;
+  }
+
   async kill(): Promise<void> {
     if (!this.hasEnded) this.#child.kill('SIGKILL');
     if (!(await waitForEnd(this.#identity, 10_000))) throw new Error(`The program ${this.#identity.pid} does not end.`);

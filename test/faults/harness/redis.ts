@@ -16,13 +16,19 @@ import { endProcess, identify, waitForEnd } from '../../../src/embedded/process-
 import { findRedis, type RedisBinary } from '../../../src/embedded/redis-binary.ts';
 import { startRedis, type RedisServer } from '../../../src/embedded/redis-server.ts';
 import { eventually } from '../../support/eventually.ts';
+import type { ServerEvent } from '../../../src/embedded/supervised-child.ts';
 import type { Shim } from './shim.ts';
+import { SmallDisk } from './small-disk.ts';
 
 export interface FaultRedisOptions {
   /** Preloaded into the server. */
   readonly shim?: Shim;
   /** Redis' own settings over ours. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Its folder is a file system of this size. */
+  readonly diskMiB?: number;
+  /** Is it started again by its owner when it dies, as the embedded one is. Default false. */
+  readonly isSupervised?: boolean;
 }
 
 /** A durable Redis of a fault test, which can die in every way that a machine offers. */
@@ -30,6 +36,9 @@ export class FaultRedis {
   readonly #folder: string;
   readonly #options: FaultRedisOptions;
   readonly #binary: RedisBinary;
+  readonly #disk: SmallDisk | undefined;
+  /** What its owner was told of its deaths and starts. */
+  readonly events: ServerEvent[] = [];
   #server: RedisServer | undefined;
   #port = 0;
 
@@ -37,6 +46,10 @@ export class FaultRedis {
     this.#folder = folder;
     this.#binary = binary;
     this.#options = options;
+    if (options.diskMiB === undefined) return;
+    const disk = SmallDisk.mount(folder, options.diskMiB);
+    if (disk === null) throw new Error('No file system may be mounted here.');
+    this.#disk = disk;
   }
 
   static async start(options: FaultRedisOptions = {}): Promise<FaultRedis> {
@@ -58,6 +71,11 @@ export class FaultRedis {
     return this.#running().pid;
   }
 
+  get disk(): SmallDisk {
+    if (this.#disk === undefined) throw new Error('This Redis has no disk of its own.');
+    return this.#disk;
+  }
+
   /** Starts it on its data and resolves when it answers. */
   async start(): Promise<void> {
     // A child that was rewriting the log when its server was killed may hold the port for a moment.
@@ -66,7 +84,8 @@ export class FaultRedis {
     const server = await startRedis({
       folder: this.#folder,
       binary: this.#binary,
-      isSupervised: false,
+      isSupervised: this.#options.isSupervised ?? false,
+      onEvent: (event) => this.#note(event),
       port: this.#port === 0 ? await steadyPort() : this.#port,
       ...(this.#options.settings === undefined ? {} : { settings: this.#options.settings }),
     });
@@ -127,14 +146,21 @@ export class FaultRedis {
     process.kill(this.#running().pid, 'SIGCONT');
   }
 
+  #note(event: ServerEvent): void {
+    this.events.push(event);
+    if (event.kind === 'restarted') writeFileSync(this.#record(event.pid), JSON.stringify(identify(event.pid)));
+  }
+
   /** Ends it whatever its state, and removes its data. */
   async close(): Promise<void> {
+    if (this.#options.isSupervised === true) await this.#server?.stop();
     const identity = this.#server === undefined ? undefined : identify(this.#server.pid);
     if (identity !== undefined) {
       process.kill(identity.pid, 'SIGCONT');
       await endProcess(identity, 'SIGKILL', 5_000);
       rmSync(this.#record(identity.pid), { force: true });
     }
+    this.#disk?.unmount();
     if (existsSync(this.#folder)) rmSync(this.#folder, { recursive: true, force: true });
   }
 

@@ -19,6 +19,8 @@ export interface WorldOptions {
   readonly redis?: FaultRedisOptions;
   /** The queue is on a cluster, 16 shards; senders are spread over them in turn. */
   readonly cluster?: TestClusterOptions;
+  /** The queue's Redis has a replica; everybody else goes through `world.pair.front`. */
+  readonly hasReplica?: boolean;
   readonly durability?: 'disk' | 'replica';
   /** Addresses of senders that are not the fake provider's. */
   readonly apiUrls?: Readonly<Record<string, string>>;

@@ -6,13 +6,14 @@ import { RedisSendQueue } from '../../../src/engine/queue.ts';
 import { readTag } from '../../../src/providers/tag.ts';
 import { eventually } from '../../support/eventually.ts';
 import { testCluster, type TestCluster } from '../../support/many-redis.ts';
-import { waitingOf, type Evidence, type Outage } from './checker.ts';
+import { waitingOf, type Evidence, type Forgotten, type Outage } from './checker.ts';
 import { steadyNowMs } from './clock.ts';
 import { historiesOf, readEvents } from './events.ts';
 import type { Bounds } from './limits.ts';
 import { acceptThrough, Load, type Accept, type OpRecord } from './load.ts';
 import type { LoadShape, WorkerProgram } from './protocol.ts';
 import { FakeProvider } from './provider.ts';
+import { FaultPair } from './pair.ts';
 import type { Program } from './program.ts';
 import { LinkProxy } from './proxy.ts';
 import { FaultRedis } from './redis.ts';
@@ -33,6 +34,7 @@ export class World {
   readonly redis: FaultRedis;
   /** Instead of `redis`, when the options ask for it. */
   readonly cluster: TestCluster | undefined;
+  readonly #pair: FaultPair | undefined;
   readonly target: RedisTarget;
   readonly shards: number;
   readonly provider: FakeProvider;
@@ -40,6 +42,7 @@ export class World {
   readonly queueLink: LinkProxy | undefined;
   readonly workers: FaultWorker[] = [];
   readonly outages: Outage[] = [];
+  readonly forgotten: Forgotten[] = [];
   readonly bounds: Bounds;
   readonly random: Random;
   /** Messages that a worker heard to be sent when they were no longer its own, by what became of that. */
@@ -63,7 +66,7 @@ export class World {
     redis: FaultRedis,
     provider: FakeProvider,
     queueLink: LinkProxy | undefined,
-    cluster: TestCluster | undefined,
+    { cluster, pair }: { readonly cluster: TestCluster | undefined; readonly pair: FaultPair | undefined },
   ) {
     this.#options = options;
     this.seed = seed;
@@ -72,8 +75,12 @@ export class World {
     this.queueLink = queueLink;
     this.random = seededRandom(seed);
     this.cluster = cluster;
+    this.#pair = pair;
     this.shards = cluster === undefined ? 1 : 16;
-    this.target = cluster?.target ?? { url: redis.url, db: 0 };
+    this.target = cluster?.target ?? {
+      url: pair === undefined ? redis.url : `redis://127.0.0.1:${pair.front.port}`,
+      db: 0,
+    };
     this.queue = new RedisSendQueue({
       redis: queueLink === undefined ? this.target : { url: `redis://127.0.0.1:${queueLink.port}`, db: 0 },
       shards: this.shards,
@@ -108,7 +115,8 @@ export class World {
     const link =
       options.proxiesQueue === true ? await LinkProxy.open(() => redis.port, seededRandom(own + 1)) : undefined;
     const cluster = options.cluster === undefined ? undefined : await testCluster(options.cluster);
-    const world = new World(options, own, redis, provider, link, cluster);
+    const pair = options.hasReplica === true ? await FaultPair.open(redis, seededRandom(own + 2)) : undefined;
+    const world = new World(options, own, redis, provider, link, { cluster, pair });
     try {
       await world.queue.connect();
       for (const sender of world.senders) await world.configure(sender);
@@ -118,6 +126,11 @@ export class World {
       await world.close();
       throw error;
     }
+  }
+
+  get pair(): FaultPair {
+    if (this.#pair === undefined) throw new Error('The Redis of this world has no replica.');
+    return this.#pair;
   }
 
   get senders(): readonly string[] {
@@ -244,6 +257,7 @@ export class World {
         counters: await this.counters(),
         audit: findings.map(({ promise, detail }) => `${promise}: ${detail}`),
         outages: this.outages,
+        forgotten: this.forgotten,
         bounds: this.bounds,
       };
     } finally {
@@ -258,6 +272,7 @@ export class World {
     this.queue.close();
     for (const link of [...this.#links, ...(this.queueLink === undefined ? [] : [this.queueLink])]) await link.close();
     await this.provider.close();
+    await this.#pair?.close();
     await this.redis.close();
   }
 
