@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { eventually } from '../../support/services.ts';
+import { PHONE_NUMBER_ID } from '../../support/program.ts';
 import { troublesOf } from './accessibility.ts';
 import { ACCOUNT, confirm, picture, textOf, World } from './world.ts';
 
@@ -215,7 +216,29 @@ describe('bookings and senders', () => {
   });
 });
 
+/** A conversation with a bubble of every kind. @returns the id of its message that was read */
+async function everyBubble(): Promise<string> {
+  const phone = '+447700900755';
+  const { emulator } = world;
+  emulator.patch({ statuses: { readDelayMs: 30 } });
+  const id = await world.send(phone, 'Your table is ready.');
+  await eventually(async () => (await world.statusOf(id)) === 'read', { timeoutMs: 20_000 });
+  emulator.patch({ statuses: { readDelayMs: 60_000 } });
+  await emulator.inbound({ phoneNumberId: PHONE_NUMBER_ID, from: phone, text: 'Thank you, we are on our way.' });
+  const rule = emulator.addRule({ match: { textIncludes: 'refused' }, action: { kind: 'error', code: 131026 } });
+  const failed = await world.send(phone, 'This one is refused.');
+  await eventually(async () => (await world.statusOf(failed)) === 'failed', { timeoutMs: 20_000 });
+  emulator.removeRule(rule.id);
+  await world.send(phone, 'See you soon.');
+  return id;
+}
+
 describe('every page', () => {
+  let chatOf: string;
+  beforeAll(async () => {
+    chatOf = await everyBubble();
+  }, 60_000);
+
   it.each([
     ['dark', 1280],
     ['light', 360],
@@ -229,6 +252,7 @@ describe('every page', () => {
         '',
         '/messages',
         `/messages/${items[0]?.id ?? ''}`,
+        `/messages/${chatOf}/conversation`,
         '/failures',
         '/tenants',
         '/senders',
@@ -239,6 +263,11 @@ describe('every page', () => {
         await page.locator('main h1').waitFor({ state: 'attached' });
         await page.locator('.l-live').waitFor();
         await page.waitForLoadState('networkidle', { timeout: 500 }).catch(() => undefined);
+        if (path.endsWith('/conversation')) {
+          for (const kind of ['.inbound', '.outbound.s-failed', '.this .ticks.read', '.outbound a'])
+            await page.locator(`.chat ${kind}`).first().waitFor();
+          await picture(page, `conversation-${colorScheme}`);
+        }
         expect(await troublesOf(page), path).toEqual([]);
       }
     },
