@@ -56,7 +56,9 @@ export function canMount(folder: string): boolean {
   disk?.unmount();
   rmSync(folder, { recursive: true, force: true });
   if (disk === null)
-    console.warn('A full disk is not tried: no file system may be mounted here. Run it as root, or in `unshare -Urm`.');
+    console.warn(
+      'A full disk is not tried: no file system may be mounted here. Run it as root, or where `sudo mount` asks for no password.',
+    );
   return disk !== null;
 }
 
