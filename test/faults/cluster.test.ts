@@ -4,6 +4,7 @@ import { shardPrefix } from '../../src/engine/keys.ts';
 import { slotOf } from '../../src/engine/slots.ts';
 import { eventually } from '../support/eventually.ts';
 import { withClient } from '../support/many-redis.ts';
+import type { TestRedis } from '../support/services.ts';
 import { acceptThrough, describeOp } from './harness/load.ts';
 import { faultTest } from './harness/fault-test.ts';
 import { spread } from './harness/measure.ts';
@@ -85,68 +86,59 @@ async function whole(world: World): Promise<void> {
   );
 }
 
-faultTest(
-  'F22',
-  'a master of the cluster killed under load: accepting again in 4 s, nothing lost',
-  CLUSTER,
-  async (world, report) => {
-    const load = world.load({ name: 'a', conversations: 64, tenants: 16 });
-    load.start(60);
-    const gaps: number[] = [];
-    const promoted: number[] = [];
-    for (let kill = 0; kill < scaled(10, 2); kill += 1) {
-      await delay(world.random.whole(1000, 2000));
-      const master = await clusterOf(world).masterOf(SHARD);
-      const startMs = performance.now();
-      await master.kill('SIGKILL');
-      const [gap, ready] = await Promise.all([
-        untilAccepted(world, startMs),
-        untilPromoted(world, master.port, startMs),
-      ]);
-      gaps.push(gap);
-      promoted.push(ready);
-      await master.restart();
-      await whole(world);
-    }
-    await load.stop();
-    report('kills', gaps.length);
-    report('failover of the cluster ms', spread(promoted));
-    report('gap ms p50/p99/max', spread(gaps));
-    report('accepts repeated', load.repeats);
-    return () => expectInTime(gaps, promoted, 4000);
-  },
-);
+interface MasterFault {
+  readonly signal: NodeJS.Signals;
+  /** Brings the master back; `promoted` resolves when another one has its place. */
+  readonly mend: (master: TestRedis, promoted: Promise<unknown>) => Promise<void>;
+  /** Until accepts go on, unless the cluster itself needs longer, ms. */
+  readonly boundMs: number;
+}
 
-faultTest(
-  'F23',
-  'a master of the cluster stands still for 9 s and goes on: accepting again in 5 s, nothing lost',
-  CLUSTER,
-  async (world, report) => {
+/** Does this to the shard's master again and again under load. */
+function masterFault(id: string, title: string, { signal, mend, boundMs }: MasterFault): void {
+  faultTest(id, title, CLUSTER, async (world, report) => {
     const load = world.load({ name: 'a', conversations: 64, tenants: 16 });
     load.start(60);
     const gaps: number[] = [];
     const promoted: number[] = [];
-    for (let stop = 0; stop < scaled(10, 2); stop += 1) {
+    for (let round = 0; round < scaled(10, 2); round += 1) {
       await delay(world.random.whole(1000, 2000));
       const master = await clusterOf(world).masterOf(SHARD);
       const startMs = performance.now();
-      await master.kill('SIGSTOP');
-      const probe = Promise.all([untilAccepted(world, startMs), untilPromoted(world, master.port, startMs)]);
-      await delay(9000);
-      await master.kill('SIGCONT');
-      const [gap, ready] = await probe;
+      await master.kill(signal);
+      const probes = Promise.all([untilAccepted(world, startMs), untilPromoted(world, master.port, startMs)]);
+      await mend(master, probes);
+      const [gap, ready] = await probes;
       gaps.push(gap);
       promoted.push(ready);
       await whole(world);
     }
     await load.stop();
-    report('stops', gaps.length);
+    report('times', gaps.length);
     report('failover of the cluster ms', spread(promoted));
     report('gap ms p50/p99/max', spread(gaps));
     report('accepts repeated', load.repeats);
-    return () => expectInTime(gaps, promoted, 5000);
+    return () => expectInTime(gaps, promoted, boundMs);
+  });
+}
+
+masterFault('F22', 'a master of the cluster killed under load: accepting again in 4 s, nothing lost', {
+  signal: 'SIGKILL',
+  mend: async (master, promoted) => {
+    await promoted;
+    await master.restart();
   },
-);
+  boundMs: 4000,
+});
+
+masterFault('F23', 'a master of the cluster stands still for 9 s and goes on: accepting again in 5 s, nothing lost', {
+  signal: 'SIGSTOP',
+  mend: async (master) => {
+    await delay(9000);
+    await master.kill('SIGCONT');
+  },
+  boundMs: 5000,
+});
 
 faultTest(
   'F24',
