@@ -39,6 +39,7 @@ export async function findSentButQueued(
       detail:
         `${sent.length} messages wait that the record has as sent, and would be sent again ` +
         `(${sent.slice(0, NAMED_MAX).join(', ')}${more}): cancel them before workers start, or let them go; see docs/backup.md`,
+      messageIds: sent,
     },
   ];
 }

@@ -3,4 +3,6 @@ export interface Finding {
   readonly severity: 'finding' | 'remark';
   readonly about: string;
   readonly detail: string;
+  /** All of the messages that it is about, for a program that acts on them; `detail` names some. */
+  readonly messageIds?: readonly string[];
 }

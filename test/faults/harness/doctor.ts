@@ -7,6 +7,7 @@ interface Finding {
   readonly about: string;
   readonly detail: string;
   readonly severity: string;
+  readonly messageIds?: readonly string[];
 }
 
 /** What `waxwing doctor` finds. @throws Error with its words when it could not examine anything */
