@@ -170,7 +170,7 @@ function directError(result: Exclude<DirectResult, { kind: 'sent' }>, id: string
   const said = result.error === null ? '' : ` ${result.error.title}: ${result.error.detail}`;
   switch (result.kind) {
     case 'refused':
-      return new AppError('DIRECT_REFUSED', { detail: `The provider refused message ${id}.${said}` });
+      return new AppError('DIRECT_REFUSED', { detail: `Message ${id} was refused.${said}` });
     case 'unknown':
       return new AppError('DIRECT_UNKNOWN', {
         detail: `Message ${id} may have been sent: the provider's answer was lost. Do not send it again blindly.`,

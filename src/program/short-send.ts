@@ -19,6 +19,7 @@ import { Accounts } from '../worker/accounts.ts';
 import { DirectSender } from '../worker/direct-sender.ts';
 import { createDirectRecorder } from './direct-recorder.ts';
 import { closeProviders, createProviders } from './providers.ts';
+import { readWindowOf } from './windows.ts';
 
 export interface ShortSending {
   readonly shortSend: ShortSend;
@@ -52,6 +53,7 @@ export function openShortSending(parts: Parts): ShortSending {
     policy: { attemptsMax: config.queueRetryAttempts, backoffMs: config.queueBackoffDelay },
     tagKey,
     breaker: { threshold: config.circuitBreakerThreshold, openMs: config.circuitBreakerTimeout },
+    readWindow: readWindowOf(config, record),
     patienceMs: DIRECT_PATIENCE_MS,
     onConcluded: (events: readonly MessageEvent[]) => recorder.add(events),
   });

@@ -16,6 +16,7 @@ import type { ProgramCaches } from './caches.ts';
 import { closeProviders, createProviders } from './providers.ts';
 import { watchConnections } from './connections.ts';
 import { engineOptions } from './queue.ts';
+import { readWindowOf } from './windows.ts';
 import { WorkerSummary } from './worker-summary.ts';
 
 export interface RunningWorker {
@@ -66,7 +67,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     policyFor: (account) => policyOf(config, account),
     readAccount,
     tagKey,
-    readWindow: config.onWindowClosed === 'fail' ? (person) => record.conversations.windowOf(person) : undefined,
+    readWindow: readWindowOf(config, record),
     onSettled: (request, result) => {
       summary.count(request);
       connections.settled(request);

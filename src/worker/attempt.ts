@@ -11,6 +11,7 @@ import { ambiguous } from '../providers/outcomes.ts';
 import { makeTag, type TagKey } from '../providers/tag.ts';
 import { inSpanOf, traceparentOf } from '../util/traces.ts';
 import { decide, type RetryPolicy } from './policy.ts';
+import type { Windows } from './windows.ts';
 
 /** One attempt, from the marked hand-over to what is to be settled. */
 export interface AttemptContext {
@@ -22,8 +23,8 @@ export interface AttemptContext {
   /** Monotonic time (ms) after which no first byte may leave: the rate token would be too old. */
   readonly startByAtMs: number;
   readonly signal: AbortSignal;
-  /** ON_WINDOW_CLOSED=fail: is the person's window known to be over? */
-  readonly isWindowClosed?: ((grant: Grant, body: MessageBody) => Promise<boolean>) | undefined;
+  /** ON_WINDOW_CLOSED=fail: free-form messages to a person whose window is known to be over fail unsent. */
+  readonly windows?: Windows | undefined;
   /** What the outcome says of the sender's health at its provider; undefined: nothing bad. */
   readonly judge: (account: SenderAccount, outcome: ProviderOutcome) => BadHealth | undefined;
   /** Hears of a mistake of the program itself over a message. Must not throw. */
@@ -64,7 +65,7 @@ export async function attempt(grant: Grant, context: AttemptContext): Promise<At
   };
   const startedAtMs = Date.now();
   const body = JSON.parse(grant.body) as MessageBody;
-  if ((await context.isWindowClosed?.(grant, body)) === true) {
+  if ((await context.windows?.forbids(account, grant, body)) === true) {
     return { settlement: { kind: 'failed', error: WINDOW_CLOSED }, report: null };
   }
   const outcome = await inSpanOf(body.traceparent, 'send to provider', spanAttributes(grant), async (span) => {

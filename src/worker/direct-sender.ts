@@ -8,6 +8,7 @@ import { attempt, type AttemptResult } from './attempt.ts';
 import { DirectPace, type Paced } from './direct-pace.ts';
 import type { RetryPolicy } from './policy.ts';
 import { ProviderHealth, type ProviderHealthOptions } from './provider-health.ts';
+import { type ReadWindow, Windows } from './windows.ts';
 
 /** A message that goes to its provider past the queue. */
 export interface DirectMessage extends Omit<Paced, 'sender' | 'tenant'> {
@@ -38,6 +39,8 @@ export interface DirectSenderOptions {
   readonly policy: Omit<RetryPolicy, 'scheduleSeconds' | 'deferBlocks'>;
   readonly tagKey: TagKey;
   readonly breaker: ProviderHealthOptions;
+  /** As of `SendWorker`. */
+  readonly readWindow?: ReadWindow | undefined;
   /** Longest time from the call to the start of the last attempt, ms; a turn that comes later is not waited for. */
   readonly patienceMs: number;
   /** Messages in the line at most; more are refused at once. Default 5,000. */
@@ -72,6 +75,7 @@ export class DirectSender {
   readonly #options: DirectSenderOptions;
   readonly #pace = new DirectPace();
   readonly #health: ProviderHealth;
+  readonly #windows: Windows | undefined;
   readonly #lanes = new Map<string, Waiting[]>();
   readonly #abort = new AbortController();
   #count = 0;
@@ -82,6 +86,7 @@ export class DirectSender {
   constructor(options: DirectSenderOptions) {
     this.#options = options;
     this.#health = new ProviderHealth(options.breaker);
+    this.#windows = options.readWindow === undefined ? undefined : new Windows(options.readWindow);
   }
 
   /** Messages in the line, those in flight included. */
@@ -180,6 +185,7 @@ export class DirectSender {
         policy: { ...policy, scheduleSeconds: [], deferBlocks: false },
         startByAtMs: performance.now() + FIRST_BYTE_BY_MS,
         signal: this.#abort.signal,
+        windows: this.#windows,
         judge: (of, outcome) => this.#health.judge(of, outcome).badHealth,
       });
     }

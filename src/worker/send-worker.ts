@@ -3,7 +3,6 @@ import type { BadHealth, Grant, SettleRequest } from '../engine/contract.ts';
 import { commandClient, disconnect, isCluster, type RedisClient, type RedisTarget } from '../engine/connection.ts';
 import { ENGINE_DEFAULTS, type EngineOptions } from '../engine/options.ts';
 import { type SettleResult, WORKER_COMMAND_TIMEOUT_MS, WorkerLink } from '../engine/worker-link.ts';
-import type { MessageBody } from '../model/message.ts';
 import type { MessageProvider, ProviderOutcome, SenderAccount } from '../providers/contract.ts';
 import { Accounts, type ReadAccount } from './accounts.ts';
 import { attempt, type AttemptContext } from './attempt.ts';
@@ -189,8 +188,7 @@ export class SendWorker {
         policy: policyFor(account),
         startByAtMs: beganAtMs + firstByteByMs,
         signal: this.#abort.signal,
-        // An unofficial sender has no such rule.
-        isWindowClosed: account.provider === 'evolution' ? undefined : this.#isWindowClosed,
+        windows: this.#windows,
         judge: this.#judge,
         onBroken: this.#options.onBroken,
       },
@@ -199,9 +197,6 @@ export class SendWorker {
 
   /** The shard's link of each sender that this worker has sent for. */
   readonly #linkOf = new Map<string, WorkerLink>();
-
-  readonly #isWindowClosed = async (grant: Grant, body: MessageBody): Promise<boolean> =>
-    body.type !== 'template' && (await this.#windows?.isClosed(grant, body)) === true;
 
   readonly #judge = (account: SenderAccount, outcome: ProviderOutcome): BadHealth | undefined => {
     const { badHealth, alsoOpen } = this.#health.judge(account, outcome);

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Grant } from '../engine/contract.ts';
 import type { MessageBody } from '../model/message.ts';
+import type { SenderAccount } from '../providers/contract.ts';
 
 /** Reads until when free-form messages may go to a person, epoch ms; null = nobody knows. */
 export type ReadWindow = (person: {
@@ -31,6 +32,11 @@ export class Windows {
   constructor(read: ReadWindow, now: () => number = Date.now) {
     this.#read = read;
     this.#now = now;
+  }
+
+  /** @returns false also where there is no such rule: templates always go, and an unofficial sender has no window */
+  async forbids(account: Pick<SenderAccount, 'provider'>, grant: Grant, body: MessageBody): Promise<boolean> {
+    return account.provider !== 'evolution' && body.type !== 'template' && (await this.isClosed(grant, body));
   }
 
   async isClosed(

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../support/services.ts';
 import { cloudBody, cloudMessage } from './support/cloud.ts';
 import { PHONE_NUMBER_ID, startWorld, type World } from './support.ts';
@@ -10,23 +10,16 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => world.stop());
 
-async function write(from: string, atMs: number): Promise<void> {
+async function write(from: string, atMs: number, to = world): Promise<void> {
   const message = cloudMessage({ from, timestamp: String(Math.floor(atMs / 1000)) });
   const body = cloudBody({ messages: [message] }, PHONE_NUMBER_ID);
   const signature = createHmac('sha256', 'app-secret').update(body).digest('hex');
   const headers = { 'content-type': 'application/json', 'x-hub-signature-256': `sha256=${signature}` };
-  const answer = await fetch(`${world.url}/webhooks/whatsapp/cloud`, { method: 'POST', body, headers });
+  const answer = await fetch(`${to.url}/webhooks/whatsapp/cloud`, { method: 'POST', body, headers });
   expect(answer.status).toBe(200);
 }
 async function call(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
-  const headers = { authorization: `Bearer ${world.program.keys.apiKey}`, 'content-type': 'application/json' };
-  const init = body === undefined ? {} : { body: JSON.stringify(body) };
-  const answer = await fetch(world.url + path, {
-    method,
-    headers: body === undefined ? { authorization: headers.authorization } : headers,
-    ...init,
-  });
-  return (await answer.json()) as Record<string, unknown>;
+  return (await world.call(method, path, body)).body;
 }
 const windowOf = async (id: string) =>
   (await call('GET', `/v1/conversations/${encodeURIComponent(id)}`))['window'] as { open: boolean } | undefined;
@@ -64,4 +57,18 @@ it('when the person writes, the next one goes; a stranger counts as open', async
   await eventually(async () => (await windowOf('+4915100000011'))?.open === true);
   expect((await end('+4915100000011', text))['error']).toBeNull();
   expect((await end('+4915100000012', text))['error']).toBeNull();
+});
+
+it('ON_WINDOW_CLOSED=fail holds on the way past the queue too', async () => {
+  const past = await startWorld({ ON_WINDOW_CLOSED: 'fail', WHATSAPP_SEND_QUEUE_ENABLED: 'false' });
+  onTestFinished(() => past.stop());
+  const [closed, unknown] = ['+4915100000013', '+4915100000014'];
+  await write('4915100000013', Date.now() - 2 * DAY_MS, past);
+  await eventually(
+    async () => (await past.call('GET', `/v1/conversations/${encodeURIComponent(closed)}`)).status === 200,
+  );
+  const send = async (to: string) => await past.call('POST', '/api/whatsapp/send', { phoneNumber: to, text: 'hi' });
+  expect(await send(closed)).toMatchObject({ status: 422, body: { code: 'DIRECT_REFUSED' } });
+  expect((await send(unknown)).status).toBe(202);
+  expect(past.emulator.ledger().map(({ to }) => to)).toEqual([unknown]);
 });
