@@ -69,6 +69,8 @@ async function usage(command: CommandDef, parent?: CommandDef): Promise<number> 
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof AppError) return `${error.message} (${error.code})`;
+  if ((error as NodeJS.ErrnoException).code === 'ENOSPC')
+    return 'No space is left on a disk that is written to, as a rule that of WAXWING_DATA_DIR: free some and start again.';
   const isForPeople = [
     'CommandError',
     'StartError',

@@ -37,6 +37,12 @@ export function prepareDataFolder(dataDir: string): string {
     return realpathSync(folder);
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? String(error);
+    if (reason === 'ENOSPC')
+      throw new EmbeddedError(
+        'DISK_FULL',
+        `No space is left on the disk of the data folder ${folder}: free some, or set WAXWING_DATA_DIR to another folder.`,
+        error,
+      );
     throw new EmbeddedError(
       'DATA_FOLDER_UNUSABLE',
       `The data folder ${folder} cannot be used (${reason}): give this user the right to write there, or set ` +

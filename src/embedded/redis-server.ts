@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertRoom, lackOfRoom } from './disk-room.ts';
@@ -68,12 +68,19 @@ function configuration(folder: string, port: number, options: StartRedisOptions)
   return [...lines, 'save ""', ''].join('\n');
 }
 
+/** A rewriting of the log that was killed leaves a second log behind, which nobody reads and Redis never removes. */
+function removeUnfinished(folder: string): void {
+  for (const name of readdirSync(folder))
+    if (/^temp-.*\.(?:aof|rdb)$/.test(name)) rmSync(join(folder, name), { force: true });
+}
+
 async function launch(
   binary: RedisBinary,
   folder: string,
   port: number,
   options: StartRedisOptions,
 ): Promise<ChildProcess> {
+  removeUnfinished(folder);
   await assertRoom(folder, 'Redis');
   // A session of its own: Ctrl-C in the terminal ends the owner, which still needs Redis while it finishes.
   const child = spawn(binary.path, ['-'], {

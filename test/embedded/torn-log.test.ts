@@ -1,9 +1,10 @@
-import { mkdtempSync, readdirSync, statSync, truncateSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, expect, inject, it } from 'vitest';
 import { identify, waitForEnd } from '../../src/embedded/process-identity.ts';
 import { startRedis, type RedisServer } from '../../src/embedded/redis-server.ts';
+import { eventually } from '../support/eventually.ts';
 
 let server: RedisServer | undefined;
 afterEach(async () => {
@@ -28,6 +29,25 @@ async function ask<T>(url: string, question: (client: Redis) => Promise<T>): Pro
 
 const setAll = (value: string) => (client: Redis) =>
   client.eval(`for _, key in ipairs({'a', 'b', 'c'}) do redis.call('SET', key, '${value}') end`, 0);
+
+it('F20 · what a rewriting of the log left when it was killed takes no space after the next start', async () => {
+  const folder = mkdtempSync(join(inject('waxwingRunFolder'), 'unfinished-'));
+  const start = () => startRedis({ folder, isSupervised: false, settings: { 'rdb-key-save-delay': '1000' } });
+  server = await start();
+  await ask(server.url, (client) => client.mset(Object.fromEntries(Array.from({ length: 5000 }, (_, n) => [n, 'x']))));
+  await ask(server.url, (client) => client.bgrewriteaof());
+  const unfinished = () => readdirSync(folder).filter((name) => name.startsWith('temp-'));
+  await eventually(() => unfinished().length > 0, { what: 'the rewriting to begin' });
+  const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    .map(Number);
+  await killed(server);
+  for (const pid of children) process.kill(pid, 'SIGKILL');
+  server = await start();
+  expect(unfinished()).toEqual([]);
+  expect(await ask(server.url, (client) => client.dbsize())).toBe(5000);
+});
 
 it('F16 · half of a script that a torn log has kept does not come to life at a later start', async () => {
   const folder = mkdtempSync(join(inject('waxwingRunFolder'), 'torn-'));

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, inject } from 'vitest';
 import { startEmbedded } from '../../src/embedded/index.ts';
+import { commandLine, workingFolder } from '../../src/embedded/process-identity.ts';
 import { shardPrefix } from '../../src/engine/keys.ts';
 import { sql } from '../record/support/record.ts';
 import { withClient } from '../support/many-redis.ts';
@@ -144,6 +145,47 @@ faultTest(
     }
   },
 );
+
+faultTest(
+  'F20-start',
+  'a start on a disk without room: a sentence that says what to do, and no server left running',
+  { senders: ['default'], workers: 0, isRecorded: true, isSkipped },
+  async (world, report) => {
+    const dataDir = mkdtempSync(join(inject('waxwingRunFolder'), 'start-'));
+    const disk = SmallDisk.mount(dataDir, 2);
+    if (disk === null) throw new Error('No file system may be mounted here.');
+    try {
+      const settings = { ...settingsFor(world, (await testDatabase()).url), REDIS_URL: '', WAXWING_DATA_DIR: dataDir };
+      const full = /^No space is left on .*WAXWING_DATA_DIR.*\n$/;
+      // The folder is made, Redis is started in it, and it is locked: each is the first that finds no room.
+      const says: [leftBytes: number, sentence: RegExp][] = [
+        [0, full],
+        [100_000, /^Redis is not started, because the disk of .* is full, .*: free at least 256 KiB there\.\n$/],
+        [0, full],
+      ];
+      for (const [leftBytes, sentence] of says) {
+        disk.free();
+        disk.fill(leftBytes);
+        const { code, output } = await world.owns(Program.launch('web', settings)).ended;
+        expect(output).toMatch(sentence);
+        expect(code).toBe(1);
+        expect(serversIn(dataDir)).toEqual([]);
+      }
+      report('starts refused', says.length);
+      return undefined;
+    } finally {
+      disk.unmount();
+    }
+  },
+);
+
+/** Processes of Redis that work in a data folder. */
+function serversIn(dataDir: string): number[] {
+  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return processes
+    .map(Number)
+    .filter((pid) => workingFolder(pid)?.startsWith(dataDir) && /redis/.test(commandLine(pid)));
+}
 
 const WRITE_MUCH = `select pg_logical_emit_message(true, 'fault', repeat('x', 4000000))`;
 
