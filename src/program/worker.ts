@@ -54,6 +54,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     log,
   });
   let stopping: Promise<void> | undefined;
+  let isConnected = true;
   const worker: SendWorker = new SendWorker({
     redis,
     shards: config.shards,
@@ -89,6 +90,9 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     },
     onConnection: (connected) => {
       if (stopping !== undefined) return;
+      // Every try to come back is told; once is enough.
+      if (connected === isConnected) return;
+      isConnected = connected;
       if (connected) log.debug('queue connected');
       else log.warn('queue connection lost');
     },
