@@ -5,10 +5,10 @@ import { isParcelled, parcelJob, type ParcelWebhook, PARCEL_CHARACTERS_MAX, PARC
 const WEBHOOKS_MAX = 100;
 const CHARACTERS_MAX = 4_000_000;
 /**
- * Under load the next trip waits so long for company, ms: fewer, fuller jobs cost everybody less than the wait does. A
- * webhook that comes alone goes at once.
+ * Under load the next trip waits for company, a millisecond for each webhook of the last one up to this: fewer, fuller
+ * jobs cost everybody less than the wait does. A webhook that comes alone goes at once.
  */
-const COMPANY_MS = 3;
+const COMPANY_MS_MAX = 6;
 
 interface Waiting {
   readonly webhook: ParcelWebhook;
@@ -34,7 +34,7 @@ export function createJobWriter(queues: Pick<QueueService, 'addJobs'>): (webhook
         for (const { reject } of batch) reject(error);
       }
       if (batch.length > 1 && waiting.length < PARCEL_MAX) {
-        await new Promise((resolve) => setTimeout(resolve, COMPANY_MS));
+        await new Promise((resolve) => setTimeout(resolve, Math.min(COMPANY_MS_MAX, batch.length)));
       }
     }
     isWriting = false;

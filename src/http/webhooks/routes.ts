@@ -4,9 +4,13 @@ import { z } from 'zod';
 import { AppError } from '../../errors/app-error.ts';
 import type { Reception } from '../../inbound/index.ts';
 import { senderIdSchema } from '../../messages/request.ts';
+import { createTurns } from '../turns.ts';
 
 /** Meta sends up to 3 MB in one POST; parsers of other limits lose the largest batches. */
 const WEBHOOK_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Webhooks that are read or answered in one turn while connections wait: about a millisecond of work. */
+const STEPS_PER_TURN = 6;
 
 const params = z.object({ sender: senderIdSchema });
 const verification = z.object({
@@ -34,6 +38,8 @@ export function webhookRoutes(app: FastifyInstance, { webhook }: { readonly webh
     });
     const routes = scope.withTypeProvider<ZodTypeProvider>();
     const tags = ['webhooks'];
+    const turns = createTurns(STEPS_PER_TURN);
+    scope.server.on('connection', () => turns.connected());
 
     const verify = async (query: z.infer<typeof verification>, sender: string | undefined): Promise<string> => {
       const token = query['hub.verify_token'];
@@ -48,6 +54,7 @@ export function webhookRoutes(app: FastifyInstance, { webhook }: { readonly webh
       sender: string | undefined,
     ): Promise<{ received: true }> => {
       const { body, headers, url } = request;
+      await turns.next();
       await webhook.receive({
         provider,
         sender,
@@ -55,6 +62,7 @@ export function webhookRoutes(app: FastifyInstance, { webhook }: { readonly webh
         headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, textOf(value)])),
         path: url,
       });
+      await turns.next();
       return { received: true };
     };
     const received = z.object({ received: z.literal(true) });
