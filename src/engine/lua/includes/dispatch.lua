@@ -18,15 +18,9 @@ end
 
 -- Takes the tenant's next lane that can go now; nil when it has none left.
 local function next_lane(s, t, budget)
-  local priority = 10
-  while t.ready > 0 and priority > 0 and budget.steps > 0 do
-    -- No bit above this priority is set, so the mask reaches it only when its own bit is.
-    while priority > 0 and t.mask < BITS[priority] do
-      priority = priority - 1
-    end
-    if priority == 0 then
-      break
-    end
+  while t.ready > 0 and t.mask > 0 and budget.steps > 0 do
+    local _, bits = math.frexp(t.mask)
+    local priority = bits - 1 -- of the highest bit that is set
     local lane = call('LPOP', ready_key(s, t, PRIORITIES[priority]))
     if not lane then
       t.mask = t.mask - BITS[priority]
@@ -39,7 +33,6 @@ local function next_lane(s, t, budget)
       elseif h and tonumber(h.priority) ~= priority then
         -- The head it was listed for was cancelled or has expired: the next one stands in its own line.
         list_ready(s, t, lane, h.priority, false)
-        priority = max(priority, tonumber(h.priority))
       elseif h then
         local template = held_template(s, h)
         if template then

@@ -30,7 +30,10 @@ local function head_expired(lane)
 end
 
 local function settle(lane, id, entry, kind_and_verdict, number, flag, brake, brake_value, detail, ambiguous_ms, after_wait)
-  local kind, verdict = sub(kind_and_verdict, 1, 1), sub(kind_and_verdict, 2)
+  local kind, verdict = kind_and_verdict, ''
+  if #kind > 1 then
+    kind, verdict = sub(kind_and_verdict, 1, 1), sub(kind_and_verdict, 2)
+  end
   local f = load_flight(lane)
   if not f or f.id ~= id or f.entry ~= entry or f.state ~= 'G' then
     if kind == 'S' and prove_sent(id, lane, nil, detail) then
