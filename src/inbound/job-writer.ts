@@ -8,7 +8,7 @@ const CHARACTERS_MAX = 4_000_000;
  * Under load the next trip waits for company, a millisecond for each webhook of the last one up to this: fewer, fuller
  * jobs cost everybody less than the wait does. A webhook that comes alone goes at once.
  */
-const COMPANY_MS_MAX = 6;
+const COMPANY_MS_MAX = 4;
 
 interface Waiting {
   readonly webhook: ParcelWebhook;
