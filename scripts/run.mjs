@@ -39,7 +39,10 @@ const COMMANDS = {
   'test:rolling': (rest) => faults('rolling', rest),
   'test:model': (rest) => ({
     ...vitest(['test/model', ...rest]),
-    env: { WAXWING_MODEL_RUNS: process.env.WAXWING_MODEL_RUNS ?? '2000' },
+    env: {
+      WAXWING_MODEL_RUNS: process.env.WAXWING_MODEL_RUNS ?? '2000',
+      WAXWING_MODEL_SEED: process.env.WAXWING_MODEL_SEED ?? 'random',
+    },
   }),
   'test:security': (rest) => vitest(['--config', 'vitest.security.config.mjs', ...rest]),
   'test:queue': (rest) => vitest(['test/engine', 'test/worker', 'test/messages', ...rest]),

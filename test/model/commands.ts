@@ -303,7 +303,7 @@ const redrive = command(
     limits: tenantSetup,
   }),
   async (world, { at, delayMs, isRepeated, limits }) => {
-    const { nowMs } = world.reference;
+    const nowMs = world.pacingMs;
     const ended = [...world.reference.messages.values()].filter(({ lastEnd, state, returns }) => {
       const isRemembered = [...returns.keys()].some((day) => day >= Math.floor(nowMs / DAY_MS));
       return lastEnd !== null && (state === lastEnd.from || isRemembered);

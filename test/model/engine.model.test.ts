@@ -1,5 +1,9 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { SCRIPTS } from '../../src/engine/generated/scripts.ts';
 import { commandClient, disconnect, type RedisClient, whenReady } from '../../src/engine/connection.ts';
 import { testRedis } from '../support/services.ts';
 import { commands, type Nothing, SENDERS, senderSetup } from './commands.ts';
@@ -8,6 +12,23 @@ import { World } from './world.ts';
 
 const { WAXWING_MODEL_RUNS, WAXWING_MODEL_SEED, WAXWING_MODEL_PATH, WAXWING_MODEL_REPLAY } = process.env;
 const TIME_LIMIT_MS = 30_000;
+
+/**
+ * A number, `random`, or by default one made of the scripts and of this folder: the same code meets the same runs on
+ * every machine, so that a change is not blamed for what chance found, and what failed fails again.
+ */
+function seed(): { seed?: number } {
+  if (WAXWING_MODEL_SEED === 'random') return {};
+  if (WAXWING_MODEL_SEED !== undefined && WAXWING_MODEL_SEED !== 'code') return { seed: Number(WAXWING_MODEL_SEED) };
+  const hash = createHash('sha256').update(
+    Object.values(SCRIPTS)
+      .map(({ sha1 }) => sha1)
+      .join(),
+  );
+  const folder = import.meta.dirname;
+  for (const file of readdirSync(folder).sort()) hash.update(readFileSync(join(folder, file)));
+  return { seed: hash.digest().readInt32LE(0) };
+}
 
 const setup = fc.record({
   first: senderSetup,
@@ -55,7 +76,7 @@ describe('the send engine against its reference model', () => {
         ...(WAXWING_MODEL_RUNS === undefined
           ? { numRuns: 1_000_000, interruptAfterTimeLimit: TIME_LIMIT_MS, markInterruptAsFailure: false }
           : { numRuns: Number(WAXWING_MODEL_RUNS) }),
-        ...(WAXWING_MODEL_SEED === undefined ? {} : { seed: Number(WAXWING_MODEL_SEED) }),
+        ...seed(),
         ...(WAXWING_MODEL_PATH === undefined ? {} : { path: WAXWING_MODEL_PATH }),
       });
       console.log(`${result.numRuns} runs with seed ${result.seed}`);

@@ -61,6 +61,7 @@ export class World {
   dump: ShardDump | null = null;
   seqs = new Map<string, number>();
   #runner: ScriptRunner;
+  #offMs = 0;
   #monoMs = 0;
   #steppedMs = 0;
   #lastEvent = '0-0';
@@ -82,6 +83,10 @@ export class World {
   /** Time passes. */
   advance(ms: number): void {
     this.#monoMs += ms;
+  }
+  /** What the pacing clock will say at the next call; the reference has what it said at the last. */
+  get pacingMs(): number {
+    return Math.max(this.reference.nowMs, this.wallMs + this.#offMs);
   }
   /** Somebody sets the wall clock; no process's monotonic clock notices. */
   step(ms: number): void {
@@ -418,7 +423,8 @@ export class World {
     const after = await dumpShard(this.client, PREFIX);
     const events = await this.#newEvents();
     this.reference.wallMs = this.wallMs;
-    this.reference.nowMs = this.wallMs + Number(after.scalars.get('off') ?? 0);
+    this.#offMs = Number(after.scalars.get('off') ?? 0);
+    this.reference.nowMs = this.wallMs + this.#offMs;
     const call: Call = { ...read(reply, events), script };
     this.reference.follow(call, events, this.dump, after);
     this.dump = after;
