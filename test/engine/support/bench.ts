@@ -212,10 +212,24 @@ export function mostAtOnce(ledger: readonly Attempt[], keep: (attempt: Attempt) 
   return changes.reduce((most, { by }) => Math.max(most, (now += by)), 0);
 }
 
-/** Most starts within any window of this length. */
-export function mostStarts(ledger: readonly Attempt[], windowMs: number): number {
-  const starts = ledger.map(({ startMs }) => startMs).sort((a, b) => a - b);
-  return Math.max(...starts.map((from) => starts.filter((at) => at >= from && at < from + windowMs).length));
+/**
+ * When the engine handed the attempt over, by its own clock: the time in the stream entry, whole milliseconds.
+ * Limits count from here; `startMs` comes later, by as much as this process was busy, so two starts may be nearer
+ * together than two grants.
+ */
+export function grantedMs({ grant }: Attempt): number {
+  return Number(grant.entry.split('-')[0]);
+}
+
+/** Times of all grants, in order. */
+export function grants(ledger: readonly Attempt[]): number[] {
+  return ledger.map(grantedMs).sort((a, b) => a - b);
+}
+
+/** Most grants within any window of this length. */
+export function mostGrants(ledger: readonly Attempt[], windowMs: number): number {
+  const times = grants(ledger);
+  return Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + windowMs).length));
 }
 
 export function laneOf({ sender, tenant, conversation }: Lane): string {
