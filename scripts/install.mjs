@@ -144,6 +144,12 @@ async function takeLock(folder) {
   }
 }
 
+/**
+ * Becomes the command that follows when it is told to, and ends when we end first: so nobody finds npm at work in the
+ * moment before its number is written down.
+ */
+const WAIT_THEN_BECOME = ['/bin/sh', '-c', 'read -r go && exec "$@" </dev/null', 'sh'];
+
 /** Runs `npm ci` and resolves with the way it failed, or undefined. A signal to us ends it and then us. */
 function runNpmCi(root, onStart) {
   // Under `npm run` its own npm is used, whatever `npm` on PATH may be.
@@ -151,12 +157,14 @@ function runNpmCi(root, onStart) {
   // Errors only: two packages that warn of Node 20 are tried on it with every change.
   const args = ['ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'];
   // npm's words go to stderr, so that a command's own output on stdout stays clean.
-  const options = { cwd: root, stdio: ['ignore', 2, 2] };
-  const child =
-    npm && /npm-cli\.c?js$/.test(npm)
-      ? spawn(process.execPath, [npm, ...args], options)
-      : spawn('npm', args, { ...options, shell: process.platform === 'win32' });
+  const command = npm && /npm-cli\.c?js$/.test(npm) ? [process.execPath, npm, ...args] : ['npm', ...args];
+  const isWindows = process.platform === 'win32';
+  const [file, ...rest] = isWindows ? command : [...WAIT_THEN_BECOME, ...command];
+  const child = spawn(file, rest, { cwd: root, stdio: ['pipe', 2, 2], shell: isWindows && file === 'npm' });
   if (child.pid !== undefined) onStart({ pid: child.pid, start: startOf(child.pid) });
+  // It may have ended already, by a signal: its exit tells.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end('go\n');
   const handlers = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => [signal, () => child.kill(signal)]);
   let stopSignal;
   for (const [signal, handler] of handlers) {
