@@ -139,6 +139,11 @@ test('Q8 · in the browser: every queue with its figures, a failed job with data
   ]) {
     await page.getByText(name, { exact: true }).first().waitFor();
   }
+  // Our sign stands there and could be drawn: an image that fails has no width of its own.
+  const logo = page.locator('img[src^="data:image/svg+xml"]').first();
+  expect(await logo.evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth)).toBeGreaterThan(
+    0,
+  );
   await shot('board-overview');
   await page.goto(`${url}${PATH}/queue/whatsapp-webhook?status=failed`);
   await page.getByText('is nobody').first().waitFor();

@@ -8,6 +8,7 @@ import { JOB_QUEUE_IDS, JOB_QUEUES, type QueueService } from '../../jobs/index.t
 import { audit, type AdminOptions } from '../admin-options.ts';
 import { personOf, type Access } from '../plugins/auth.ts';
 import { asAppError } from '../plugins/errors.ts';
+import { LOGO_URL } from './logo.ts';
 import { maskAnswer } from './mask.ts';
 import { SendEngineAdapter, type SendEngineParts } from './send-engine-adapter.ts';
 import { isUnmasked, UNMASK_COOKIE, UNMASK_SECONDS, unmaskValue } from './unmask.ts';
@@ -60,6 +61,9 @@ export async function boardRoutes(app: FastifyInstance, options: BoardOptions & 
     options: {
       uiConfig: {
         boardTitle: 'Waxwing',
+        boardLogo: { path: LOGO_URL, width: 32, height: 32 },
+        favIcon: { default: LOGO_URL, alternative: LOGO_URL },
+        hideDocsLink: true,
         miscLinks: [{ text: 'Show numbers and texts', url: `${path}/unmask` }],
       },
     },
