@@ -15,6 +15,8 @@ import { createSecretBox } from '../src/util/secret-box.ts';
 const MESSAGES = Number(process.argv[2] ?? 1_000_000);
 const TENANTS = 100;
 const RUNS = 40;
+const COST_ROUNDS = 20;
+const COST_BATCH = 100;
 const percentile = (values: number[], share: number): number =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? NaN;
 
@@ -26,6 +28,36 @@ async function times(run: () => Promise<unknown>): Promise<number[]> {
     found.push(performance.now() - startMs);
   }
   return found;
+}
+
+/**
+ * What counting costs whoever writes: batches as the recorder makes them, with and without the triggers, in turns.
+ * Both sides write the same rows; a batch stores 100 messages and says of each that it was sent.
+ */
+async function countingCost(client: pg.Client): Promise<{ withMs: number; withoutMs: number; pairs: number }> {
+  const batchMs: Record<'enable' | 'disable', number[]> = { enable: [], disable: [] };
+  for (let round = 0; round < COST_ROUNDS; round += 1) {
+    for (const state of round % 2 === 0 ? (['enable', 'disable'] as const) : (['disable', 'enable'] as const)) {
+      for (const trigger of ['messages_added', 'messages_changed']) {
+        await client.query(`alter table messages ${state} trigger ${trigger}`);
+      }
+      for (let batch = 0; batch < 10; batch += 1) {
+        const startMs = performance.now();
+        const { rows } = await client.query<{ id: string }>(
+          `insert into messages (id, tenant, sender, conversation, alias, type, content, priority, engine_status,
+             shard, seq, created_at)
+           select gen_random_uuid(), 't' || (n % ${TENANTS}), 'default', 'c' || n, '+49' || n, 'text', '{}', 5,
+             'queued', 0, n, now()
+           from generate_series(1, ${COST_BATCH}) n returning id`,
+        );
+        await client.query(`update messages set engine_status = 'sent', sent_at = now() where id = any($1)`, [
+          rows.map(({ id }) => id),
+        ]);
+        batchMs[state].push(performance.now() - startMs);
+      }
+    }
+  }
+  return { withMs: percentile(batchMs.enable, 0.5), withoutMs: percentile(batchMs.disable, 0.5), pairs: COST_ROUNDS };
 }
 
 const dataDir = mkdtempSync(join(tmpdir(), 'waxwing-bench-stats-'));
@@ -53,7 +85,6 @@ try {
     );
   }
   await client.query('analyze');
-  await client.end();
   console.log(
     `${MESSAGES} messages of ${TENANTS} tenants written in ${((performance.now() - startMs) / 1000).toFixed(0)} s`,
   );
@@ -86,6 +117,12 @@ try {
         `cached p95 ${percentile(cached, 0.95).toFixed(3)} ms, ${factor.toFixed(0)} times faster (wanted ≥ 10)`,
     );
   }
+  const { withMs, withoutMs, pairs } = await countingCost(client);
+  console.log(
+    `a batch of ${COST_BATCH} messages stored and sent: ${withMs.toFixed(1)} ms, ${withoutMs.toFixed(1)} ms without ` +
+      `counting: ${(((withMs - withoutMs) * 1000) / COST_BATCH).toFixed(0)} µs per message (medians, ${pairs} pairs in turns)`,
+  );
+  await client.end();
   tiers.stop();
   await record.close();
 } finally {
