@@ -11,13 +11,13 @@ export function phoneDigits(input: string): string | null {
 
 /**
  * The wa_id that WhatsApp gives for a number; it is not always the number that was sent to.
- * Brazil: outside some area codes the ninth digit is dropped. Mexico: a 1 comes after 52. Argentina: a 9 after 54.
+ * Brazil: outside some area codes the ninth digit is dropped. Mexico: a 1 comes after 52. Argentina is not repaired:
+ * there 54 without the 9 is a landline.
  */
 export function waIdOf(digits: string): string {
   if (/^55\d{2}9\d{8}$/.test(digits) && !BRAZIL_NINE.has(digits.slice(2, 4)))
     return digits.slice(0, 4) + digits.slice(5);
   if (/^52[2-9]\d{9}$/.test(digits)) return `521${digits.slice(2)}`;
-  if (/^54[1-8]\d{9}$/.test(digits)) return `549${digits.slice(2)}`;
   return digits;
 }
 

@@ -1,5 +1,6 @@
 import { AppError } from '../errors/app-error.ts';
 import { isId } from '../util/ids.ts';
+import { aliasList } from './alias-list.ts';
 import { Conditions } from './conditions.ts';
 import { openCursor, page, pageLimit } from './cursor.ts';
 import type { Database, Row } from './database.ts';
@@ -29,8 +30,7 @@ interface ContactRow extends Row {
 
 const SELECT = `
   select contacts.id, contacts.tenant, contacts.name, contacts.marketing_opt_out_at, contacts.created_at,
-    (select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'value', value) order by kind, value), '[]')
-     from contact_aliases where contact_id = contacts.id) as aliases
+    ${aliasList('contacts.id')} as aliases
   from contacts`;
 
 export function contactsOf(database: Database): Contacts {

@@ -1,3 +1,4 @@
+import { aliasList } from './alias-list.ts';
 import { Conditions } from './conditions.ts';
 import { openCursor, page, pageLimit } from './cursor.ts';
 import type { Database, Row } from './database.ts';
@@ -57,8 +58,7 @@ interface ConversationRow extends Row {
 
 const SELECT = `
   select thread.*, contact.name as contact_name,
-    (select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'value', value) order by kind, value), '[]')
-     from contact_aliases where contact_id = contact.id) as aliases
+    ${aliasList('contact.id')} as aliases
   from conversations thread left join contacts contact on contact.id = thread.contact_id`;
 
 /** Both ways to a person are needed: a first message finds nobody by its conversation, an own id nobody by number. */

@@ -22,7 +22,7 @@ describe('POST /{version}/{phone_number_id}/messages', () => {
     ['Brazil, already eight digits', '+554784178525', '554784178525'],
     ['Mexico gets a 1', '+525512345678', '5215512345678'],
     ['Mexico, legacy form', '+5215512345678', '5215512345678'],
-    ['Argentina gets a 9', '+541123456789', '5491123456789'],
+    ['Argentina without the 9 stays the landline that it is', '+541123456789', '541123456789'],
     ['Argentina, mobile form', '+5491123456789', '5491123456789'],
   ])('gives the wa_id of WhatsApp: %s', async (_what, to, waId) => {
     const target = await emulator();

@@ -101,6 +101,26 @@ describe('replies of a responder', () => {
     expect(counters.queued + counters.inFlight).toBe(0);
   });
 
+  it.each([
+    ['Argentina, where the form without the 9 is a landline', '+5491123456789', '+541123456789'],
+    ['Brazil, with eight digits', '+554784178525', '+5547984178525'],
+    ['Mexico, with the old 1', '+5215512345678', '+525512345678'],
+  ])('P7 · an answer goes to the number that the person wrote from: %s', async (_where, number, canonical) => {
+    from = number;
+    await say('Is a table free?');
+    const sent = await eventually(() => sentTo(number).at(0));
+    expect(sent.to.replace('+', '')).toBe(number.slice(1));
+    expect(responder.received[0]?.body.data['contact']).toMatchObject({ phone: number, waId: number.slice(1) });
+    // One conversation and one contact with whoever is written to, whatever form the caller uses.
+    expect(responder.received[0]?.body.data['conversation']).toBe(canonical);
+    const path = `/v1/conversations/${encodeURIComponent(canonical)}`;
+    const shown = await eventually(async () => {
+      const { status, body } = await world.call('GET', path);
+      return status === 200 && body;
+    });
+    expect(shown['contact']).toMatchObject({ phone: number, waId: number.slice(1) });
+  });
+
   it('P7 · the next question comes with what was said before, both ways', async () => {
     await say('one');
     await eventually(() => sentTo().length === 1);

@@ -156,6 +156,17 @@ describe('the Cloud API reader: messages of persons', () => {
   it('another system message is a message', () => {
     expect(messageOf({ type: 'system', system: { type: 'group_joined', body: 'x' } }).type).toBe('system');
   });
+
+  it('what is said in a group is told apart: it is no message of its member to us, and no echo to one', () => {
+    const said = inbound({ type: 'text', text: { body: 'Hello all' }, group_id: 'GROUP1' });
+    expect(read(change({ contacts: CONTACTS, messages: [said] }))).toEqual([
+      { kind: 'other', externalSenderId: '106', type: 'messages.group' },
+    ]);
+    const echo = { ...said, to: '4915112345678' };
+    expect(read(change({ message_echoes: [echo] }, 'smb_message_echoes'))).toEqual([
+      { kind: 'other', externalSenderId: '106', type: 'smb_message_echoes.group' },
+    ]);
+  });
 });
 
 describe('the Cloud API reader: everything else', () => {

@@ -24,12 +24,14 @@ export function readMessage(item: unknown, context: ChangeContext): ProviderEven
     const changed = readContactChange(raw, contact, context);
     if (changed !== null) return changed;
   }
+  if (isOfGroup(raw)) return ofGroup('messages', context);
   return { kind: 'message', message: messageOf(raw, contact, false, context) };
 }
 
 /** One of `message_echoes[]`: the business wrote from its own phone. */
 export function readEcho(item: unknown, context: ChangeContext): ProviderEvent {
   const raw = objectOf(item);
+  if (isOfGroup(raw)) return ofGroup('smb_message_echoes', context);
   const contact = addressOf(asText(raw['to'], TEXT_MAX), asText(raw['to_user_id'], TEXT_MAX), context);
   return { kind: 'message', message: messageOf(raw, contact, true, context) };
 }
@@ -44,6 +46,15 @@ export function readPreference(item: unknown, context: ChangeContext): ProviderE
   const contact = addressOf(asText(raw['wa_id'], TEXT_MAX), asText(raw['user_id'], TEXT_MAX), context);
   const common = { externalSenderId: context.externalSenderId, contact, atMs: timeOf(raw, context) };
   return { kind: 'preference', ...common, wantsMarketing: wish === 'resume' };
+}
+
+/** What is said in a group is no word of its member to us: it opens no window, and is not answered in private. */
+function isOfGroup(raw: Item): boolean {
+  return asText(raw['group_id'], TEXT_MAX) !== null;
+}
+
+function ofGroup(field: string, { externalSenderId }: ChangeContext): ProviderEvent {
+  return { kind: 'other', externalSenderId, type: `${field}.group` };
 }
 
 function messageOf(raw: Item, contact: ProviderContact, isEcho: boolean, context: ChangeContext): InboundMessage {
