@@ -134,7 +134,7 @@ export interface Grant {
   readonly messageId: string;
   /** Number of this attempt, from 1. */
   readonly attempt: number;
-  /** Attempts that count against the policy's limit, before this one. */
+  /** Attempts that count against the policy's limits, before this one, slow retries included. A redrive begins anew. */
   readonly counted: number;
   /** Slow retries already made. */
   readonly deferrals: number;
@@ -150,8 +150,11 @@ export type Settlement =
   | { readonly kind: 'failed'; readonly error: MessageError }
   /** Back to the head of its conversation after `delayMs`. */
   | { readonly kind: 'retry'; readonly delayMs: number; readonly counted: boolean; readonly brake?: Brake }
-  /** Out of the fast attempts: waits `delayMs`, then joins its conversation again. */
-  | { readonly kind: 'deferred'; readonly delayMs: number; readonly block: boolean }
+  /**
+   * Out of the fast attempts: waits `delayMs`, then joins its conversation again. `asked`: the provider asks for a pause
+   * longer than the schedule's, which nobody may cut short.
+   */
+  | { readonly kind: 'deferred'; readonly delayMs: number; readonly block: boolean; readonly asked?: boolean }
   /** Nobody knows: waits for evidence. */
   | { readonly kind: 'unknown' }
   /** No byte was sent: back to the head at once, no attempt counted. */

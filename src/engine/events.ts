@@ -12,6 +12,7 @@ export interface SettleDetail {
   readonly waitMs?: number | null;
   readonly error?: MessageError;
   readonly slowRetries?: number;
+  readonly asked?: boolean;
   readonly closedBy?: string;
 }
 
@@ -91,6 +92,7 @@ function decodeSettled(kind: string, base: { atMs: number; messageId: string }, 
         type: 'deferred',
         delayMs: detail.delayMs ?? 0,
         ...retries,
+        ...(detail.asked === true ? { asked: true } : {}),
         ...(detail.error === undefined ? {} : { error: detail.error }),
         report,
       };

@@ -387,8 +387,9 @@ function detailOf(settlement: Settlement, ambiguousWaitMs: number): Omit<SettleD
     case 'failed':
       return { error: settlement.error };
     case 'retry':
-    case 'deferred':
       return { delayMs: settlement.delayMs };
+    case 'deferred':
+      return { delayMs: settlement.delayMs, ...(settlement.asked === true ? { asked: true } : {}) };
     case 'unknown':
       return { waitMs: ambiguousWaitMs };
     case 'unstarted':

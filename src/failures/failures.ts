@@ -139,7 +139,8 @@ export function createFailures(options: FailuresOptions): WaxwingFailures & { re
       const failure = await record.failures.get(id);
       if (failure?.status !== 'PENDING') return false;
       const { source, waitsFor } = failure.metadata;
-      return source !== 'report' && waitsFor !== 'report' && (await hasten(id));
+      const isAsked = source === 'report' || waitsFor === 'report' || waitsFor === 'provider';
+      return !isAsked && (await hasten(id));
     },
 
     async logDeliveryFailure(failure, error) {

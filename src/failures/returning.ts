@@ -23,7 +23,8 @@ export async function returningMessage(ports: ReturnPorts, message: RecordedMess
     priority: message.priority,
     expiresAtMs: message.expiresAtMs,
     body: JSON.stringify(bodyOf(message)),
-    attempts: message.attempts,
+    // One that another program tried has no attempt on record; the next is not its first, and closes its failure.
+    attempts: Math.max(1, message.attempts),
     tenantLimits: { concurrency, weight, backlogMax },
   };
 }

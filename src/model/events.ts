@@ -59,6 +59,8 @@ export interface DeferredEvent extends EventBase {
   readonly delayMs: number;
   /** Slow retries made before this wait. */
   readonly slowRetries?: number;
+  /** The provider asked for this pause, which is longer than the schedule's: nobody cuts it short. */
+  readonly asked?: boolean;
   /** Why, where there is no report to tell it. */
   readonly error?: MessageError;
   readonly report: AttemptReport | null;

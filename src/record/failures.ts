@@ -215,7 +215,7 @@ export function failuresOf(database: Database): Failures {
 /** What the retry worker asks most; a test looks at their plans. */
 export const DUE_FAILURES = `
   select id, attempt_count from whatsapp_delivery_failures
-  where status = 'PENDING' and metadata ->> 'waitsFor' is distinct from 'report'
+  where status = 'PENDING' and coalesce(metadata ->> 'waitsFor', 'schedule') = 'schedule'
     and not metadata @> '{"source": "report"}'
   order by next_retry_at limit $1`;
 export const REPORTED_FAILURES = `

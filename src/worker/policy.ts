@@ -4,7 +4,9 @@ import type { ProviderOutcome } from '../providers/contract.ts';
 import { isTemplateStopped } from '../providers/template-stopped.ts';
 
 /** What the decision needs to know of a hand-over; `template` is what the message is made from. */
-export type TriedGrant = Pick<Grant, 'attempt' | 'counted' | 'deferrals'> & { readonly template?: string | undefined };
+export type TriedGrant = Tried & { readonly template?: string | undefined };
+
+type Tried = Pick<Grant, 'attempt' | 'counted' | 'deferrals'>;
 
 /** When and how often a message is tried. */
 export interface RetryPolicy {
@@ -92,33 +94,40 @@ interface ErrorLimits {
   readonly attemptsMax?: number;
 }
 
+/**
+ * The attempts of this try that count, this one included: without those that a brake or a circuit took back, and without
+ * those before a redrive. What was taken in again has slow retries behind it that the engine did not see.
+ */
+function attemptsMade({ counted, deferrals }: Tried): number {
+  return Math.max(counted, deferrals) + 1;
+}
+
+function isSpent(grant: Tried, limits: ErrorLimits): boolean {
+  return limits.attemptsMax !== undefined && attemptsMade(grant) >= limits.attemptsMax;
+}
+
 function retry(
   error: MessageError,
-  grant: Pick<Grant, 'attempt' | 'counted' | 'deferrals'>,
+  grant: Tried,
   policy: RetryPolicy,
   random: () => number,
   limits: ErrorLimits,
 ): Settlement {
-  const made = grant.counted + 1;
+  const made = attemptsMade(grant);
   // A message on the slow schedule gets one attempt per slot.
   if (made >= policy.attemptsMax || grant.deferrals > 0) return defer(error, grant, policy, limits);
-  if (limits.attemptsMax !== undefined && grant.attempt >= limits.attemptsMax) return { kind: 'failed', error };
+  if (isSpent(grant, limits)) return { kind: 'failed', error };
   const ceilingMs = Math.min(policy.backoffMs * 2 ** (made - 1), BACKOFF_MS_MAX);
   const delayMs = Math.max(random() * ceilingMs, Math.min(limits.retryAfterMs ?? 0, WAIT_MS_MAX));
   return { kind: 'retry', delayMs: Math.ceil(delayMs), counted: true };
 }
 
-function defer(
-  error: MessageError,
-  grant: Pick<Grant, 'attempt' | 'deferrals'>,
-  policy: RetryPolicy,
-  limits: ErrorLimits,
-): Settlement {
+function defer(error: MessageError, grant: Tried, policy: RetryPolicy, limits: ErrorLimits): Settlement {
   const slotSeconds = policy.scheduleSeconds[grant.deferrals];
-  const attemptsMax = limits.attemptsMax ?? Number.POSITIVE_INFINITY;
-  if (slotSeconds === undefined || grant.attempt >= attemptsMax) return { kind: 'failed', error };
-  const delayMs = Math.max(slotSeconds * 1000, Math.min(limits.retryAfterMs ?? 0, WAIT_MS_MAX));
-  return { kind: 'deferred', delayMs, block: policy.deferBlocks };
+  if (slotSeconds === undefined || isSpent(grant, limits)) return { kind: 'failed', error };
+  const [slotMs, askedMs] = [slotSeconds * 1000, Math.min(limits.retryAfterMs ?? 0, WAIT_MS_MAX)];
+  const asked = askedMs > slotMs ? { asked: true } : {};
+  return { kind: 'deferred', delayMs: Math.max(slotMs, askedMs), block: policy.deferBlocks, ...asked };
 }
 
 function pauseReason(error: MessageError): string {

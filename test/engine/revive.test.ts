@@ -116,7 +116,30 @@ describe('A message that comes back', () => {
     expect(bench.ledger[0]?.grant).toMatchObject({ messageId: one.id, attempt: 3, deferrals: 2 });
     const spent = message();
     expect(await bench.queue.retries.log(returning(spent, 6), { ...failure, delayMs: null })).toBe('done');
+    expect(await bench.queue.retries.log(returning(spent, 6), { ...failure, delayMs: null })).toBe('not-there');
     expect(await counters()).toMatchObject({ accepted: 2, sent: 1, failed: 1 });
+    // The record knows less of its attempts: those were made elsewhere.
+    expect(await bench.queue.retries.redrive(returning(spent, 1), 'failed', BY)).toBe('done');
+    expect(await bench.queue.retries.redrive(returning(spent, 1), 'failed', BY)).toBe('not-there');
+    await bench.settled(2);
+    expect(await counters()).toMatchObject({ accepted: 2, sent: 2, failed: 0 });
+  });
+
+  it('F6 · one that was logged and that Redis has lost is repaired', async () => {
+    bench = await Bench.open(redis);
+    await bench.worker('w1');
+    const one = message();
+    const failure = { error: FAILURE, slowRetries: 0, delayMs: 60_000 };
+    expect(await bench.queue.retries.log(returning(one, 1), failure)).toBe('done');
+    // As when its disk went back to before: the message is gone, what came later is there.
+    await bench.client.hdel('{wx:0}sch', one.id);
+    await bench.client.zrem('{wx:0}tm', `d:${one.id}`);
+    await bench.client.hincrby('{wx:0}n', 'accepted', -1);
+    await bench.client.hincrby('{wx:0}n', 'deferred', -1);
+    const repair = { cause: 'repair', by: 'waxwing', delayMs: 0 } as const;
+    expect(await bench.queue.retries.redrive(returning(one, 1), 'lost', repair, 1)).toBe('done');
+    await bench.settled(1);
+    expect(bench.ids()).toEqual([one.id]);
   });
 });
 

@@ -93,7 +93,23 @@ describe('Slow retries', () => {
     await eventually(async () =>
       (await waxwing.failures.deadLetters.list({ tenant: 'r1' })).items.some((l) => l.messageId === spent),
     );
+    const { deadLetters } = waxwing.failures;
+    expect(await deadLetters.redrive({ ids: [spent] }, 'ada', false)).toMatchObject({ affected: 1 });
+    await eventually(async () => (await failureOf(spent))?.status === 'RESOLVED', { timeoutMs: 10_000 });
+    expect(calls(spent).filter(({ taken }) => taken)).toHaveLength(1);
   }, 20_000);
+
+  it('F5 · 131049 told in the answer waits its 24 hours: nobody starts it before', async () => {
+    const to = phone();
+    emulator.addRule({ match: { recipient: to }, action: { kind: 'error', code: 131049 } });
+    const { id } = await send(to);
+    const row = await eventually(() => failureOf(id));
+    expect(row).toMatchObject({ status: 'PENDING', errorCode: '131049', metadata: { waitsFor: 'provider' } });
+    expect((row.nextRetryAtMs ?? 0) - Date.now()).toBeGreaterThan(23.9 * 3_600_000);
+    expect(await waxwing.failures.retryFailedMessages(10, 1)).toMatchObject({ total: 0 });
+    expect(await waxwing.failures.retryNow(id)).toBe(false);
+    expect(calls(id)).toHaveLength(1);
+  });
 
   it('F6 · the worker says how it is, and stops and starts', async () => {
     const { whatsappRetryWorker: worker } = waxwing.failures;

@@ -84,6 +84,11 @@ function must(claim: boolean, sentence: string): asserts claim {
   if (!claim) throw new Refused(sentence);
 }
 
+/** By what a return is known: what was logged is below every number of attempts. */
+function numberOf({ verb, attempts }: Revival): number {
+  return verb === 'log' ? -1 : attempts;
+}
+
 function isAsked(call: Call, { id }: Message, verb: Revival['verb']): boolean {
   return call.revived?.id === id && call.revived.verb === verb;
 }
@@ -217,7 +222,7 @@ export class Reference {
       if (code !== 1) return code;
       const message = known ?? this.#add(candidate, 'deferred');
       Object.assign(this.tenant(message.key).setup, { cap: limits.cap, weight: limits.weight });
-      message.returns.set(Math.floor(this.nowMs / DAY_MS), revival.attempts);
+      message.returns.set(Math.floor(this.nowMs / DAY_MS), numberOf(revival));
       message.attempts = revival.attempts;
       message.notBeforeMs = this.nowMs + Math.max(0, delayMs);
       return 1;
@@ -238,8 +243,8 @@ export class Reference {
   #mayReturn(revival: Revival, known: Message | undefined, candidate: CandidateMessage, answered: number): number {
     const isParked = known !== undefined && !known.inLane && ['scheduled', 'deferred', 'held'].includes(known.state);
     const today = Math.floor(this.nowMs / DAY_MS);
-    const came = [today, today - 1].map((day) => known?.returns.get(day) ?? -1);
-    if (isParked || came.some((attempts) => attempts >= revival.attempts)) return 0;
+    const came = [today, today - 1].flatMap((day) => known?.returns.get(day) ?? []);
+    if (isParked || came.some((number) => number >= numberOf(revival))) return 0;
     if (candidate.expiresAtMs !== null && candidate.expiresAtMs <= this.wallMs) return 3;
     return this.#isFull(`${candidate.sender}|${candidate.tenant}`, revival.limits, answered === 2) ? 2 : 1;
   }

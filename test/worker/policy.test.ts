@@ -54,13 +54,13 @@ describe('decide()', () => {
     for (let deferrals = 0; deferrals < 5; deferrals += 1) {
       const made = decide(
         rejected('retry-soon'),
-        { attempt: 3 + deferrals, counted: deferrals === 0 ? 2 : 0, deferrals },
+        { attempt: 3 + deferrals, counted: 2 + deferrals, deferrals },
         policy,
       );
       delays.push(made.kind === 'deferred' ? made.delayMs / 60_000 : made.kind);
     }
     expect(delays).toEqual([1, 5, 15, 30, 60]);
-    expect(decide(rejected('retry-soon'), { attempt: 8, counted: 0, deferrals: 5 }, policy)).toEqual({
+    expect(decide(rejected('retry-soon'), { attempt: 8, counted: 7, deferrals: 5 }, policy)).toEqual({
       kind: 'failed',
       error,
     });
@@ -127,10 +127,42 @@ describe('decide()', () => {
     expect(decide(limited, first, policy)).toMatchObject({ kind: 'retry' });
     expect(decide(limited, { attempt: 2, counted: 1, deferrals: 0 }, policy)).toEqual({ kind: 'failed', error });
     expect(
-      decide(rejected('retry-later', { attemptsMax: 2 }), { attempt: 2, counted: 0, deferrals: 1 }, policy),
+      decide(rejected('retry-later', { attemptsMax: 2 }), { attempt: 2, counted: 1, deferrals: 1 }, policy),
     ).toEqual({
       kind: 'failed',
       error,
+    });
+  });
+
+  it('S5 · the attempts that make sense for an error are those that count: not those of a brake, nor those before a redrive', () => {
+    const soon = rejected('retry-soon', { attemptsMax: 3 });
+    // Three calls ended with 131056, or were made before a person redrove it: this is the first that counts.
+    const fourth = { attempt: 4, counted: 0, deferrals: 0 };
+    expect(decide(soon, fourth, policy)).toMatchObject({ kind: 'retry', counted: true });
+    expect(decide(soon, { attempt: 6, counted: 2, deferrals: 0 }, { ...policy, attemptsMax: 5 })).toMatchObject({
+      kind: 'failed',
+    });
+    const later = rejected('retry-later', { attemptsMax: 5 });
+    expect(decide(later, fourth, policy)).toMatchObject({ kind: 'deferred', delayMs: 60_000 });
+    // Two fast ones and two slow ones count alike, and with this one they are five.
+    expect(decide(later, { attempt: 9, counted: 3, deferrals: 1 }, policy)).toMatchObject({ kind: 'deferred' });
+    expect(decide(later, { attempt: 9, counted: 4, deferrals: 2 }, policy)).toEqual({ kind: 'failed', error });
+    // What another program tried in vain counts too.
+    expect(decide(later, { attempt: 5, counted: 0, deferrals: 4 }, policy)).toEqual({ kind: 'failed', error });
+  });
+
+  it('F5 · marks a pause that the provider asks for and that is longer than its slot', () => {
+    const day = { retryAfterMs: 24 * 3_600_000 };
+    expect(decide(rejected('retry-later', day), first, policy)).toEqual({
+      kind: 'deferred',
+      delayMs: day.retryAfterMs,
+      block: false,
+      asked: true,
+    });
+    expect(decide(rejected('retry-later', { retryAfterMs: 30_000 }), first, policy)).toEqual({
+      kind: 'deferred',
+      delayMs: 60_000,
+      block: false,
     });
   });
 

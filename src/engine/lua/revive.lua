@@ -22,14 +22,17 @@ local verb, id, lane, detail = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
 -- A message comes back once for each number of attempts: a repeated call, another process that does the same, or a
 -- caller that read an old record finds its number taken. The attempt that follows makes the next number.
-local function is_repeated(attempts)
+-- One that was logged is new here, whatever was tried elsewhere: its number is below all others, because the record
+-- knows of no attempt when it comes back for the first time.
+local LOGGED = -1
+local function is_repeated(number)
   if call('HEXISTS', P .. 'sch', id) == 1 then
     return true
   end
   local day = floor(now / DAY_MS)
   for back = 0, 1 do
     local last = call('HGET', P .. 'v:' .. (day - back), id)
-    if last and tonumber(last) >= attempts then
+    if last and tonumber(last) >= number then
       return true
     end
   end
@@ -40,7 +43,8 @@ end
 local function revive(s, t)
   local from, attempts, deferrals, delay = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
   local priority, contact, expires, body = ARGV[10], ARGV[11], ARGV[12], ARGV[13]
-  local repeated, fence = is_repeated(attempts)
+  local number = verb == 'log' and LOGGED or attempts
+  local repeated, fence = is_repeated(number)
   if repeated then
     return 0
   end
@@ -56,7 +60,7 @@ local function revive(s, t)
   if t.cap > had then
     join_ring(s, t)
   end
-  call('HSET', fence, id, attempts)
+  call('HSET', fence, id, number)
   call('PEXPIRE', fence, TWO_DAYS_MS)
   seq = seq + 1
   if verb == 'log' then

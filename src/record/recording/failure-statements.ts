@@ -94,7 +94,9 @@ export const reopenFailures: Statement = {
       resolved_at = null,
       metadata = (${WITHOUT_ENDS})
         || jsonb_build_object('source', 'attempt',
-          'waitsFor', case row.cause when 'report' then 'report' else 'schedule' end)
+          'waitsFor', case row.cause
+            when 'report' then 'report' when 'repair' then coalesce(known.metadata ->> 'waitsFor', 'schedule')
+            else 'schedule' end)
         || case row.cause
           when 'person' then jsonb_build_object('redrivenBy', row.by_name, 'redrivenAt', row.at,
             'redrives', coalesce((known.metadata ->> 'redrives')::integer, 0) + 1, 'laterRetries', 0)

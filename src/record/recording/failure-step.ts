@@ -92,7 +92,7 @@ function failed(
     nextRetryAt: delayMs === null ? null : instant(event.atMs + delayMs),
     metadata: storableJson({
       source: 'attempt',
-      waitsFor: 'schedule',
+      waitsFor: event.type === 'deferred' && event.asked === true ? 'provider' : 'schedule',
       ...(closedBy === undefined ? {} : { discardedBy: closedBy, discardedAt: instant(event.atMs) }),
     }),
   };

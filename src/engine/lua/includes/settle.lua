@@ -93,12 +93,11 @@ local function settle(lane, id, entry, kind_and_verdict, number, flag, brake, br
       return 1
     end
     number = 0
-  elseif flag and kind == 'R' then
+  elseif kind == 'D' or flag then
     f.counted = f.counted + 1
   end
   if kind == 'D' then
     f.deferrals = f.deferrals + 1
-    f.counted = 0
     if not flag then
       local element = take_head(s, t, lane)
       local h = parse(element)
