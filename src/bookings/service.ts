@@ -1,5 +1,11 @@
 import { AppError } from '../errors/app-error.ts';
-import type { BookingFields, BookingRecord, Bookings as BookingStore, PlannedReminder } from '../record/index.ts';
+import type {
+  BookingFields,
+  BookingRecord,
+  Bookings as BookingStore,
+  PlannedReminder,
+  ReminderRecord,
+} from '../record/index.ts';
 import { newId } from '../util/ids.ts';
 import { clockOf, quietAround, type QuietHours } from './local-time.ts';
 import { planReminder } from './plan.ts';
@@ -23,7 +29,7 @@ export interface BookingsOptions {
 
 /** What to do with a reminder whose job runs. */
 export type ReminderVerdict =
-  | { readonly kind: 'send'; readonly booking: BookingRecord; readonly dueAtMs: number }
+  | { readonly kind: 'send'; readonly booking: BookingRecord; readonly reminder: ReminderRecord }
   /** The quiet hours began, or the booking was moved: not before then. */
   | { readonly kind: 'later'; readonly atMs: number }
   | { readonly kind: 'drop'; readonly why: string };
@@ -37,7 +43,8 @@ export interface Bookings {
     kinds: readonly string[],
   ): Promise<BookingRecord>;
   /**
-   * Changes what is given; reminders move along. A new time is reminded of again.
+   * Changes what is given; reminders move along. A new time is reminded of again. Without a new time, a reminder that
+   * is due already stays due.
    * @throws AppError `NOT_FOUND`, `CONFLICT` for a cancelled booking
    */
   change(
@@ -55,9 +62,16 @@ export interface Bookings {
   judge(tenant: string, id: string, kind: string): Promise<ReminderVerdict>;
   /**
    * Stamps booking and reminder with the message that was accepted for it.
+   * @param judged the reminder as `judge` gave it, of the booking at `startsAtMs`
    * @returns false when the booking was cancelled or moved since it was judged: the message was withdrawn
    */
-  reminded(tenant: string, id: string, kind: string, messageId: string, dueAtMs: number): Promise<boolean>;
+  reminded(
+    tenant: string,
+    id: string,
+    kind: string,
+    messageId: string,
+    judged: { readonly generation: number; readonly startsAtMs: number },
+  ): Promise<boolean>;
   readonly endReminder: BookingStore['endReminder'];
   /** Puts up again what is due soon, in case its job was lost between the record and the queue. @returns how many */
   sweep(): Promise<number>;
@@ -107,7 +121,11 @@ export function createBookings(options: BookingsOptions): Bookings {
         const fields: BookingFields = { ...before, ...change };
         outdated = fields.startsAtMs === before.startsAtMs ? [] : before.reminders;
         const wanted = kinds ?? before.reminders.filter(({ status }) => status !== 'cancelled').map(({ kind }) => kind);
-        return { fields, reminders: plan(wanted, fields), isMoved: fields.startsAtMs !== before.startsAtMs };
+        const isMoved = fields.startsAtMs !== before.startsAtMs;
+        const planned = plan(wanted, fields);
+        const kept = isMoved ? [] : keptOf(before.reminders, planned, now());
+        const reminders = planned.filter(({ kind }) => !kept.includes(kind));
+        return { fields, reminders, kept, isMoved };
       });
       if (booking !== null) {
         await withdrawSent(tenant, outdated);
@@ -137,18 +155,19 @@ export function createBookings(options: BookingsOptions): Bookings {
       const nowMs = now();
       if (reminder.dueAtMs > nowMs + EARLY_MS) return { kind: 'later', atMs: reminder.dueAtMs };
       if (booking.startsAtMs <= nowMs) {
-        await store.endReminder(tenant, id, kind, 'skipped', 'the booking had begun');
+        await store.endReminder(tenant, id, kind, 'skipped', 'the booking had begun', reminder.generation);
         return { kind: 'drop', why: 'the booking has begun' };
       }
       const silence = quietAround(nowMs, quietHours, clockOf(booking.timeZone, booking.startsAtWritten));
-      if (silence === null) return { kind: 'send', booking, dueAtMs: reminder.dueAtMs };
+      if (silence === null) return { kind: 'send', booking, reminder };
       if (silence.toMs < booking.startsAtMs) return { kind: 'later', atMs: silence.toMs };
-      await store.endReminder(tenant, id, kind, 'skipped', 'quiet hours lasted until the booking');
+      const why = 'quiet hours lasted until the booking';
+      await store.endReminder(tenant, id, kind, 'skipped', why, reminder.generation);
       return { kind: 'drop', why: 'quiet hours last until the booking' };
     },
 
-    async reminded(tenant, id, kind, messageId, dueAtMs) {
-      if (await store.stampSent(tenant, id, kind, messageId, dueAtMs)) return true;
+    async reminded(tenant, id, kind, messageId, judged) {
+      if (await store.stampSent(tenant, id, kind, messageId, judged)) return true;
       const booking = await store.get(tenant, id);
       const isStamped = booking?.reminders.some((one) => one.kind === kind && one.messageId === messageId) ?? false;
       if (!isStamped || booking?.status !== 'active') await withdraw(tenant, messageId);
@@ -165,4 +184,18 @@ export function createBookings(options: BookingsOptions): Bookings {
       return due.length;
     },
   };
+}
+
+/**
+ * Kinds whose reminder a change leaves as it is, when the booking's time stays: what became of it, a time that is the
+ * same, and one that is due already. To judge that anew would drop a reminder only because its job has not run yet.
+ */
+function keptOf(before: readonly ReminderRecord[], planned: readonly PlannedReminder[], nowMs: number): string[] {
+  const dueOf = new Map(planned.map(({ kind, dueAtMs }) => [kind, dueAtMs]));
+  return before
+    .filter(({ kind, status, dueAtMs }) => {
+      if (!dueOf.has(kind) || status === 'cancelled') return false;
+      return status === 'sent' || dueAtMs === dueOf.get(kind) || dueAtMs <= nowMs;
+    })
+    .map(({ kind }) => kind);
 }

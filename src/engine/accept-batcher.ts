@@ -129,7 +129,7 @@ function decode(code: number, id: string): AcceptResult {
     case 3:
       return { kind: 'duplicate', id };
     case 4:
-      return { kind: 'key-reused' };
+      return { kind: 'key-reused', id };
     case 5:
       return { kind: 'backlog-full' };
     default:

@@ -71,7 +71,8 @@ export type AcceptResult =
   | { readonly kind: 'accepted'; readonly id: string; readonly immediate: boolean }
   /** The key was used with the same body within 24 h; `id` is the first message. */
   | { readonly kind: 'duplicate'; readonly id: string }
-  | { readonly kind: 'key-reused' }
+  /** The key was used with another body within 24 h; `id` is that message. */
+  | { readonly kind: 'key-reused'; readonly id: string }
   /** Nothing stored: as many messages as allowed are waiting. */
   | { readonly kind: 'backlog-full' };
 

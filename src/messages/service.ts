@@ -36,6 +36,8 @@ export interface MessagesOptions {
 
 export interface AcceptOptions {
   readonly idempotencyKey?: string | undefined;
+  /** The key alone says that it is the same request: another body under it is a duplicate too. Default false. */
+  readonly isSameByKey?: boolean;
   /** How long to wait for the message to be sent, ms; 0 (default) = not at all. */
   readonly waitMs?: number;
   /** With `dedupe`: what this kind of message is called, part of its key. Default: its type. */
@@ -219,7 +221,9 @@ export function createMessages(options: MessagesOptions): Messages {
     // Before the accept, so that an event in between is not missed.
     const outcome = waitMs > 0 ? queue.waitForOutcome(candidate.message.id, waitMs) : null;
     outcome?.catch(() => undefined);
-    const accepted = await conclude(candidate, await submit(candidate), principal);
+    const result = await submit(candidate);
+    const isFirst = options.isSameByKey === true && result.kind === 'key-reused';
+    const accepted = await conclude(candidate, isFirst ? { kind: 'duplicate', id: result.id } : result, principal);
     return outcome === null || accepted.result === 'duplicate' ? accepted : awaitSent(accepted, outcome, principal);
   }
 

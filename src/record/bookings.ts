@@ -12,6 +12,8 @@ export interface ReminderRecord {
   /** `day_before`, `hour_before`, or minutes before the booking: `90m`. */
   readonly kind: string;
   readonly dueAtMs: number;
+  /** How often it was planned anew: after a move, or when its kind was asked for again. Its message belongs to it. */
+  readonly generation: number;
   readonly status: ReminderStatus;
   /** Why it was skipped or failed. */
   readonly reason: string | null;
@@ -70,8 +72,9 @@ export interface Bookings {
   ): Promise<BookingRecord>;
   get(tenant: string, id: string): Promise<BookingRecord | null>;
   /**
-   * Writes fields and reminders in one transaction. A reminder that was sent stays so unless `isMoved`: then the
-   * customer is reminded of the new time too. Kinds that are no longer planned are cancelled.
+   * Writes fields and reminders in one transaction. Those in `reminders` are planned anew; one that was sent stays so
+   * unless `isMoved`: then the customer is reminded of the new time too. Kinds in `kept` stay as they are, and those
+   * that are in neither are cancelled.
    * @param decide is asked with the booking as it is, which nobody else changes meanwhile: of two changes at once the
    *   second one sees the first. Must not wait.
    * @returns null when there is no active booking
@@ -82,6 +85,7 @@ export interface Bookings {
     decide: (before: BookingRecord) => {
       readonly fields: BookingFields;
       readonly reminders: readonly PlannedReminder[];
+      readonly kept: readonly string[];
       readonly isMoved: boolean;
     },
   ): Promise<BookingRecord | null>;
@@ -101,12 +105,26 @@ export interface Bookings {
   /** Of all tenants or of one, for people: by time of the booking. */
   search(filter: BookingSearch): Promise<Page<BookingRecord>>;
   /**
-   * Stamps booking and reminder in one transaction. False when the reminder that was due at `dueAtMs` no longer waits
-   * (the booking was moved meanwhile, and is to be reminded of again): nothing changed.
+   * Stamps booking and reminder in one transaction. False when the reminder of this generation no longer waits, or the
+   * booking is at another time than `startsAtMs` (it was moved meanwhile, and is to be reminded of again): nothing
+   * changed.
    */
-  stampSent(tenant: string, id: string, kind: string, messageId: string, dueAtMs: number): Promise<boolean>;
-  /** Ends a waiting reminder without sending it. */
-  endReminder(tenant: string, id: string, kind: string, status: 'skipped' | 'failed', reason: string): Promise<void>;
+  stampSent(
+    tenant: string,
+    id: string,
+    kind: string,
+    messageId: string,
+    of: { readonly generation: number; readonly startsAtMs: number },
+  ): Promise<boolean>;
+  /** Ends a waiting reminder without sending it. @param generation only this one; default: whichever waits */
+  endReminder(
+    tenant: string,
+    id: string,
+    kind: string,
+    status: 'skipped' | 'failed',
+    reason: string,
+    generation?: number,
+  ): Promise<void>;
   /** Waiting reminders that are due before a time, oldest first. */
   dueBefore(beforeMs: number, limit: number): Promise<DueReminder[]>;
 }
@@ -144,6 +162,7 @@ interface BookingRow extends Row {
   readonly reminders: readonly {
     readonly kind: string;
     readonly due_at: string;
+    readonly generation: number;
     readonly status: ReminderStatus;
     readonly reason: string | null;
     readonly message_id: string | null;
@@ -198,7 +217,7 @@ export function bookingsOf(database: Database): Bookings {
           [tenant, id],
         );
         if (locked.length === 0) return null;
-        const { fields, reminders, isMoved } = decide(existing(await find(run, tenant, id)));
+        const { fields, reminders, kept, isMoved } = decide(existing(await find(run, tenant, id)));
         await run(
           `update bookings set (${FIELD_COLUMNS}) = ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12), updated_at = now()
            where tenant = $1 and id = $2`,
@@ -207,7 +226,7 @@ export function bookingsOf(database: Database): Bookings {
         await run(
           `update booking_reminders set status = 'cancelled'
            where tenant = $1 and booking_id = $2 and status = 'scheduled' and kind <> all($3)`,
-          [tenant, id, reminders.map(({ kind }) => kind)],
+          [tenant, id, [...kept, ...reminders.map(({ kind }) => kind)]],
         );
         await writeReminders(run, tenant, id, reminders, isMoved);
         return await find(run, tenant, id);
@@ -278,13 +297,20 @@ export function bookingsOf(database: Database): Bookings {
       return page(rows.map(fromRow), limit, (last) => ({ atMs: last.startsAtMs, keys: [last.tenant, last.id] }));
     },
 
-    async stampSent(tenant, id, kind, messageId, dueAtMs) {
+    async stampSent(tenant, id, kind, messageId, { generation, startsAtMs }) {
       return await database.transaction(async (run) => {
+        // A change that is under way comes first: it must not plan anew what is stamped in the same moment.
+        const held = await run('select id from bookings where tenant = $1 and id = $2 and starts_at = $3 for update', [
+          tenant,
+          id,
+          new Date(startsAtMs),
+        ]);
+        if (held.length === 0) return false;
         const stamped = await run(
           `update booking_reminders set status = 'sent', message_id = $4, sent_at = now()
-           where tenant = $1 and booking_id = $2 and kind = $3 and status = 'scheduled' and due_at = $5
+           where tenant = $1 and booking_id = $2 and kind = $3 and status = 'scheduled' and generation = $5
            returning kind`,
-          [tenant, id, kind, messageId, new Date(dueAtMs)],
+          [tenant, id, kind, messageId, generation],
         );
         if (stamped.length === 0) return false;
         await run('update bookings set last_reminded_at = now() where tenant = $1 and id = $2', [tenant, id]);
@@ -292,11 +318,12 @@ export function bookingsOf(database: Database): Bookings {
       });
     },
 
-    async endReminder(tenant, id, kind, status, reason) {
+    async endReminder(tenant, id, kind, status, reason, generation) {
       await database.query(
         `update booking_reminders set status = $4, reason = $5
-         where tenant = $1 and booking_id = $2 and kind = $3 and status = 'scheduled'`,
-        [tenant, id, kind, status, reason],
+         where tenant = $1 and booking_id = $2 and kind = $3 and status = 'scheduled'
+           and ($6::integer is null or generation = $6)`,
+        [tenant, id, kind, status, reason, generation ?? null],
       );
     },
 
@@ -329,7 +356,7 @@ async function writeReminders(
        values ($1, $2, $3, $4, $5, $6)
        on conflict (tenant, booking_id, kind) do update
          set due_at = excluded.due_at, status = excluded.status, reason = excluded.reason,
-           message_id = null, sent_at = null
+           generation = booking_reminders.generation + 1, message_id = null, sent_at = null
          where booking_reminders.status <> 'sent' or $7`,
       [tenant, id, kind, new Date(dueAtMs), skippedBecause === null ? 'scheduled' : 'skipped', skippedBecause, isMoved],
     );
@@ -373,6 +400,7 @@ function fromRow(row: BookingRow): BookingRecord {
     reminders: row.reminders.map((reminder) => ({
       kind: reminder.kind,
       dueAtMs: Date.parse(reminder.due_at),
+      generation: reminder.generation,
       status: reminder.status,
       reason: reminder.reason,
       messageId: reminder.message_id,

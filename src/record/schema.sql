@@ -51,6 +51,7 @@ create table booking_reminders (
   reason text,
   message_id uuid,
   sent_at timestamp with time zone,
+  generation integer not null default 0,
   constraint booking_reminders_status_check CHECK ((status = ANY (ARRAY['scheduled'::text, 'sent'::text, 'cancelled'::text, 'skipped'::text, 'failed'::text]))),
   constraint booking_reminders_tenant_booking_id_fkey FOREIGN KEY (tenant, booking_id) REFERENCES bookings(tenant, id),
   constraint booking_reminders_pkey PRIMARY KEY (tenant, booking_id, kind)

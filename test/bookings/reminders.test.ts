@@ -191,6 +191,102 @@ describe('Q5 · reminders follow the booking', () => {
   });
 });
 
+describe('Q5 · a reminder whose time has come is not lost', () => {
+  const at = (written: string) => ({ startsAtMs: Date.parse(written), startsAtWritten: written });
+  const LATER = '2027-02-05T10:30:00+03:00';
+  const state = async (id: string) => (await api.messages.get(id, { kind: 'tenant', tenant: salon() })).status;
+
+  test('a change of the booking while its job waits leaves it due', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = (dueOf('day_before') ?? 0) + 30_000;
+    const booking = await bookings.change(salon(), 'b1', { customerName: 'Grace' }, undefined);
+    expect(booking.reminders).toMatchObject([{ status: 'scheduled', reason: null }]);
+    expect(await run()).toMatchObject({ sent: true });
+    expect(sent()).toHaveLength(1);
+  });
+
+  test('a change of the time zone that puts its time into the past leaves it due', async () => {
+    await bookings.create(salon(), 'b1', fields({ timeZone: 'Europe/Berlin' }), ['day_before']);
+    nowMs = (dueOf('day_before') ?? 0) + 30_000;
+    const booking = await bookings.change(salon(), 'b1', { timeZone: 'Asia/Riyadh' }, undefined);
+    expect(booking.reminders).toMatchObject([{ status: 'scheduled' }]);
+  });
+
+  test('a change between sending and stamping keeps the message that went out', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    const dying: Bookings = { ...bookings, reminded: () => Promise.reject(new Error('killed')) };
+    await expect(reminderProcessor({ bookings: dying, messages: api.messages })(job())).rejects.toThrow('killed');
+    nowMs += 5_000;
+    await bookings.change(salon(), 'b1', { serviceName: 'Colour' }, undefined);
+    expect(await run()).toMatchObject({ sent: true, messageId: sent()[0]?.id });
+    expect((await bookings.get(salon(), 'b1')).reminders).toMatchObject([{ status: 'sent' }]);
+    expect(sent()).toHaveLength(1);
+  });
+
+  test('what became of one stays, with its reason, through a change that does not move it', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['hour_before']);
+    const generation = (await bookings.get(salon(), 'b1')).reminders[0]?.generation ?? 0;
+    nowMs = dueOf('hour_before') ?? 0;
+    await bookings.endReminder(salon(), 'b1', 'hour_before', 'failed', 'RECIPIENT_INVALID', generation);
+    const booking = await bookings.change(salon(), 'b1', { customerName: 'Grace' }, undefined);
+    expect(booking.reminders).toMatchObject([{ status: 'failed', reason: 'RECIPIENT_INVALID' }]);
+  });
+
+  test('a booking that is moved away and back is reminded of, with a message that goes out', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    await run();
+    const [first] = sent();
+    nowMs -= 60_000;
+    await bookings.change(salon(), 'b1', at(LATER), undefined);
+    expect(await state(first?.id ?? '')).toBe('cancelled');
+    await bookings.change(salon(), 'b1', at(START), undefined);
+    nowMs = dueOf('day_before') ?? 0;
+    expect(await run()).toMatchObject({ sent: true });
+    const [reminder] = (await bookings.get(salon(), 'b1')).reminders;
+    expect(reminder?.status).toBe('sent');
+    expect(reminder?.messageId).not.toBe(first?.id);
+    expect(await state(reminder?.messageId ?? '')).not.toBe('cancelled');
+  });
+
+  test('a kind that is dropped while its message is accepted, and asked for again, is sent', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['hour_before']);
+    nowMs = dueOf('hour_before') ?? 0;
+    const accept: typeof api.messages.accept = async (...asked) => {
+      const answer = await api.messages.accept(...asked);
+      await bookings.change(salon(), 'b1', {}, []);
+      return answer;
+    };
+    const result = await reminderProcessor({ bookings, messages: { accept } })(job('hour_before'));
+    expect(result).toMatchObject({ sent: false });
+    nowMs -= 60_000;
+    await bookings.change(salon(), 'b1', {}, ['hour_before']);
+    nowMs += 60_000;
+    expect(await run('hour_before')).toMatchObject({ sent: true });
+    const [reminder] = (await bookings.get(salon(), 'b1')).reminders;
+    expect(await state(reminder?.messageId ?? '')).not.toBe('cancelled');
+  });
+
+  test('a booking that is moved away and back while its reminder goes out is stamped with the message that counts', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    const meanwhile: Bookings = {
+      ...bookings,
+      async reminded(...stamp) {
+        nowMs -= 60_000;
+        await bookings.change(salon(), 'b1', at(LATER), undefined);
+        await bookings.change(salon(), 'b1', at(START), undefined);
+        nowMs += 60_000;
+        return await bookings.reminded(...stamp);
+      },
+    };
+    await reminderProcessor({ bookings: meanwhile, messages: api.messages })(job());
+    expect(withdrawn).toEqual([sent()[0]?.id]);
+    expect(await run()).toMatchObject({ sent: true, messageId: sent()[1]?.id });
+  });
+});
+
 describe('Q5 · two at once', () => {
   const moved = (day: number) => {
     const written = `2027-02-0${day}T10:30:00+03:00`;

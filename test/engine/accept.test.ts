@@ -77,7 +77,7 @@ describe('Idempotent accept', () => {
     bench = await Bench.open(redis);
     const first = await bench.accept({ key: 'k', text: 'a' });
     expect(await bench.queue.accept(message({ key: 'k', text: 'a' }))).toEqual({ kind: 'duplicate', id: first.id });
-    expect(await bench.queue.accept(message({ key: 'k', text: 'b' }))).toEqual({ kind: 'key-reused' });
+    expect(await bench.queue.accept(message({ key: 'k', text: 'b' }))).toEqual({ kind: 'key-reused', id: first.id });
     expect(await bench.queue.accept(message({ key: 'k2', text: 'a' }))).toMatchObject({ kind: 'accepted' });
     expect(await counters()).toMatchObject({ accepted: 2 });
   });

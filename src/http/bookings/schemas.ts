@@ -127,8 +127,8 @@ export function bookingView(booking: BookingRecord): z.output<typeof bookingSche
     message: booking.message === null ? null : { ...booking.message },
     locale,
     metadata: { ...booking.metadata },
-    reminders: booking.reminders.map(({ dueAtMs, sentAtMs, ...reminder }) => {
-      return { ...reminder, dueAt: iso(dueAtMs), sentAt: sentAtMs === null ? null : iso(sentAtMs) };
+    reminders: booking.reminders.map(({ kind, dueAtMs, status, reason, messageId, sentAtMs }) => {
+      return { kind, dueAt: iso(dueAtMs), status, reason, messageId, sentAt: sentAtMs === null ? null : iso(sentAtMs) };
     }),
     lastRemindedAt: booking.lastRemindedAtMs === null ? null : iso(booking.lastRemindedAtMs),
     cancelledAt: booking.cancelledAtMs === null ? null : iso(booking.cancelledAtMs),

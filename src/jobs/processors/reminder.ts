@@ -2,7 +2,7 @@ import { reminderMessage, type Bookings } from '../../bookings/index.ts';
 import { AppError } from '../../errors/app-error.ts';
 import type { Messages } from '../../messages/index.ts';
 import { messageRequestSchema, parseRequest } from '../../messages/request.ts';
-import type { BookingRecord } from '../../record/index.ts';
+import type { BookingRecord, ReminderRecord } from '../../record/index.ts';
 import type { ReminderJobData } from '../data.ts';
 import { JobLater } from '../outcome.ts';
 import { PRIORITY } from '../queues.ts';
@@ -26,9 +26,19 @@ export function reminderRequest(
 }
 
 /**
- * Sends the reminder of a booking that still exists and is active, through the send engine. Its idempotency key is made
- * of the booking, the kind and the booking's time: a job that runs again after a crash finds the first message, and
- * then writes the stamp that was missing.
+ * Of the booking, the kind, the booking's time and the reminder's generation: a booking that is moved away and back
+ * gets a message of its own, because the first one was withdrawn. The first generation goes without its number: so
+ * wrote the versions that knew of none.
+ */
+function idempotencyKeyOf({ id, startsAtMs }: BookingRecord, { kind, generation }: ReminderRecord): string {
+  const parts = ['reminder', id, kind, startsAtMs, ...(generation === 0 ? [] : [generation])];
+  return parts.map(encodeURIComponent).join('/');
+}
+
+/**
+ * Sends the reminder of a booking that still exists and is active, through the send engine. A job that runs again after
+ * a crash finds the first message by its idempotency key, whatever the booking says by now, and then writes the stamp
+ * that was missing.
  */
 export function reminderProcessor(parts: {
   readonly bookings: Bookings;
@@ -43,15 +53,15 @@ export function reminderProcessor(parts: {
       await job.log(`not sent: ${verdict.why}`);
       return { sent: false, why: verdict.why };
     }
-    const { booking, dueAtMs } = verdict;
+    const { booking, reminder } = verdict;
+    const { generation } = reminder;
     try {
-      const idempotencyKey = ['reminder', booking.id, reminderType, booking.startsAtMs]
-        .map(encodeURIComponent)
-        .join('/');
+      const idempotencyKey = idempotencyKeyOf(booking, reminder);
       const request = reminderRequest(booking, reminderType);
       const principal = { kind: 'tenant', tenant: booking.tenant } as const;
-      const { message } = await messages.accept(request, principal, { idempotencyKey });
-      if (!(await bookings.reminded(salonId, bookingId, reminderType, message.id, dueAtMs))) {
+      const { message } = await messages.accept(request, principal, { idempotencyKey, isSameByKey: true });
+      const judged = { generation, startsAtMs: booking.startsAtMs };
+      if (!(await bookings.reminded(salonId, bookingId, reminderType, message.id, judged))) {
         await job.log(`withdrew message ${message.id}: the booking changed meanwhile`);
         return { sent: false, why: 'the booking changed meanwhile' };
       }
@@ -59,7 +69,7 @@ export function reminderProcessor(parts: {
       return { sent: true, messageId: message.id };
     } catch (error) {
       if (error instanceof AppError && !error.retryable) {
-        await bookings.endReminder(salonId, bookingId, reminderType, 'failed', error.code);
+        await bookings.endReminder(salonId, bookingId, reminderType, 'failed', error.code, generation);
       }
       throw error;
     }

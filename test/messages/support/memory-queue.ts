@@ -120,7 +120,7 @@ export class MemoryQueue implements SendQueue {
     if (known !== undefined && Date.now() - known.atMs < DAY_MS) {
       return known.digest === idempotency?.bodyDigest.toString('hex')
         ? { kind: 'duplicate', id: known.id }
-        : { kind: 'key-reused' };
+        : { kind: 'key-reused', id: known.id };
     }
     const waiting = [...this.#held.values()].filter(
       (held) =>
