@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { camelCase, SETTINGS, type ConfigValues } from './catalogue.ts';
 import { LATER_SETTINGS } from './later.ts';
+import { isPlaceholder, PLACEHOLDER_EXPECTED } from './placeholders.ts';
 import type { ConfigProblem, ConfigWarning } from './problem.ts';
 import { cacheRedis, type ManyRedis, queueRedis, queueServers } from './redis-url.ts';
 import { checkRelations } from './rules.ts';
@@ -88,6 +89,10 @@ function readOne(
 ): unknown {
   if (value === undefined)
     return Array.isArray(setting.default) ? Object.freeze([...(setting.default as unknown[])]) : setting.default;
+  if (setting.secret && isPlaceholder(name, value)) {
+    problems.push({ key: name, expected: PLACEHOLDER_EXPECTED, got: '***' });
+    return setting.default;
+  }
   const parsed = setting.parse(value);
   if (parsed.ok) return parsed.value;
   problems.push({ key: name, expected: setting.expected, got: setting.secret ? '***' : value });
