@@ -25,7 +25,7 @@ COPY --from=build /build/web web
 COPY package.json LICENSE ./
 USER node
 EXPOSE 3000 9464
-# The web role answers on PORT, a worker on METRICS_PORT: whichever listens must say that the process lives.
+# The web role answers on PORT, a worker on METRICS_PORT only: whichever listens must say that the process lives.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["node", "-e", "const ask=(p)=>fetch(`http://127.0.0.1:${p}/health`).then((r)=>{if(!r.ok)throw r.status});ask(process.env.PORT).catch(()=>ask(process.env.METRICS_PORT)).catch(()=>process.exit(1))"]
 # node itself is process 1, so that SIGTERM reaches it and what is in flight is finished.
 STOPSIGNAL SIGTERM

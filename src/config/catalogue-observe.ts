@@ -5,13 +5,13 @@ export const OBSERVE_SETTINGS = {
   METRICS_OPEN: toggle({
     area: 'observe',
     default: false,
-    doc: '`/metrics` answers without a key. For a Prometheus that has none, on a network that only it can reach.',
+    doc: '`/metrics` answers without a key, for a Prometheus that has none: at METRICS_PORT, which only it should reach, and never at PORT then; at PORT only while METRICS_PORT is unset.',
   }),
   METRICS_PORT: optionalInteger({
     area: 'observe',
     min: 0,
     max: 65_535,
-    doc: 'Port on which a process with the role `worker` answers `/health`, `/ready` and `/metrics`, at HOST. Unset: a worker listens to nothing. 0 takes any free port.',
+    doc: 'Port on which a process answers `/health`, `/ready` and `/metrics` and nothing else, at HOST, whatever its role. Unset: a worker listens to nothing, and a web process answers them at PORT alone. 0 takes any free port.',
   }),
   METRICS_TENANTS_MAX: integer({
     area: 'observe',

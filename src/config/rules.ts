@@ -6,6 +6,9 @@ import { queueRedis, queueServers } from './redis-url.ts';
 /** Room between the end of an attempt and the takeover of its worker's work. */
 const CLAIM_MARGIN_MS = 1000;
 
+/** As HOST and as the host of an address. */
+const LOCAL_HOSTS = ['127.0.0.1', 'localhost', '::1', '[::1]'];
+
 /** Relations between settings that each are fine alone. `isSet` tells a given value from a default. */
 export function checkRelations(values: ConfigValues, isSet: (name: string) => boolean) {
   const problems: ConfigProblem[] = [];
@@ -37,6 +40,12 @@ export function checkRelations(values: ConfigValues, isSet: (name: string) => bo
   }
   if (values.alertWebhookUrl !== undefined && values.alertWebhookSecret === undefined) {
     problem('ALERT_WEBHOOK_SECRET', 'a secret, because ALERT_WEBHOOK_URL is set and alerts are signed', null);
+  }
+  if (values.metricsOpen && values.metricsPort === undefined && !LOCAL_HOSTS.includes(values.host)) {
+    warn(
+      'METRICS_OPEN',
+      'METRICS_OPEN opens /metrics at PORT, because METRICS_PORT is not set: whoever reaches PORT reads the figures, with the ids of tenants. With METRICS_PORT they are open at that port alone.',
+    );
   }
   checkReceivers(values, problem);
   checkRedis(values, isSet, problem, warn);
@@ -171,7 +180,7 @@ function checkCloud(values: ConfigValues, problem: Problem, warn: Warn): void {
   if (api.hostname === 'graph.facebook.com' && !/^\/v\d+\.\d+$/.test(api.pathname)) {
     problem('WHATSAPP_API_URL', 'the version in the address: https://graph.facebook.com/v23.0', values.whatsappApiUrl);
   }
-  if (api.protocol === 'http:' && !['127.0.0.1', 'localhost', '[::1]'].includes(api.hostname)) {
+  if (api.protocol === 'http:' && !LOCAL_HOSTS.includes(api.hostname)) {
     warn('WHATSAPP_API_URL', 'WHATSAPP_API_URL is not encrypted: the access token crosses the network in the clear.');
   }
 }
@@ -196,7 +205,7 @@ function checkKeys(values: ConfigValues, problem: Problem, warn: Warn): void {
 function checkIdentityProvider(values: ConfigValues, problem: Problem, warn: Warn): void {
   if (values.jwtJwksUrl === undefined) return;
   const { protocol, hostname } = new URL(values.jwtJwksUrl);
-  if (protocol === 'http:' && !['127.0.0.1', 'localhost', '[::1]'].includes(hostname)) {
+  if (protocol === 'http:' && !LOCAL_HOSTS.includes(hostname)) {
     problem(
       'JWT_JWKS_URL',
       'https: whoever can change these keys on their way can sign in as anybody',

@@ -6,6 +6,6 @@ export type { Access } from './plugins/auth.ts';
 export type { AdminOptions } from './admin-options.ts';
 export type { DashboardOptions } from './dashboard/parts.ts';
 export type { HealthOptions } from './health/routes.ts';
-export { buildWorkerApp } from './worker-app.ts';
+export { buildMetricsApp } from './metrics-app.ts';
 
 export type { SendEngineParts } from './board/send-engine-adapter.ts';

@@ -7,8 +7,8 @@ import { auth, type AuthOptions } from './plugins/auth.ts';
 import { errors } from './plugins/errors.ts';
 import { validatorCompiler } from './plugins/validation.ts';
 
-/** What a worker answers at METRICS_PORT: `/health`, `/ready` and `/metrics`, and nothing else. */
-export async function buildWorkerApp(options: {
+/** What every role answers at METRICS_PORT: `/health`, `/ready` and `/metrics`, and nothing else. */
+export async function buildMetricsApp(options: {
   readonly auth: Omit<AuthOptions, 'openPrefixes'>;
   readonly health: HealthOptions;
   readonly metrics: MetricsRouteOptions;

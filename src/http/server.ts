@@ -11,17 +11,18 @@ export interface HttpServer {
 /**
  * Starts to listen.
  * @param options.port 0 = any free one
+ * @param options.setting name of the setting that the port comes from, for the sentence of an error; default PORT
  * @throws Error in plain words when the port is taken or may not be used
  */
 export async function startServer(
   app: FastifyInstance,
-  options: { readonly host: string; readonly port: number },
+  options: { readonly host: string; readonly port: number; readonly setting?: string },
 ): Promise<HttpServer> {
-  const { host, port } = options;
+  const { host, port, setting = 'PORT' } = options;
   try {
     await app.listen({ host, port });
   } catch (error) {
-    throw new Error(reasonOf(error as NodeJS.ErrnoException, host, port), { cause: error });
+    throw new Error(reasonOf(error as NodeJS.ErrnoException, host, port, setting), { cause: error });
   }
   const address = app.server.address();
   const listening = typeof address === 'object' && address !== null ? address.port : port;
@@ -39,12 +40,12 @@ export async function startServer(
   return { url: `http://${shown}:${listening}`, port: listening, stop: (graceMs) => (stopping ??= stop(graceMs)) };
 }
 
-function reasonOf(error: NodeJS.ErrnoException, host: string, port: number): string {
+function reasonOf(error: NodeJS.ErrnoException, host: string, port: number, setting: string): string {
   switch (error.code) {
     case 'EADDRINUSE':
-      return `Port ${port} on ${host} is taken by another program; set PORT to a free one, or end that program.`;
+      return `Port ${port} on ${host} is taken by another program; set ${setting} to a free one, or end that program.`;
     case 'EACCES':
-      return `This user may not listen on port ${port}; set PORT to one above 1023.`;
+      return `This user may not listen on port ${port}; set ${setting} to one above 1023.`;
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return `This machine has no address ${host}; set HOST to one of its own, or to 127.0.0.1.`;

@@ -1,12 +1,12 @@
 import type { Logger } from 'pino';
 import type { Config, Keys } from '../config/index.ts';
-import { buildWorkerApp, createApiKeyCheck, createJwtCheck, type HttpServer, startServer } from '../http/index.ts';
+import { buildMetricsApp, createApiKeyCheck, createJwtCheck, type HttpServer, startServer } from '../http/index.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { Observing } from './observing.ts';
 import { jwtSettings } from './web.ts';
 
-/** Health and figures of a worker, at METRICS_PORT. */
-export async function startWorkerServer(parts: {
+/** Health and figures of a process in any role, at METRICS_PORT: a port that need not be reachable from outside. */
+export async function startMetricsServer(parts: {
   readonly config: Config;
   readonly keys: Keys;
   readonly record: WaxwingRecord;
@@ -16,7 +16,7 @@ export async function startWorkerServer(parts: {
   readonly isStopping: () => boolean;
 }): Promise<HttpServer> {
   const { config, keys, record, log, observing, readyChecks, isStopping } = parts;
-  const app = await buildWorkerApp({
+  const app = await buildMetricsApp({
     auth: {
       checkKey: createApiKeyCheck({ platformKey: keys.apiKey, store: record.apiKeys }),
       checkJwt: createJwtCheck(jwtSettings(config, keys)),
@@ -25,7 +25,7 @@ export async function startWorkerServer(parts: {
     metrics: { metrics: observing.metrics, isOpen: config.metricsOpen },
     logger: log,
   });
-  const server = await startServer(app, { host: config.host, port: config.metricsPort ?? 0 });
-  log.info({ url: server.url }, 'health and metrics of this worker');
+  const server = await startServer(app, { host: config.host, port: config.metricsPort ?? 0, setting: 'METRICS_PORT' });
+  log.info({ url: server.url }, 'health and metrics of this process');
   return server;
 }

@@ -24,7 +24,7 @@ import { openBookings, startReminderSweep } from './bookings.ts';
 import { createJobProcessors } from './job-processors.ts';
 import { openJobs } from './jobs.ts';
 import { type AlertOptions, createObserving, type Observing } from './observing.ts';
-import { startWorkerServer } from './worker-server.ts';
+import { startMetricsServer } from './metrics-server.ts';
 import { Leaving } from './leaving.ts';
 import { watchProgress } from './progress.ts';
 import { openFailures } from './failures.ts';
@@ -63,6 +63,8 @@ export interface Program {
   readonly templates: TemplateRegistry;
   /** Null in the worker role, and when nothing should listen. */
   readonly server: HttpServer | null;
+  /** Health and figures at METRICS_PORT; null when that is unset, and when nothing should listen. */
+  readonly metricsServer: HttpServer | null;
   readonly worker: RunningWorker | null;
   /** Figures of this process; parts register their `MetricSource` here. */
   readonly observing: Observing;
@@ -219,13 +221,11 @@ export async function startProgram(
     const listens = role !== 'worker' && options.listen !== false;
     const server = !listens ? null : await startWeb({ ...parts, readyChecks, leaving, observing, alerts });
     if (server !== null) started.push(() => server.stop(leaving.leftMs()));
-    if (role === 'worker' && options.listen !== false && config.metricsPort !== undefined) {
-      const own = await startWorkerServer({
-        ...{ ...parts, readyChecks, observing },
-        isStopping: () => leaving.isStopping,
-      });
-      started.push(() => own.stop(leaving.leftMs()));
-    }
+    const metricsServer =
+      options.listen === false || config.metricsPort === undefined
+        ? null
+        : await startMetricsServer({ ...parts, readyChecks, observing, isStopping: () => leaving.isStopping });
+    if (metricsServer !== null) started.push(() => metricsServer.stop(leaving.leftMs()));
     // Ended first: requests that wait for a direct send's turn would only hold the server up.
     started.push(() => shortSending.stop(leaving.leftMs()));
     const stop = async () => {
@@ -250,6 +250,7 @@ export async function startProgram(
       stats,
       templates,
       server,
+      metricsServer,
       worker,
       observing,
       stop: () => (stopping ??= stop()),

@@ -78,7 +78,7 @@ export function jwtSettings(config: Config, keys: Keys): JwtSettings {
 }
 
 /** TRUST_PROXY as Fastify takes it: a number of proxies becomes "the nearest so many", addresses stay text. */
-function trustProxyOf({ trustProxy }: Config): HttpOptions['trustProxy'] {
+export function trustProxyOf({ trustProxy }: Pick<Config, 'trustProxy'>): HttpOptions['trustProxy'] {
   if (trustProxy === undefined || !/^\d+$/.test(trustProxy)) return trustProxy;
   const count = Number(trustProxy);
   return (_address, hop) => hop < count;
@@ -151,7 +151,8 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
     trustProxy: trustProxyOf(config),
     reports: { queue, record },
     alerts: parts.alerts,
-    metrics: { metrics: parts.observing.metrics, isOpen: config.metricsOpen },
+    // With a port of their own, figures are open there only: this one is reached from outside.
+    metrics: { metrics: parts.observing.metrics, isOpen: config.metricsOpen && config.metricsPort === undefined },
     bookings: parts.bookings,
     streams: { streams: queue.streams, record },
     queues: createQueueAdministration({
@@ -202,7 +203,7 @@ async function listenAll(options: HttpOptions, parts: WebParts): Promise<HttpSer
     // Figures of its own, which nobody reads: a metric has one place.
     const metrics = { metrics: new Metrics({ ofProcess: false }), isOpen: false };
     const only = { ...options, board, metrics, extend: boardOnly(config.bullBoardPath) };
-    const own = await listen(only, config.host, config.bullBoardPort);
+    const own = await listen(only, config.host, config.bullBoardPort, 'BULL_BOARD_PORT');
     log.info({ url: `${own.url}${config.bullBoardPath}` }, 'Bull Board');
     return {
       ...main,
@@ -216,8 +217,8 @@ async function listenAll(options: HttpOptions, parts: WebParts): Promise<HttpSer
   }
 }
 
-async function listen(options: HttpOptions, host: string, port: number): Promise<HttpServer> {
-  return await startServer(await buildApp(options), { host, port });
+async function listen(options: HttpOptions, host: string, port: number, setting = 'PORT'): Promise<HttpServer> {
+  return await startServer(await buildApp(options), { host, port, setting });
 }
 
 /** On its own port the board has the sign-in beside it and nothing else of the API. */

@@ -5,7 +5,7 @@ import type { Metrics } from '../../observe/index.ts';
 
 export interface MetricsRouteOptions {
   readonly metrics: Metrics;
-  /** METRICS_OPEN: without a key, for a Prometheus that has none. */
+  /** Without a key, for a Prometheus that has none: METRICS_OPEN, on the port that it is for. */
   readonly isOpen: boolean;
 }
 
