@@ -2,10 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseEnv } from 'node:util';
+import Fastify from 'fastify';
 import { parse as parseToml } from 'smol-toml';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
 import { SETTINGS } from '../../src/config/catalogue.ts';
+import { trustProxyOf } from '../../src/program/web.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -22,6 +25,20 @@ const seconds = (text: string): number => Number(/^(\d+)s$/.exec(text)?.[1]);
 type Data = Record<string, unknown>;
 const at = (value: unknown, ...path: readonly (string | number)[]): unknown =>
   path.reduce<unknown>((found, key) => (found as Data | undefined)?.[String(key)], value);
+
+/** Hosts of all addresses among the values; a `${…}` in them stands for a password. */
+const hostsOf = (values: Readonly<Record<string, string | undefined>>): string[] =>
+  Object.values(values)
+    .map((value) => (value ?? '').replace(/\$\{[^}]*\}/g, 'x'))
+    .filter((value) => /^\w+:\/\//.test(value))
+    .map((value) => new URL(value).hostname);
+
+/** The commands of a section of docs/deployment.md, without their comments. */
+const stepsOf = (heading: string): string[] =>
+  (new RegExp(`\\n## ${heading}\\n[^]*?\`\`\`sh\\n([^]*?)\`\`\``).exec(read('docs/deployment.md'))?.[1] ?? '')
+    .split('\n')
+    .map((line) => line.replace(/ +#.*$/, ''));
+const kubernetesSteps = stepsOf('Kubernetes');
 
 describe('R10 · Dockerfile', () => {
   const text = read('Dockerfile');
@@ -78,6 +95,16 @@ describe('R10, Q10 · compose file', () => {
     }
   });
 
+  test('addresses name services that are there', () => {
+    const hosts = hostsOf(at(services, 'web', 'environment') as Record<string, string>);
+    expect(hosts.sort()).toEqual(['postgres', 'redis-cache', 'redis-queue']);
+    const scraped = at(parseYaml(read('deploy/compose/prometheus.yaml')), 'scrape_configs') as Data[];
+    hosts.push(...scraped.map((job) => String(at(job, 'dns_sd_configs', 0, 'names', 0))));
+    const source = parseYaml(read('deploy/compose/grafana-provisioning/datasources/prometheus.yaml')) as Data;
+    hosts.push(new URL(String(at(source, 'datasources', 0, 'url'))).hostname);
+    for (const host of hosts) expect(Object.keys(services)).toContain(host);
+  });
+
   test('the queue Redis fsyncs always, evicts nothing, has a password, a memory limit, snapshots and keep-alive', () => {
     const command = at(services, 'redis-queue', 'command') as string[];
     const option = (name: string) => command[command.indexOf(`--${name}`) + 1];
@@ -108,7 +135,12 @@ describe('R10, Q10 · compose file', () => {
   test('Prometheus reads the ports on which web and worker answer', () => {
     const prometheus = parseYaml(read('deploy/compose/prometheus.yaml')) as Data;
     const ports = (at(prometheus, 'scrape_configs') as Data[]).map((job) => at(job, 'dns_sd_configs', 0, 'port'));
-    expect(ports).toEqual([3000, 9464]);
+    const settings = at(services, 'web', 'environment') as Data;
+    expect(at(services, 'worker', 'environment')).toEqual(settings);
+    expect(ports).toEqual([Number(settings['METRICS_PORT']), Number(settings['METRICS_PORT'])]);
+    // Figures are open on that port: nothing outside of the network may reach it.
+    const published = Object.values(services).flatMap((service) => (service['ports'] as string[] | undefined) ?? []);
+    expect(published.filter((port) => port.endsWith(`:${String(settings['METRICS_PORT'])}`))).toEqual([]);
     const rules = (at(prometheus, 'rule_files') as string[]).map((file) =>
       file.replace('/etc/prometheus/waxwing', 'deploy/prometheus'),
     );
@@ -131,7 +163,23 @@ describe('R10 · fly.toml', () => {
     const { PORT, METRICS_PORT } = at(fly, 'env') as Record<string, string>;
     expect(at(fly, 'http_service', 'internal_port')).toBe(Number(PORT));
     expect(at(fly, 'checks', 'worker', 'port')).toBe(Number(METRICS_PORT));
-    expect((at(fly, 'metrics') as Data[]).map((item) => item['port'])).toEqual([Number(PORT), Number(METRICS_PORT)]);
+    expect(at(fly, 'metrics')).toEqual([
+      { processes: ['web', 'worker'], port: Number(METRICS_PORT), path: '/metrics' },
+    ]);
+    // Its proxy reaches the one port; a [[services]] would open others.
+    expect(at(fly, 'services')).toBeUndefined();
+  });
+
+  test('browsers are known by their own address and meet https, behind the proxy that ends TLS', async () => {
+    const { TRUST_PROXY, PUBLIC_URL } = at(fly, 'env') as Record<string, string>;
+    expect(PUBLIC_URL).toBe(`https://${String(fly['app'])}.fly.dev`);
+    const trustProxy = trustProxyOf({ trustProxy: TRUST_PROXY });
+    const app = Fastify(trustProxy === undefined ? {} : { trustProxy });
+    app.get('/', (request) => [request.ip, request.protocol]);
+    // What Fly hands on: what the caller claimed, the caller's address, the app's own address.
+    const headers = { 'x-forwarded-for': '192.0.2.66, 203.0.113.9, 2a09:8280:1::1', 'x-forwarded-proto': 'https' };
+    expect((await app.inject({ url: '/', headers })).json()).toEqual(['203.0.113.9', 'https']);
+    await app.close();
   });
 });
 
@@ -147,15 +195,96 @@ describe('R10 · Kubernetes manifests', () => {
   const pods = objects.filter((object) => at(object, 'spec', 'template', 'spec', 'containers') !== undefined);
   const ours = pods.filter((pod) => String(at(pod, 'metadata', 'name')).startsWith('waxwing'));
 
+  /** Secrets are made of these by hand, each under the name before `.example.env`. */
+  const secrets = new Map(
+    readdirSync(folder)
+      .filter((file) => file.endsWith('.example.env'))
+      .map((file) => [file.replace('.example.env', ''), parseEnv(readFileSync(join(folder, file), 'utf8'))]),
+  );
+  const config = objects.find(
+    (object) => object['kind'] === 'ConfigMap' && at(object, 'metadata', 'name') === 'waxwing',
+  );
+
   test('config map and secret hold settings that exist', () => {
-    const config = objects.find(
-      (object) => object['kind'] === 'ConfigMap' && at(object, 'metadata', 'name') === 'waxwing',
-    );
-    const secret = objects.find(
-      (object) => object['kind'] === 'Secret' && at(object, 'metadata', 'name') === 'waxwing',
-    );
     expect(unknownSettings(Object.keys(at(config, 'data') as Data))).toEqual([]);
-    expect(unknownSettings(Object.keys(at(secret, 'stringData') as Data))).toEqual([]);
+    expect(unknownSettings(Object.keys(secrets.get('waxwing') ?? {}))).toEqual([]);
+    for (const name of ['WAXWING_API_KEY', 'WAXWING_SECRET_KEY', 'JWT_SECRET'])
+      expect(secrets.get('waxwing')).toHaveProperty(name);
+  });
+
+  test('no manifest holds a secret, so that applying the folder puts none in the place of a real one', () => {
+    expect(named('Secret')).toEqual([]);
+    for (const line of kubernetesSteps) expect(line).not.toMatch(/apply.*example/);
+  });
+
+  test('the documented steps make every secret and apply every manifest', () => {
+    const steps = kubernetesSteps.join('\n');
+    for (const [name] of secrets)
+      expect(steps).toMatch(new RegExp(`create secret generic ${name} --from-env-file=${name}\\.env`));
+    for (const [name] of secrets) expect(steps).toContain(`cp deploy/kubernetes/${name}.example.env ${name}.env`);
+    for (const file of readdirSync(folder).filter((one) => one.endsWith('.yaml')))
+      expect(steps, file).toMatch(new RegExp(`kubectl apply .*deploy/kubernetes/${file.replace('.', '\\.')}`));
+    for (const [file] of steps.matchAll(/deploy\/kubernetes\/[\w.-]+/g))
+      expect(existsSync(join(root, file)), file).toBe(true);
+  });
+
+  test('addresses name services that are there, or say outside of which namespace or domain they are', () => {
+    const settings = { ...(at(config, 'data') as Record<string, string>), ...secrets.get('waxwing') };
+    expect(hostsOf(settings)).toEqual(
+      expect.arrayContaining(['redis-queue', 'redis-cache', 'postgres.example.com', 'waxwing.example.com']),
+    );
+    const scalers = objects
+      .filter((object) => object['kind'] === 'ScaledObject')
+      .flatMap((object) => at(object, 'spec', 'triggers') as Data[]);
+    expect(scalers).toHaveLength(1);
+    // KEDA runs in another namespace, where no service of ours has a short name.
+    const fromOutside = scalers.map((trigger) => new URL(String(at(trigger, 'metadata', 'serverAddress'))).hostname);
+    for (const host of [...hostsOf(settings), ...fromOutside]) {
+      if (host.includes('.')) continue;
+      expect(named('Service'), host).toContain(host);
+      expect(fromOutside).not.toContain(host);
+    }
+    const namespaces = objects
+      .filter((object) => object['kind'] === 'NetworkPolicy')
+      .flatMap((object) => at(object, 'spec', 'ingress') as Data[])
+      .map((rule) => at(rule, 'from', 0, 'namespaceSelector', 'matchLabels', 'kubernetes.io/metadata.name'))
+      .filter((name) => typeof name === 'string');
+    expect(namespaces).toHaveLength(2);
+    for (const namespace of namespaces) expect(fromOutside).toEqual([`prometheus.${namespace}.svc`]);
+    const hosts = (
+      at(
+        objects.find((object) => object['kind'] === 'Ingress'),
+        'spec',
+        'rules',
+      ) as Data[]
+    ).map((rule) => rule['host']);
+    expect(hosts).toEqual([new URL(settings['PUBLIC_URL'] ?? '').hostname]);
+  });
+
+  test('figures are open on a port that the ingress does not serve and that Prometheus alone reaches', () => {
+    const metricsPort = Number(at(config, 'data', 'METRICS_PORT'));
+    const services = objects.filter((object) => object['kind'] === 'Service');
+    const served = services
+      .flatMap((object) => at(object, 'spec', 'ports') as Data[])
+      .map((port) => port['targetPort']);
+    expect(served).not.toContain(metricsPort);
+    expect(served).not.toContain('metrics');
+    const policies = objects.filter((object) => object['kind'] === 'NetworkPolicy');
+    for (const component of ['web', 'worker']) {
+      const pod = ours.find((object) => at(object, 'metadata', 'name') === `waxwing-${component}`);
+      expect(at(pod, 'spec', 'template', 'metadata', 'annotations', 'prometheus.io/port')).toBe(String(metricsPort));
+      expect(at(pod, 'spec', 'template', 'spec', 'containers', 0, 'ports')).toContainEqual({
+        name: 'metrics',
+        containerPort: metricsPort,
+      });
+      const labels = at(pod, 'spec', 'template', 'metadata', 'labels');
+      const policy = policies.find((object) => {
+        return JSON.stringify(at(object, 'spec', 'podSelector', 'matchLabels')) === JSON.stringify(labels);
+      });
+      const rules = at(policy, 'spec', 'ingress') as Data[];
+      const open = rules.filter((rule) => rule['from'] === undefined).flatMap((rule) => rule['ports'] as Data[]);
+      expect(open.map((port) => port['port'])).toEqual(component === 'web' ? [3000] : []);
+    }
   });
 
   test('pods run without root, with a read-only disk, pinned images and names that are there', () => {
@@ -176,8 +305,19 @@ describe('R10 · Kubernetes manifests', () => {
           const map = at(source, 'configMapRef', 'name');
           if (map !== undefined) expect(named('ConfigMap')).toContain(map);
           const secret = at(source, 'secretRef', 'name');
-          if (secret !== undefined) expect(named('Secret')).toContain(secret);
+          if (secret !== undefined) expect([...secrets.keys()]).toContain(secret);
         }
+        for (const variable of (container['env'] as Data[] | undefined) ?? []) {
+          const secret = at(variable, 'valueFrom', 'secretKeyRef') as { name: string; key: string } | undefined;
+          if (secret !== undefined) expect(secrets.get(secret.name), secret.name).toHaveProperty(secret.key);
+        }
+        const mounts = ((container['volumeMounts'] as Data[] | undefined) ?? []).map((mount) => mount['name']);
+        const claims = (at(pod, 'spec', 'volumeClaimTemplates') as Data[] | undefined) ?? [];
+        const volumes = [
+          ...((spec['volumes'] as Data[] | undefined) ?? []).map((volume) => volume['name']),
+          ...claims.map((claim) => at(claim, 'metadata', 'name')),
+        ];
+        for (const mount of mounts) expect(volumes).toContain(mount);
       }
     }
   });
