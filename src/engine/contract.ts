@@ -215,8 +215,10 @@ export interface SendQueue {
   configureSender(limits: SenderLimits): Promise<void>;
   /** Updates a tenant's limits on one sender while it has messages there. */
   configureTenant(sender: string, tenant: string, limits: TenantLimits): Promise<void>;
-  pauseSender(sender: string, reason: string): Promise<void>;
-  resumeSender(sender: string): Promise<void>;
+  /** @param onlyIf does nothing when the sender is held for another reason by now; null = when it is held at all */
+  pauseSender(sender: string, reason: string, onlyIf?: { readonly heldFor: string | null }): Promise<void>;
+  /** @param onlyIf does nothing when the sender is held for another reason by now */
+  resumeSender(sender: string, onlyIf?: { readonly heldFor: string }): Promise<void>;
   /** Why the engine holds a sender: a person's pause, or a credential or policy error of the provider; null = it goes. */
   pauseReason(sender: string): Promise<string | null>;
   /** Senders that a circuit breaker holds, and how often that happened. */

@@ -156,11 +156,11 @@ export class RedisSendQueue implements SendQueue {
   async configureTenant(sender: string, tenant: string, limits: TenantLimits): Promise<void> {
     await this.#controlSender(sender, 'configure-tenant', [tenant, limits.concurrency, limits.weight]);
   }
-  async pauseSender(sender: string, reason: string): Promise<void> {
-    await this.#controlSender(sender, 'pause-sender', [reason]);
+  async pauseSender(sender: string, reason: string, onlyIf?: { readonly heldFor: string | null }): Promise<void> {
+    await this.#controlSender(sender, 'pause-sender', [reason, ...(onlyIf ? [onlyIf.heldFor ?? ''] : [])]);
   }
-  async resumeSender(sender: string): Promise<void> {
-    await this.#controlSender(sender, 'resume-sender', []);
+  async resumeSender(sender: string, onlyIf?: { readonly heldFor: string }): Promise<void> {
+    await this.#controlSender(sender, 'resume-sender', onlyIf ? [onlyIf.heldFor] : []);
   }
   async pauseReason(sender: string): Promise<string | null> {
     const key = `${shardPrefix(this.#shardFor(sender))}s:${sender}`;

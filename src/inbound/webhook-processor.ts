@@ -226,7 +226,7 @@ export function createWebhookProcessor(options: WebhookProcessorOptions): Webhoo
     const result = await batcher.add({ webhook, isReplay, tenant: job.salonId || null, messages, events: rows, group });
     if (!isReplay) {
       for (const { item, event } of told) {
-        const ids = await options.actions.apply(provider, event, covers);
+        const ids = await options.actions.apply(provider, event, covers, item);
         await hooks.onProviderEvent?.({ webhookId: webhook.id, item, provider, senders: ids, event });
       }
     }

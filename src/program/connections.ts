@@ -15,6 +15,8 @@ interface Parts {
 }
 
 const PAGE = 200;
+/** A webhook may hold a sender in any process; each worker finds that out by itself. */
+const LOOK_EVERY_MS = 60_000;
 
 /** Brings Evolution senders back that were held because their connection was down, also from before this start. */
 export function watchConnections({ queue, record, evolution, readAccount, log }: Parts): {
@@ -27,12 +29,22 @@ export function watchConnections({ queue, record, evolution, readAccount, log }:
       const account = await readAccount(sender);
       return account?.provider === 'evolution' ? await evolution.connectionState(account) : null;
     },
-    resume: async (sender) => {
-      await queue.resumeSender(sender);
+    resume: async (sender, heldFor) => {
+      const paused = (await record.senders.get(sender))?.pausedReason ?? null;
+      if (paused !== null) {
+        // An attempt that was under way when a person paused it put its own reason in the place of theirs.
+        await queue.pauseSender(sender, paused, { heldFor });
+        return;
+      }
+      await queue.resumeSender(sender, { heldFor });
       log.info({ sender }, 'connection of the instance is open again: the sender goes on');
     },
   });
-  void watchAll().catch(() => log.debug('senders could not be listed; held ones are watched from their next error on'));
+  const look = () =>
+    void watchAll().catch(() => log.debug('senders could not be listed; held ones are looked for in a minute again'));
+  look();
+  const timer = setInterval(look, LOOK_EVERY_MS);
+  timer.unref();
 
   async function watchAll(): Promise<void> {
     let cursor: string | undefined;
@@ -48,6 +60,9 @@ export function watchConnections({ queue, record, evolution, readAccount, log }:
       const brake = settlement.kind === 'retry' ? settlement.brake : undefined;
       if (brake?.on === 'sender' && ConnectionWatch.concerns(report?.error?.providerCode)) watch.add(grant.lane.sender);
     },
-    stop: () => watch.stop(),
+    stop: () => {
+      clearInterval(timer);
+      watch.stop();
+    },
   };
 }

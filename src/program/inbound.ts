@@ -78,6 +78,7 @@ export function createInbound(parts: InboundParts): Inbound {
       senders: record.senders,
       queue,
       knowing: (call) => parts.accepting.senders.knowing(call),
+      defaultTenant: config.inboundDefaultTenant,
     }),
     limit: createUserLimit(queue.runner.client, config.inboundUserLimitPerMinute, (error) =>
       log.debug({ err: error }, 'the limit of incoming messages could not be asked'),

@@ -57,6 +57,11 @@ export type ProviderEvent =
       /** The provider's field and event, `connection.update open`, `account_update DISABLED_UPDATE`. */
       readonly event: string;
       readonly reason: string | null;
+      /**
+       * Orders what is told of one sender, ms: the provider's own time where it gives one, else that of arrival. Epoch
+       * ms but for Evolution, whose `date_time` is local time.
+       */
+      readonly atMs: number;
     }
   /** A contact got another phone number or user id. */
   | {

@@ -114,6 +114,7 @@ create table contacts (
   created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
   updated_at timestamp with time zone not null default now(),
   marketing_opt_out_at timestamp with time zone,
+  marketing_changed_at timestamp with time zone,
   constraint contacts_merged_into_fkey FOREIGN KEY (merged_into) REFERENCES contacts(id),
   constraint contacts_pkey PRIMARY KEY (id)
 );
@@ -415,6 +416,16 @@ create table sender_events (
 );
 CREATE INDEX sender_events_sender ON sender_events USING btree (sender, at DESC);
 
+create table sender_news (
+  sender text not null,
+  family text not null,
+  at timestamp with time zone not null,
+  is_held boolean not null,
+  reason text not null,
+  constraint sender_news_family_check CHECK ((family = ANY (ARRAY['connection'::text, 'account'::text, 'person'::text]))),
+  constraint sender_news_pkey PRIMARY KEY (sender, family)
+);
+
 create table senders (
   id text not null,
   tenant text,
@@ -434,6 +445,7 @@ create table senders (
   created_at timestamp with time zone not null default date_trunc('milliseconds'::text, now()),
   updated_at timestamp with time zone not null default now(),
   channel text,
+  resumed_at timestamp with time zone,
   constraint senders_burst_check CHECK ((burst >= 1)),
   constraint senders_channel_check CHECK ((channel = ANY (ARRAY['baileys'::text, 'cloud'::text]))),
   constraint senders_concurrency_check CHECK ((concurrency >= 1)),

@@ -234,6 +234,8 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
           pair_bucket_refill_per_second: fields.pairBucketRefillPerSecond,
           portfolio: fields.portfolio,
           paused_reason: fields.pausedReason,
+          // A provider's word from before it holds the sender no more.
+          resumed_at: fields.pausedReason === null ? new Date() : undefined,
         },
         2,
       );

@@ -1,5 +1,5 @@
-/** Codes of Evolution's table that hold a sender until its connection is open again. */
-const CODES = ['CONNECTION_CLOSED', 'INSTANCE_NOT_LOADED'];
+import { holdFamily } from '../model/sender-hold.ts';
+
 const FIRST_MS = 2_000;
 const LONGEST_MS = 5 * 60_000;
 
@@ -8,7 +8,8 @@ export interface ConnectionWatchOptions {
   readonly pauseReason: (sender: string) => Promise<string | null>;
   /** State of the sender's connection; null = not known. */
   readonly connectionState: (sender: string) => Promise<string | null>;
-  readonly resume: (sender: string) => Promise<void>;
+  /** Lets it go on, unless it is held for another reason by now. */
+  readonly resume: (sender: string, heldFor: string) => Promise<void>;
   /** First wait between two questions about one sender, ms; doubles up to five minutes. Default 2,000. */
   readonly firstMs?: number;
 }
@@ -19,8 +20,8 @@ interface Watched {
 }
 
 /**
- * Asks for the state of connections that were down and lets their senders go on when they are open. Only holds that
- * name one of its own codes are lifted: a person's pause and other errors stay.
+ * Asks for the state of connections that were down and lets their senders go on when they are open. Only holds for the
+ * connection are lifted, whether an answer or a webhook told of it: a person's pause and other errors stay.
  *
  * A server may call a dead socket open. The sender is then held again by its next message, and the wait goes on
  * growing from where it was, so that such an instance is tried ever more rarely; no attempt is counted for it.
@@ -36,7 +37,7 @@ export class ConnectionWatch {
 
   /** Does an error with this provider code concern the connection. */
   static concerns(providerCode: string | null | undefined): boolean {
-    return CODES.includes(providerCode ?? '');
+    return holdFamily(`(${providerCode ?? ''})`) === 'connection';
   }
 
   /** Watches a sender that is, or may be, held. Safe to repeat. */
@@ -87,9 +88,9 @@ export class ConnectionWatch {
 
   async #ask(sender: string): Promise<'again' | 'not-ours' | 'resumed'> {
     const reason = await this.#options.pauseReason(sender);
-    if (reason === null || !CODES.some((code) => reason.includes(`(${code})`))) return 'not-ours';
+    if (reason === null || holdFamily(reason) !== 'connection') return 'not-ours';
     if ((await this.#options.connectionState(sender)) !== 'open') return 'again';
-    await this.#options.resume(sender);
+    await this.#options.resume(sender, reason);
     return 'resumed';
   }
 

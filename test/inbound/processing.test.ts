@@ -121,23 +121,21 @@ describe('what else a provider tells', () => {
     const [contact] = await rows<{ id: string }>(
       `select contact_id as id from contact_aliases where value = '+4915112345678'`,
     );
-    const preference = (value: string) =>
+    const preference = (value: string, timestamp: number) =>
       room.post(
         cloudBody(
           {
-            user_preferences: [
-              { wa_id: '4915112345678', category: 'marketing_messages', value, timestamp: 1_700_000_000 },
-            ],
+            user_preferences: [{ wa_id: '4915112345678', category: 'marketing_messages', value, timestamp }],
           },
           '100200300',
           'user_preferences',
         ),
       );
-    await preference('stop');
+    await preference('stop', 1_700_000_000);
     await eventually(
       async () => (await room.record.contacts.get(null, contact?.id ?? ''))?.marketingOptOutAtMs != null,
     );
-    await preference('resume');
+    await preference('resume', 1_700_000_001);
     await eventually(
       async () => (await room.record.contacts.get(null, contact?.id ?? ''))?.marketingOptOutAtMs === null,
     );

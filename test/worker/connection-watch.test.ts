@@ -42,6 +42,26 @@ describe('R7 · a held Evolution sender goes on when its connection is open', ()
     expect([asked, resumed]).toEqual([4, 1]);
   });
 
+  it.each(['webhook: connection.update close: 428: connection closed', 'webhook: instance removed'])(
+    'also when a webhook held it: %s',
+    async (held) => {
+      [reason, state] = [held, 'open'];
+      watch.add('evo');
+      await vi.advanceTimersByTimeAsync(2_000);
+      expect([asked, resumed]).toEqual([1, 1]);
+    },
+  );
+
+  it.each(['webhook: messages.update 463: no new chats', 'webhook: account_update DISABLE', 'lunch'])(
+    'a hold that is not for the connection stays: %s',
+    async (held) => {
+      [reason, state] = [held, 'open'];
+      watch.add('evo');
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect([asked, resumed]).toEqual([0, 0]);
+    },
+  );
+
   it('an unknown state and a server that fails are asked again', async () => {
     state = null;
     watch.add('evo');

@@ -2,7 +2,8 @@
   KEYS   1 shard prefix
   ARGV   1 wallMs or ''   2 verb   3 sender ('' for the shard)   4… values
          configure-sender: rate, burst, concurrency, gapMs, pairCapacity, pairMsPerToken
-         configure-tenant: tenant, concurrency, weight   pause-sender: reason   resume-sender
+         configure-tenant: tenant, concurrency, weight
+         pause-sender: reason, and only if held for ('' = not held)   resume-sender: only if held for
          hold-template: template   release-template: template
          open-circuit: ms   pause-tenant: tenant   resume-tenant: tenant   clear-pair: contact   pause-shard
          resume-shard
@@ -50,6 +51,10 @@ local function control()
   local s = load_sender(sender_id)
   if not s then
     return 0
+  end
+  local expected = verb == 'pause-sender' and ARGV[5] or verb == 'resume-sender' and ARGV[4]
+  if expected and (s.paused or '') ~= expected then
+    return 1 -- another hold came in between: what was decided about the old one does not concern it
   end
   if verb == 'configure-sender' then
     wake_sender(s)

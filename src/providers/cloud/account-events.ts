@@ -33,13 +33,14 @@ export function accountEvent(
   value: Value,
   accountId: string | null,
   externalSenderId: string | null,
+  atMs: number,
 ): ProviderEvent {
   if (field === 'message_template_status_update') return templateEvent(value, accountId);
   const property = Object.hasOwn(SENDER_FIELDS, field) ? SENDER_FIELDS[field] : undefined;
   if (property === undefined) return { kind: 'other', externalSenderId, type: field };
   const said = wordOf(value[property]);
   const { state, reason } = meaningOf(field, said, value);
-  return { kind: 'sender', externalSenderId, accountId, state, event: `${field} ${said ?? ''}`.trim(), reason };
+  return { kind: 'sender', externalSenderId, accountId, state, event: `${field} ${said ?? ''}`.trim(), reason, atMs };
 }
 
 function templateEvent(value: Value, accountId: string | null): ProviderEvent {

@@ -1,19 +1,27 @@
 import type { ProviderEvent, ReadWebhook, WebhookReader } from '../events.ts';
 import { EventCollector } from '../collector.ts';
-import { asArray, asObject, asText } from '../json.ts';
+import { asArray, asObject, asText, asWholeNumber } from '../json.ts';
+import { withHold } from '../status-hold.ts';
 import { accountEvent } from './account-events.ts';
+import { lookupCloudError } from './errors.ts';
 import { readEcho, readMessage, readPreference, type ChangeContext } from './inbound.ts';
 import { readStatusItem } from './statuses.ts';
 
 /** Parts of `value` that are no lists of things that happened. */
 const FRAME = new Set(['messaging_product', 'metadata', 'contacts']);
 
-type ItemReader = (item: unknown, context: ChangeContext) => ProviderEvent;
+/** What stands beside the changes of an entry. */
+interface EntryContext {
+  readonly accountId: string | null;
+  /** When Meta made the entry, epoch ms. */
+  readonly atMs: number;
+  readonly receivedAtMs: number;
+}
 
-const readStatusEvent: ItemReader = (item, { externalSenderId, receivedAtMs }) => ({
-  kind: 'status',
-  status: readStatusItem(externalSenderId, item, receivedAtMs),
-});
+type ItemReader = (item: unknown, context: ChangeContext) => ProviderEvent | ProviderEvent[];
+
+const readStatusEvent: ItemReader = (item, { externalSenderId, receivedAtMs }) =>
+  withHold(readStatusItem(externalSenderId, item, receivedAtMs), (code) => lookupCloudError(code, 400, false));
 
 /** Lists with readers of their own, by field and name of the list. */
 const LISTS: Readonly<Record<string, Readonly<Record<string, ItemReader>>>> = {
@@ -36,21 +44,31 @@ export const cloudReader: WebhookReader = {
       const where = `entry[${n}]`;
       const changes = asObject(entry)?.['changes'];
       if (!Array.isArray(changes)) collector.broken(where, 'it has no list of changes');
-      const accountId = asText(asObject(entry)?.['id'], 128);
+      const of: EntryContext = {
+        accountId: asText(asObject(entry)?.['id'], 128),
+        atMs: timeOf(asObject(entry)?.['time']) ?? receivedAtMs,
+        receivedAtMs,
+      };
       for (const [m, change] of asArray(changes).entries()) {
-        readChange(collector, `${where}.changes[${m}]`, change, accountId, receivedAtMs);
+        readChange(collector, `${where}.changes[${m}]`, change, of);
       }
     }
     return collector.result();
   },
 };
 
+/** Meta writes seconds; milliseconds are understood too. */
+function timeOf(value: unknown): number | null {
+  const time = asWholeNumber(value);
+  if (time === null || time === 0) return null;
+  return time < 100_000_000_000 ? time * 1000 : time;
+}
+
 function readChange(
   collector: EventCollector,
   where: string,
   change: unknown,
-  accountId: string | null,
-  receivedAtMs: number,
+  { accountId, atMs, receivedAtMs }: EntryContext,
 ): void {
   const field = asText(asObject(change)?.['field'], 128);
   const value = asObject(asObject(change)?.['value']);
@@ -61,7 +79,7 @@ function readChange(
   const externalSenderId = asText(asObject(value['metadata'])?.['phone_number_id'], 128);
   const readers = Object.hasOwn(LISTS, field) ? LISTS[field] : undefined;
   if (readers === undefined) {
-    collector.item(where, () => accountEvent(field, value, accountId, externalSenderId));
+    collector.item(where, () => accountEvent(field, value, accountId, externalSenderId, atMs));
     return;
   }
   const contacts = asArray(value['contacts']).map((contact) => asObject(contact) ?? {});

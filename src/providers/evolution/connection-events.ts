@@ -20,7 +20,7 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 
 /** `connection.update`: the instance can send only while it is open. The server reconnects by itself where it can. */
-export function connectionEvent(data: Item, { instance }: Context): ProviderEvent {
+export function connectionEvent(data: Item, { instance, orderMs }: Context): ProviderEvent {
   const state = asText(data['state'], 32)?.toLowerCase() ?? 'unknown';
   const status = asWholeNumber(data['statusReason']);
   const known = status === null ? undefined : REASONS[status];
@@ -32,11 +32,12 @@ export function connectionEvent(data: Item, { instance }: Context): ProviderEven
     event: `connection.update ${state}`,
     // 200 is what servers write when nothing is wrong.
     reason: status === null || status === 200 ? null : `${status}${known === undefined ? '' : `: ${known}`}`,
+    atMs: orderMs,
   };
 }
 
 /** `status.instance`, `logout.instance`, `remove.instance`: the instance was closed by somebody. */
-export function instanceEvent(data: Item, { instance }: Context): ProviderEvent {
+export function instanceEvent(data: Item, { instance, orderMs }: Context): ProviderEvent {
   const status = asText(data['status'], 32)?.toLowerCase() ?? 'removed';
   const state = status === 'open' ? 'usable' : 'paused';
   return {
@@ -46,6 +47,7 @@ export function instanceEvent(data: Item, { instance }: Context): ProviderEvent 
     state,
     event: `instance ${status}`,
     reason: state === 'paused' ? 'the instance was logged out or removed' : null,
+    atMs: orderMs,
   };
 }
 

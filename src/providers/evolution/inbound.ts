@@ -8,6 +8,8 @@ import { readContent } from './content.ts';
 export interface Context {
   readonly instance: string;
   readonly receivedAtMs: number;
+  /** Orders the events of one server, ms: its `date_time`, which is local time and no instant, else that of arrival. */
+  readonly orderMs: number;
 }
 
 type Item = Readonly<Record<string, unknown>>;

@@ -57,7 +57,7 @@ export const evolutionReader: WebhookReader = {
       collector.broken('instance', 'it names no instance');
       return collector.result();
     }
-    const context: Context = { instance, receivedAtMs };
+    const context: Context = { instance, receivedAtMs, orderMs: orderOf(raw['date_time']) ?? receivedAtMs };
     const data = raw['data'];
     const items = Array.isArray(data) ? asArray(data) : [data];
     for (const [n, item] of items.entries()) {
@@ -71,6 +71,11 @@ export const evolutionReader: WebhookReader = {
     return collector.result();
   },
 };
+
+function orderOf(value: unknown): number | null {
+  const atMs = Date.parse(asText(value, 64) ?? '');
+  return Number.isNaN(atMs) ? null : atMs;
+}
 
 function kindOfChat(item: Readonly<Record<string, unknown>>): string {
   const jid = asText((asObject(item['key']) ?? item)['remoteJid'], 256) ?? '';

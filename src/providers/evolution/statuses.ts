@@ -54,6 +54,7 @@ export function readUpdate(data: Item, context: Context): ProviderEvent | Provid
       state: 'paused',
       event: 'messages.update 463',
       reason: 'WhatsApp lets the account open no new chats for now',
+      atMs: receivedAtMs,
     },
   ];
 }

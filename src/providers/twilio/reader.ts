@@ -2,6 +2,7 @@ import { EventCollector, UnreadableItem } from '../collector.ts';
 import type { ProviderStatus } from '../contract.ts';
 import type { ProviderEvent, ReadWebhook, WebhookReader } from '../events.ts';
 import { asObject, asText, asWholeNumber } from '../json.ts';
+import { withHold } from '../status-hold.ts';
 import { tableFailure } from '../table-error.ts';
 import { withoutPrefix } from './addresses.ts';
 import { TAG_FIELD } from './callback.ts';
@@ -36,7 +37,7 @@ function readForm(fields: Fields, receivedAtMs: number): ProviderEvent | Provide
   const status = (fieldOf(fields, 'MessageStatus') ?? fieldOf(fields, 'SmsStatus'))?.toLowerCase() ?? null;
   const id = fieldOf(fields, 'MessageSid') ?? fieldOf(fields, 'SmsSid') ?? fieldOf(fields, 'SmsMessageSid');
   if (id !== null && status !== null && !INCOMING.has(status)) {
-    return { kind: 'status', status: statusOf(fields, id, status, receivedAtMs) };
+    return withHold(statusOf(fields, id, status, receivedAtMs), lookupTwilioError);
   }
   const isMessage = status !== null || fields['Body'] !== undefined || fields['NumMedia'] !== undefined;
   if (isMessage && id === null) throw new UnreadableItem('it has no MessageSid');

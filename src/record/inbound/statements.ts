@@ -65,7 +65,7 @@ export const findOwners = `
 
 export const mergeRows = rowSet({ loser: 'uuid', survivor: 'uuid' });
 
-/** Two contacts turned out to be one person: the older one stays, with the names and the refusals of both. */
+/** Two contacts turned out to be one person: the older one stays, with the names of both and the last wish. */
 export const mergeContacts = `
   with pair as (select * from ${mergeRows.from('row')}),
   alias as (
@@ -77,7 +77,12 @@ export const mergeContacts = `
   kept as (
     update contacts set
       name = coalesce(contacts.name, loser.name),
-      marketing_opt_out_at = coalesce(contacts.marketing_opt_out_at, loser.marketing_opt_out_at),
+      marketing_opt_out_at = case
+        when loser.marketing_changed_at > contacts.marketing_changed_at then loser.marketing_opt_out_at
+        when contacts.marketing_changed_at > loser.marketing_changed_at then contacts.marketing_opt_out_at
+        else coalesce(contacts.marketing_opt_out_at, loser.marketing_opt_out_at)
+      end,
+      marketing_changed_at = greatest(contacts.marketing_changed_at, loser.marketing_changed_at),
       updated_at = now()
     from pair join contacts loser on loser.id = pair.loser
     where contacts.id = pair.survivor

@@ -105,6 +105,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
       senders: record.senders,
       queue,
       knowing: (call) => call(),
+      defaultTenant: 'default',
     }),
     limit: createUserLimit(queue.runner.client, options.perMinute ?? 0),
     hooks: options.hooks ?? {
