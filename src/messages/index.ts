@@ -14,6 +14,7 @@ export type { Explanation } from './explain.ts';
 export type { Forecast } from './forecast.ts';
 export { recordedView, type MessageView } from './view.ts';
 export { createQueueSwitch, percentileOf } from './queue-switch.ts';
+export { DirectPause } from './direct-pause.ts';
 export { createShortSend, type ShortSend, type ShortSent } from './short-send.ts';
 export {
   createThrottled,

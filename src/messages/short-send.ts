@@ -2,7 +2,8 @@ import type { SendQueue } from '../engine/contract.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { Direct, DirectKey } from '../record/index.ts';
-import type { DirectResult, DirectSender } from '../worker/direct-sender.ts';
+import type { DirectSender } from '../worker/direct-sender.ts';
+import { directError, pausedError, repetitionOf } from './direct-answers.ts';
 import { DirectKeys } from './direct-keys.ts';
 import type { Principal } from './principal.ts';
 import type { QueueSwitch } from './queue-switch.ts';
@@ -17,9 +18,11 @@ export interface ShortSendOptions {
   /** WHATSAPP_SEND_FALLBACK: what happens while the queue cannot be reached. */
   readonly fallback: 'direct' | 'reject';
   readonly directSender: Pick<DirectSender, 'send'>;
+  /** Why nothing of the sender may go now, besides what the record says; null = it may. */
+  readonly pauseReason: (sender: string) => Promise<string | null>;
   readonly readAccount: (sender: string) => Promise<SenderAccount | null>;
   readonly keys: Pick<Direct, 'claim' | 'release'>;
-  /** How long a direct send waits for what the queue still holds of its conversation, ms. */
+  /** How long from the call on a direct send waits for what the queue still holds of its conversation, ms. */
   readonly queueDrainMs?: number;
   /** Hears of content that was skipped; as in `MessagesOptions`. */
   readonly onDuplicateContent?: (first: { readonly id: string; readonly tenant: string }) => void;
@@ -35,7 +38,8 @@ export interface ShortSent extends Pick<Accepted, 'message' | 'result'> {
 /** The short way to send: through the queue, or past it when that is switched off or away. */
 export interface ShortSend {
   /**
-   * @returns on the queue: as `Messages.accept()`. Direct: when the provider has taken it
+   * @returns on the queue: as `Messages.accept()`. Direct: when the provider has taken it; a repetition waits for the
+   *   first call of its key and is answered as that one was
    * @throws AppError as `Messages.accept()`; direct: `DIRECT_NOT_SENT` (retryable), `DIRECT_REFUSED`, `DIRECT_UNKNOWN`
    */
   send(request: MessageRequest, principal: Principal, options?: Omit<AcceptOptions, 'waitMs'>): Promise<ShortSent>;
@@ -59,6 +63,7 @@ export function createShortSend(options: ShortSendOptions): ShortSend {
     principal: Principal,
     how: Omit<AcceptOptions, 'waitMs'> = {},
   ): Promise<ShortSent> {
+    const askedAtMs = performance.now();
     const draft = await messages.draft(request, principal, how);
     const isReachable = queue.isReachable();
     if (options.isOnQueue(draft.tenant)) {
@@ -67,13 +72,10 @@ export function createShortSend(options: ShortSendOptions): ShortSend {
       options.onFallback?.(draft.tenant.id);
     }
     return await inLine(draft, async () => {
-      if (isReachable) {
-        const looked = await untilDrained(draft);
-        // What the queue holds of this conversation goes first; behind it is the only place that keeps the order.
-        if (looked === 'still-waiting') return await onQueue(request, principal, how);
-        return await direct(draft, looked.pairFreeInMs, principal);
-      }
-      return await direct(draft, 0, principal);
+      const looked = isReachable ? await untilDrained(draft, askedAtMs) : { pairFreeInMs: 0 };
+      // What the queue holds of this conversation goes first; behind it is the only place that keeps the order.
+      if (looked === 'still-waiting') return await onQueue(request, principal, how);
+      return await direct(draft, { askedAtMs, pairFreeInMs: looked.pairFreeInMs }, principal);
     });
   }
 
@@ -101,8 +103,12 @@ export function createShortSend(options: ShortSendOptions): ShortSend {
     return await going;
   }
 
-  async function untilDrained({ message }: Draft): Promise<'still-waiting' | { readonly pairFreeInMs: number }> {
-    const giveUpAt = performance.now() + (options.queueDrainMs ?? 10_000);
+  async function untilDrained(
+    { message }: Draft,
+    askedAtMs: number,
+  ): Promise<'still-waiting' | { readonly pairFreeInMs: number }> {
+    // From the call on: those that wait behind others of their conversation do not wait once more after them.
+    const giveUpAt = askedAtMs + (options.queueDrainMs ?? 10_000);
     for (;;) {
       let looked;
       try {
@@ -120,65 +126,56 @@ export function createShortSend(options: ShortSendOptions): ShortSend {
   /** Looks everything up that takes time; what it returns stands in the direct line as soon as it is called. */
   async function direct(
     draft: Draft,
-    pairFreeInMs: number,
+    turn: { readonly askedAtMs: number; readonly pairFreeInMs: number },
     principal: Principal,
-  ): Promise<ShortSent | (() => Promise<ShortSent>)> {
+  ): Promise<() => Promise<ShortSent>> {
     const { message, tenant, sender, prepared } = draft;
-    const paused = tenant.pausedReason ?? sender.pausedReason;
-    if (paused !== null) {
-      throw new AppError('DIRECT_NOT_SENT', { detail: `Nothing was sent: sending is paused (${paused}).` });
-    }
     const key: DirectKey | null =
       prepared.idempotency === null ? null : { ...message.lane, ...prepared.idempotency, messageId: message.id };
-    const [account, claim] = await Promise.all([options.readAccount(sender.id), key === null ? null : keys.claim(key)]);
-    if (claim?.isOtherBody === true) throw new AppError('IDEMPOTENCY_KEY_REUSED');
-    const view = acceptedView(
-      { ...message.lane, ...prepared, id: claim?.messageId ?? message.id, body: prepared.body },
-      claim?.isFirst === false,
-    );
-    if (claim?.isFirst === false) {
-      if (prepared.isContentKey) options.onDuplicateContent?.({ id: claim.messageId, tenant: tenant.id });
-      const first = await messages.get(claim.messageId, principal, tenant.id).catch(() => view);
-      return { message: { ...first, duplicate: true }, result: 'duplicate', direct: true };
+    const claim = key === null ? null : await keys.claim(key);
+    if (claim?.kind === 'other-body') throw new AppError('IDEMPOTENCY_KEY_REUSED');
+    const accepted = acceptedView({ ...message.lane, ...prepared, id: message.id, body: prepared.body }, false);
+    if (claim?.kind === 'repeated') {
+      return async () => {
+        const end = await claim.first;
+        const first = await repetitionOf(end, accepted, (id) => messages.get(id, principal, tenant.id));
+        if (prepared.isContentKey) options.onDuplicateContent?.({ id: first.id, tenant: tenant.id });
+        return { message: first, result: 'duplicate', direct: true };
+      };
     }
-    if (account === null) {
-      if (key !== null) await keys.release(key);
-      throw new AppError('SENDER_MISSING');
-    }
+    const refuse = async (error: unknown, isUnsent: boolean): Promise<never> => {
+      await claim?.end({ kind: 'told', messageId: message.id, error }, !isUnsent);
+      throw error;
+    };
+    const account = await accountOf(draft).catch((error: unknown) => refuse(error, true));
     return async () => {
-      const result = await directSender.send({
-        ...message,
-        expiresAtMs: prepared.expiresAtMs,
-        account,
-        limits: sender,
-        tenantConcurrency: tenant.concurrency,
-        pairFreeInMs,
-      });
-      if (key !== null && (result.kind === 'not-sent' || result.kind === 'refused')) await keys.release(key);
-      if (result.kind !== 'sent') throw directError(result, message.id);
-      const sentAt = new Date().toISOString();
+      const result = await directSender
+        .send({
+          ...message,
+          ...turn,
+          expiresAtMs: prepared.expiresAtMs,
+          account,
+          limits: sender,
+          tenantConcurrency: tenant.concurrency,
+        })
+        .catch((error: unknown) => refuse(error, false));
+      if (result.kind !== 'sent') return await refuse(directError(result, message.id), result.kind !== 'unknown');
       const { providerMessageId, attempts } = result;
-      const sent = { ...view, status: 'sent' as const, attempts, providerMessageId, sentAt };
-      return { message: sent, result: 'immediate', direct: true };
+      const sentAt = new Date().toISOString();
+      await claim?.end({ kind: 'sent', messageId: message.id, providerMessageId, attempts, sentAt }, true);
+      const view = { ...accepted, status: 'sent' as const, attempts, providerMessageId, sentAt };
+      return { message: view, result: 'immediate', direct: true };
     };
   }
 
-  return { send };
-}
-
-function directError(result: Exclude<DirectResult, { kind: 'sent' }>, id: string): AppError {
-  const said = result.error === null ? '' : ` ${result.error.title}: ${result.error.detail}`;
-  switch (result.kind) {
-    case 'refused':
-      return new AppError('DIRECT_REFUSED', { detail: `Message ${id} was refused.${said}` });
-    case 'unknown':
-      return new AppError('DIRECT_UNKNOWN', {
-        detail: `Message ${id} may have been sent: the provider's answer was lost. Do not send it again blindly.`,
-      });
-    case 'not-sent':
-      return new AppError('DIRECT_NOT_SENT', {
-        detail: `Nothing was sent.${said === '' ? " The message's turn would come too late." : said}`,
-        retryAfterSeconds: Math.max(1, Math.ceil(result.retryAfterMs / 1000)),
-      });
+  /** @throws AppError when nothing may be sent for the sender, or its account is not known */
+  async function accountOf({ tenant, sender }: Draft): Promise<SenderAccount> {
+    const [account, held] = await Promise.all([options.readAccount(sender.id), options.pauseReason(sender.id)]);
+    const paused = tenant.pausedReason ?? sender.pausedReason ?? held;
+    if (paused !== null) throw pausedError(paused);
+    if (account === null) throw new AppError('SENDER_MISSING');
+    return account;
   }
+
+  return { send };
 }

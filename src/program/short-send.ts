@@ -7,7 +7,10 @@ import {
   createQueueSwitch,
   createShortSend,
   createThrottled,
+  DirectPause,
+  EVICTED,
   type Messages,
+  type Senders,
   type ShortSend,
   type ThrottledSender,
 } from '../messages/index.ts';
@@ -17,6 +20,7 @@ import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import { Accounts } from '../worker/accounts.ts';
 import { DirectSender } from '../worker/direct-sender.ts';
+import type { ProgramCaches } from './caches.ts';
 import { createDirectRecorder } from './direct-recorder.ts';
 import { closeProviders, createProviders } from './providers.ts';
 import { readWindowOf } from './windows.ts';
@@ -33,6 +37,8 @@ interface Parts {
   readonly queue: RedisSendQueue;
   readonly record: WaxwingRecord;
   readonly messages: Messages;
+  readonly senders: Pick<Senders, 'knowing'>;
+  readonly caches: Pick<ProgramCaches, 'evictions'>;
   /** Senders of the settings, which need no record. */
   readonly settingsAccounts: readonly SenderAccount[];
   readonly tagKey: TagKey;
@@ -56,7 +62,17 @@ export function openShortSending(parts: Parts): ShortSending {
     readWindow: readWindowOf(config, record),
     patienceMs: DIRECT_PATIENCE_MS,
     onConcluded: (events: readonly MessageEvent[]) => recorder.add(events),
+    onPaused: (sender, reason) => {
+      log.warn({ sender, reason }, 'the provider refuses the sender: it is paused until a person resumes it');
+      pause.hold(sender, reason);
+    },
   });
+  const pause = new DirectPause({
+    queue,
+    knowing: (call) => parts.senders.knowing(call),
+    onResumed: (sender) => directSender.resume(sender),
+  });
+  const unfollow = followResumes(queue, pause, parts.caches);
   const accounts = new Accounts(async (id) => {
     const own = settingsAccounts.find((account) => account.id === id);
     return own ?? (await record.senders.getWithCredentials(id));
@@ -71,6 +87,7 @@ export function openShortSending(parts: Parts): ShortSending {
     }),
     fallback: config.whatsappSendFallback,
     directSender,
+    pauseReason: (sender) => pause.reason(sender),
     readAccount: (id) => accounts.get(id),
     keys: record.direct,
     onDuplicateContent: (first) => logDuplicate(log, first),
@@ -85,7 +102,9 @@ export function openShortSending(parts: Parts): ShortSending {
     shortSend,
     throttled,
     async stop(graceMs) {
+      unfollow();
       await directSender.stop(graceMs);
+      pause.stop();
       await recorder.stop();
       await closeProviders(providers);
     },
@@ -95,4 +114,18 @@ export function openShortSending(parts: Parts): ShortSending {
 /** F3: a repetition is skipped, and said. Never with the recipient or the text. */
 export function logDuplicate(log: Logger, { id, tenant }: { readonly id: string; readonly tenant: string }): void {
   log.info({ messageId: id, tenant }, 'skipped: the same content went to the same recipient within 24 h');
+}
+
+/** Without the queue nobody can ask it whether a person resumed the sender: then any change of the sender counts. */
+function followResumes(
+  queue: Pick<RedisSendQueue, 'isReachable'>,
+  pause: DirectPause,
+  caches: Pick<ProgramCaches, 'evictions'>,
+): () => void {
+  return caches.evictions((evicted) => {
+    if (evicted.kind !== 'keys' || queue.isReachable()) return;
+    for (const name of evicted.names) {
+      if (name.startsWith(EVICTED.sender)) pause.resumed(decodeURIComponent(name.slice(EVICTED.sender.length)));
+    }
+  });
 }

@@ -132,7 +132,7 @@ export async function startProgram(
     const tagKey = tagKeyOf(keys);
     const { messages } = accepting;
     const shortSending = openShortSending({
-      ...{ config, queue, record, messages, tagKey, log },
+      ...{ config, queue, record, messages, tagKey, log, caches, senders: accepting.senders },
       settingsAccounts: settingsAccounts(config),
     });
     const { shortSend, throttled } = shortSending;

@@ -21,6 +21,8 @@ export interface Claim {
   readonly isFirst: boolean;
   /** The key was used for another body. */
   readonly isOtherBody: boolean;
+  /** How long ago the key was claimed, ms. */
+  readonly ageMs: number;
 }
 
 /** What was sent past the queue: the same rows, states and timeline as the recorder writes. */
@@ -46,7 +48,7 @@ export function directOf(database: Database): Direct {
     },
 
     async claim({ tenant, sender, key, bodyDigest, messageId }) {
-      const [row] = await database.query<{ message_id: string; body_digest: Buffer }>(
+      const [row] = await database.query<{ message_id: string; body_digest: Buffer; age_ms: number }>(
         `with old as (
            delete from direct_keys
            where ctid in (select ctid from direct_keys where claimed_at < now() - interval '24 hours' limit 100)
@@ -60,12 +62,14 @@ export function directOf(database: Database): Direct {
            message_id = case when known.claimed_at < now() - interval '24 hours'
              then excluded.message_id else known.message_id end,
            claimed_at = case when known.claimed_at < now() - interval '24 hours' then now() else known.claimed_at end
-         returning message_id, body_digest`,
+         returning message_id, body_digest,
+           (extract(epoch from now() - claimed_at) * 1000)::float8 as age_ms`,
         [tenant, sender, key, bodyDigest, messageId],
       );
       if (row === undefined) throw new Error('a claimed key has no row');
       const isFirst = row.message_id === messageId;
-      return { messageId: row.message_id, isFirst, isOtherBody: !isFirst && !row.body_digest.equals(bodyDigest) };
+      const isOtherBody = !isFirst && !row.body_digest.equals(bodyDigest);
+      return { messageId: row.message_id, isFirst, isOtherBody, ageMs: row.age_ms };
     },
 
     async release({ tenant, sender, key, messageId }) {

@@ -1,36 +1,23 @@
-import type { Grant } from '../engine/contract.ts';
+import type { BadHealth } from '../engine/contract.ts';
 import { packLane } from '../engine/lane.ts';
 import type { MessageEvent } from '../model/events.ts';
-import type { Lane, MessageError } from '../model/message.ts';
-import type { MessageProvider, SenderAccount } from '../providers/contract.ts';
+import type { MessageError } from '../model/message.ts';
+import type { MessageProvider, ProviderOutcome, SenderAccount } from '../providers/contract.ts';
 import type { TagKey } from '../providers/tag.ts';
 import { attempt, type AttemptResult } from './attempt.ts';
+import {
+  acceptedEvent,
+  type DirectMessage,
+  type DirectResult,
+  grantOf,
+  noAttempt,
+  noProvider,
+  type Waiting,
+} from './direct-message.ts';
 import { DirectPace, type Paced } from './direct-pace.ts';
 import type { RetryPolicy } from './policy.ts';
 import { ProviderHealth, type ProviderHealthOptions } from './provider-health.ts';
 import { type ReadWindow, Windows } from './windows.ts';
-
-/** A message that goes to its provider past the queue. */
-export interface DirectMessage extends Omit<Paced, 'sender' | 'tenant'> {
-  readonly id: string;
-  readonly lane: Lane;
-  readonly priority: number;
-  readonly expiresAtMs: number | null;
-  /** `MessageBody` as JSON. */
-  readonly body: string;
-  readonly account: SenderAccount;
-  /** The queue paced this pair before: not earlier than in this time, ms. */
-  readonly pairFreeInMs?: number;
-}
-
-export type DirectResult =
-  | { readonly kind: 'sent'; readonly providerMessageId: string; readonly attempts: number }
-  /** Final: the provider refuses it. */
-  | { readonly kind: 'refused'; readonly error: MessageError }
-  /** Certainly not sent; it may be tried again. `error` is null when its turn never came. */
-  | { readonly kind: 'not-sent'; readonly error: MessageError | null; readonly retryAfterMs: number }
-  /** Nobody knows: it must not be sent again blindly. */
-  | { readonly kind: 'unknown'; readonly error: MessageError | null };
 
 export interface DirectSenderOptions {
   /** Name of this process in attempts. */
@@ -41,30 +28,19 @@ export interface DirectSenderOptions {
   readonly breaker: ProviderHealthOptions;
   /** As of `SendWorker`. */
   readonly readWindow?: ReadWindow | undefined;
-  /** Longest time from the call to the start of the last attempt, ms; a turn that comes later is not waited for. */
+  /** Longest time from the caller's asking to the start of the last attempt, ms; a later turn is not waited for. */
   readonly patienceMs: number;
   /** Messages in the line at most; more are refused at once. Default 5,000. */
   readonly waitingMax?: number;
+  /** Hears that the provider asked to stop a sender; nothing of it goes until `resume()`. Must not throw. */
+  readonly onPaused?: (sender: string, reason: string) => void;
   /** Hears what happened to a message, in order, when that is final. Must not throw. */
   readonly onConcluded: (events: readonly MessageEvent[]) => void;
 }
 
-interface Waiting {
-  readonly message: DirectMessage;
-  readonly paced: Paced;
-  readonly deadlineMs: number;
-  readonly resolve: (result: DirectResult) => void;
-  readonly events: MessageEvent[];
-  attempt: number;
-  counted: number;
-  notBeforeMs: number;
-  inFlight: boolean;
-  lastError: MessageError | null;
-}
-
-/** No hand-over of the queue has this id, and the tag's form allows it. */
-const NO_ENTRY = '0-0';
 const FIRST_BYTE_BY_MS = 250;
+/** A pause ends when a person acts. */
+const PAUSED_RETRY_MS = 60_000;
 
 /**
  * Sends inside this process, for when the queue is switched off or away: in order per conversation, with the pair gap,
@@ -78,6 +54,8 @@ export class DirectSender {
   readonly #windows: Windows | undefined;
   readonly #lanes = new Map<string, Waiting[]>();
   readonly #abort = new AbortController();
+  /** Senders that must stop, and why. */
+  readonly #paused = new Map<string, string>();
   #count = 0;
   #timer: NodeJS.Timeout | undefined;
   #idle: (() => void) | undefined;
@@ -99,6 +77,10 @@ export class DirectSender {
     if (this.#stopping || this.#count >= (this.#options.waitingMax ?? 5000)) {
       return Promise.resolve({ kind: 'not-sent', error: null, retryAfterMs: 1000 });
     }
+    const pausedReason = this.#paused.get(message.lane.sender);
+    if (pausedReason !== undefined) {
+      return Promise.resolve({ kind: 'not-sent', error: null, retryAfterMs: PAUSED_RETRY_MS, pausedReason });
+    }
     const paced: Paced = { ...message, sender: message.lane.sender, tenant: message.lane.tenant };
     if (message.pairFreeInMs !== undefined) this.#pace.holdPair(paced, now + message.pairFreeInMs);
     return new Promise((resolve) => {
@@ -108,7 +90,10 @@ export class DirectSender {
         message,
         paced,
         // What expires meanwhile must not go late, and nobody waits for it longer.
-        deadlineMs: now + Math.min(this.#options.patienceMs, (message.expiresAtMs ?? Infinity) - Date.now()),
+        deadlineMs: Math.min(
+          (message.askedAtMs ?? now) + this.#options.patienceMs,
+          now + (message.expiresAtMs ?? Infinity) - Date.now(),
+        ),
         resolve,
         events: [acceptedEvent(message)],
         attempt: 0,
@@ -121,6 +106,11 @@ export class DirectSender {
       this.#count += 1;
       this.#pump();
     });
+  }
+
+  /** A sender that had to stop may go again. */
+  resume(sender: string): void {
+    this.#paused.delete(sender);
   }
 
   /** Starts nothing more, and waits for what is in flight; after `graceMs` that is broken off. */
@@ -186,7 +176,7 @@ export class DirectSender {
         startByAtMs: performance.now() + FIRST_BYTE_BY_MS,
         signal: this.#abort.signal,
         windows: this.#windows,
-        judge: (of, outcome) => this.#health.judge(of, outcome).badHealth,
+        judge: this.#judge,
       });
     }
     const { settlement, badHealth } = result;
@@ -197,15 +187,38 @@ export class DirectSender {
     } else if (badHealth === undefined && settlement.kind !== 'unstarted' && wasOpen) {
       this.#pace.closeCircuit(lane.sender);
     }
-    this.#pace.end(one.paced, now, settlement.kind === 'retry' ? settlement.brake : undefined);
+    const brake = settlement.kind === 'retry' ? settlement.brake : undefined;
+    this.#pace.end(one.paced, now, brake);
     one.inFlight = false;
     this.#settle(one, result, now);
+    if (brake?.on === 'sender') this.#pause(lane.sender, brake.reason);
     this.#pump();
   }
 
+  readonly #judge = (account: SenderAccount, outcome: ProviderOutcome): BadHealth | undefined => {
+    const { badHealth, alsoOpen } = this.#health.judge(account, outcome);
+    for (const sender of alsoOpen) this.#pace.openCircuit(sender, performance.now() + this.#options.breaker.openMs);
+    return badHealth;
+  };
+
+  /** What stands in the line of the sender is given back; what is in flight ends by itself. */
+  #pause(sender: string, reason: string): void {
+    const isNew = !this.#paused.has(sender);
+    this.#paused.set(sender, reason);
+    for (const line of [...this.#lanes.values()]) {
+      for (const one of [...line]) {
+        if (one.message.lane.sender === sender && !one.inFlight) this.#giveUp(one, PAUSED_RETRY_MS, reason);
+      }
+    }
+    if (isNew) this.#options.onPaused?.(sender, reason);
+  }
+
   #settle(one: Waiting, { settlement, report }: AttemptResult, now: number): void {
+    const { sender } = one.message.lane;
     if (settlement.kind === 'unstarted') {
-      if (this.#stopping) this.#giveUp(one, 1000);
+      const paused = this.#paused.get(sender);
+      if (paused !== undefined) this.#giveUp(one, PAUSED_RETRY_MS, paused);
+      else if (this.#stopping) this.#giveUp(one, 1000);
       return;
     }
     one.attempt += 1;
@@ -230,8 +243,9 @@ export class DirectSender {
         this.#fail(one, one.lastError ?? noAttempt(), report);
         return;
       case 'retry': {
-        if (settlement.brake?.on === 'sender' || this.#stopping) {
-          this.#fail(one, one.lastError ?? noAttempt(), report);
+        const paused = settlement.brake?.on === 'sender' ? settlement.brake.reason : this.#paused.get(sender);
+        if (paused !== undefined || this.#stopping) {
+          this.#fail(one, one.lastError ?? noAttempt(), report, paused);
           return;
         }
         one.counted += settlement.counted ? 1 : 0;
@@ -241,20 +255,28 @@ export class DirectSender {
     }
   }
 
-  #fail(one: Waiting, error: MessageError, report: AttemptResult['report']): void {
+  #fail(one: Waiting, error: MessageError, report: AttemptResult['report'], pausedReason?: string): void {
     one.events.push({ messageId: one.message.id, atMs: Date.now(), type: 'failed', error, report });
-    this.#conclude(one, error.retryable ? { kind: 'not-sent', error, retryAfterMs: 5000 } : { kind: 'refused', error });
+    if (pausedReason !== undefined) {
+      this.#conclude(one, { kind: 'not-sent', error, retryAfterMs: PAUSED_RETRY_MS, pausedReason });
+    } else {
+      this.#conclude(
+        one,
+        error.retryable ? { kind: 'not-sent', error, retryAfterMs: 5000 } : { kind: 'refused', error },
+      );
+    }
   }
 
   /** Its turn did not come in time: nothing of it was sent by the last attempt, if there was one. */
-  #giveUp(one: Waiting, retryAfterMs: number): void {
+  #giveUp(one: Waiting, retryAfterMs: number, pausedReason?: string): void {
     if (one.attempt > 0 && one.lastError !== null) {
       const { lastError: error } = one;
       one.events.push({ messageId: one.message.id, atMs: Date.now(), type: 'failed', error, report: null });
     } else {
       one.events.length = 0; // the caller hears that it was never taken
     }
-    this.#conclude(one, { kind: 'not-sent', error: one.lastError, retryAfterMs: Math.ceil(retryAfterMs) });
+    const paused = pausedReason === undefined ? {} : { pausedReason };
+    this.#conclude(one, { kind: 'not-sent', error: one.lastError, retryAfterMs: Math.ceil(retryAfterMs), ...paused });
   }
 
   #conclude(one: Waiting, result: DirectResult): void {
@@ -267,40 +289,4 @@ export class DirectSender {
     one.resolve(result);
     if (this.#count === 0) this.#idle?.();
   }
-}
-
-function grantOf({ message, attempt: made, counted }: Waiting): Grant {
-  const { id, lane, contact, expiresAtMs, body } = message;
-  return {
-    ...{ shard: -1, entry: NO_ENTRY, lane, messageId: id, attempt: made + 1, counted, deferrals: 0 },
-    contact,
-    expiresAtMs,
-    body,
-  };
-}
-
-function acceptedEvent(message: DirectMessage): MessageEvent {
-  const { id, lane, contact, priority, expiresAtMs, body } = message;
-  const base = { messageId: id, atMs: Date.now(), lane, seq: 0, contact, priority, expiresAtMs, body };
-  return { ...base, type: 'accepted', sendAtMs: null };
-}
-
-function noProvider({ provider }: SenderAccount): MessageError {
-  return {
-    code: 'SENDER_MISCONFIGURED',
-    providerCode: null,
-    title: 'The sender is not set up',
-    detail: `This program has no provider ${provider}.`,
-    retryable: true,
-  };
-}
-
-function noAttempt(): MessageError {
-  return {
-    code: 'SEND_NOT_STARTED',
-    providerCode: null,
-    title: 'The attempt was not started',
-    detail: 'Nothing was sent.',
-    retryable: true,
-  };
 }

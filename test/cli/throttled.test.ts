@@ -119,8 +119,8 @@ describe('direct mode', () => {
     await expect(waxwing.sendMessage(down, 'x')).rejects.toMatchObject({ code: 'DIRECT_NOT_SENT', retryable: true });
     expect(sentTo(down)).toHaveLength(3);
     await expect(waxwing.sendMessage(lost, 'x')).rejects.toMatchObject({ code: 'DIRECT_UNKNOWN' });
-    // The same content again is its repetition: nothing goes out a second time.
-    expect(await waxwing.sendMessage(lost, 'x')).toMatchObject({ duplicate: true });
+    // The same content again is its repetition: nothing goes out a second time, and nobody says that it was sent.
+    await expect(waxwing.sendMessage(lost, 'x')).rejects.toMatchObject({ code: 'DIRECT_UNKNOWN' });
     expect(sentTo(lost)).toHaveLength(1);
   });
 

@@ -146,7 +146,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     ...{ messages, queue, keys: record.direct, fallback: 'reject' as const },
     isOnQueue: () => true,
     directSender: { send: () => Promise.reject(new Error('these tests send through the queue')) },
-    readAccount: () => Promise.resolve(null),
+    ...{ readAccount: () => Promise.resolve(null), pauseReason: () => Promise.resolve(null) },
   });
   const secrets = createWebhookSecrets({
     senders: record.senders,
