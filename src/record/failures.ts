@@ -93,7 +93,7 @@ interface FailureRow extends Row {
 
 /** Counting reads an index of all rows; a report may take a moment longer than a request. */
 const COUNT_TIMEOUT_MS = 10_000;
-/** A page that filters by what no index knows (sender, code) may look through many rows. */
+/** A page of several filters at once has the index of one of them, and may look through many rows. */
 const LIST_TIMEOUT_MS = 5_000;
 
 export function failuresOf(database: Database): Failures {
@@ -212,12 +212,14 @@ export function failuresOf(database: Database): Failures {
   };
 }
 
-/** What the retry worker asks most; a test looks at their plans. */
+/** The time of a row that waits for the schedule; null where the provider or the error table asks for a pause of its own. */
+const SCHEDULED_AT = `
+  (case when coalesce(metadata ->> 'waitsFor', 'schedule') = 'schedule' and not metadata @> '{"source": "report"}'
+    then next_retry_at end)`;
+/** What the retry worker asks most, by indexes of the same words; a test looks at their plans. */
 export const DUE_FAILURES = `
   select id, attempt_count from whatsapp_delivery_failures
-  where status = 'PENDING' and coalesce(metadata ->> 'waitsFor', 'schedule') = 'schedule'
-    and not metadata @> '{"source": "report"}'
-  order by next_retry_at limit $1`;
+  where status = 'PENDING' and ${SCHEDULED_AT} is not null order by ${SCHEDULED_AT} limit $1`;
 export const REPORTED_FAILURES = `
   select * from whatsapp_delivery_failures
   where status = 'PENDING' and metadata @> '{"source": "report"}' order by next_retry_at limit $1`;

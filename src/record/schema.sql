@@ -565,13 +565,21 @@ create table whatsapp_delivery_failures (
   constraint whatsapp_delivery_failures_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'RESOLVED'::text, 'FAILED'::text]))),
   constraint whatsapp_delivery_failures_pkey PRIMARY KEY (id)
 );
+CREATE INDEX idx_whatsapp_failures_code ON whatsapp_delivery_failures USING btree (error_code, created_at, id);
+CREATE INDEX idx_whatsapp_failures_due ON whatsapp_delivery_failures USING btree ((
+CASE
+    WHEN ((COALESCE((metadata ->> 'waitsFor'::text), 'schedule'::text) = 'schedule'::text) AND (NOT (metadata @> '{"source": "report"}'::jsonb))) THEN next_retry_at
+    ELSE NULL::timestamp with time zone
+END)) WHERE (status = 'PENDING'::text);
 CREATE INDEX idx_whatsapp_failures_idempotency ON whatsapp_delivery_failures USING btree (idempotency_key);
 CREATE INDEX idx_whatsapp_failures_newest ON whatsapp_delivery_failures USING btree (created_at, id);
 CREATE INDEX idx_whatsapp_failures_newest_of ON whatsapp_delivery_failures USING btree (status, created_at, id);
 CREATE INDEX idx_whatsapp_failures_phone ON whatsapp_delivery_failures USING btree (phone_number);
 CREATE INDEX idx_whatsapp_failures_reported ON whatsapp_delivery_failures USING btree (next_retry_at) WHERE ((status = 'PENDING'::text) AND (metadata @> '{"source": "report"}'::jsonb));
 CREATE INDEX idx_whatsapp_failures_retry ON whatsapp_delivery_failures USING btree (status, next_retry_at, attempt_count);
+CREATE INDEX idx_whatsapp_failures_sender ON whatsapp_delivery_failures USING btree (((metadata ->> 'sender'::text)), created_at, id);
 CREATE INDEX idx_whatsapp_failures_status ON whatsapp_delivery_failures USING btree (status, next_retry_at);
+CREATE INDEX idx_whatsapp_failures_tenant ON whatsapp_delivery_failures USING btree (((metadata ->> 'tenant'::text)), created_at, id);
 
 CREATE OR REPLACE FUNCTION count_added_inbound()
  RETURNS trigger

@@ -113,6 +113,19 @@ describe('whatsapp_delivery_failures', () => {
     expect((await failures())[0]?.resolved_at).not.toBeNull();
   });
 
+  it('F5 · a pause that the provider asks for is marked, also after a repair, until a person redrives it', async () => {
+    const messageId = newId();
+    const asked = { ...deferred(messageId, 0, 86_400_000), asked: true } as LifecycleEvent;
+    await record([accepted({ messageId })], [asked]);
+    const waitsFor = async () => (await failures())[0]?.metadata['waitsFor'];
+    expect(await waitsFor()).toBe('provider');
+    const back = { type: 'redriven', messageId, atMs: BASE_MS + 9000, by: 'ada', delayMs: 0 } as const;
+    await record([{ ...back, cause: 'repair' }]);
+    expect(await waitsFor()).toBe('provider');
+    await record([{ ...back, cause: 'person' }]);
+    expect(await waitsFor()).toBe('schedule');
+  });
+
   it('F4 · recording the events twice, or all in one batch, changes nothing', async () => {
     const messageId = newId();
     const events = [
