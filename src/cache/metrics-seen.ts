@@ -10,8 +10,11 @@ export interface Seen {
 
 const CHARACTERS_MAX = 200;
 
-function bounded(text: string | null): string | null {
-  if (text === null || text.length <= CHARACTERS_MAX) return text;
+function bounded(given: unknown): string | null {
+  // What callers pass in their own code was never checked: figures must not fail their sending.
+  const text = typeof given === 'number' || typeof given === 'bigint' ? String(given) : given;
+  if (typeof text !== 'string') return null;
+  if (text.length <= CHARACTERS_MAX) return text;
   // A part of a long text would keep the whole in memory.
   return Buffer.from(text.slice(0, CHARACTERS_MAX), 'utf8').toString('utf8');
 }

@@ -234,7 +234,7 @@ function figures(hits: number, misses: number, creations: number): Figures {
 
 /** The name of a key's row: bounded, and different for keys that differ only after the bound. */
 function nameOf(key: unknown): string {
-  const text = typeof key === 'string' ? key : String(key);
+  const text = typeof key === 'string' ? key : typeof key === 'object' && key !== null ? OTHER_KEY : String(key);
   if (text.length <= KEY_CHARACTERS_MAX) return text;
   let hash = 0;
   for (let at = 0; at < text.length; at += 1) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0;

@@ -121,10 +121,13 @@ export class RedisLink {
     return this.#used;
   }
 
-  /** The entry's text; null = there is none; undefined = the server is away. */
+  /** The entry's text; null = there is none; undefined = the server is away. What is no text at all is removed. */
   get(key: string): Promise<string | null | undefined> {
     if (!this.#isUp) return Promise.resolve(undefined);
     return this.#commands.get(key).catch((error: unknown) => {
+      if (error instanceof ReplyError && (error as Error).message.startsWith('WRONGTYPE')) {
+        return this.evict([key]).then(() => null);
+      }
       this.#failed(error);
       return undefined;
     });

@@ -79,8 +79,8 @@ export class TemplateMetrics {
   }
 
   /** The content id was known. @param dataSignature hash of the template's data, or null */
-  recordCacheHit(key: string, dataSignature?: string | null, sid?: string | null, detail: HitDetail = {}): void {
-    const { source = 'memory', friendlyName = null } = detail;
+  recordCacheHit(key: string, dataSignature?: string | null, sid?: string | null, detail?: HitDetail | null): void {
+    const { source = 'memory', friendlyName = null } = detail ?? {};
     this.#metrics.hit(key, { dataSignature: dataSignature ?? null, sid: sid ?? null, source, friendlyName });
   }
 

@@ -64,6 +64,7 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
         caches,
         metrics,
         store: record.contentSids,
+        exclusive: record.exclusive,
         overrides: config.templateSids,
         ttlSeconds: config.templateCacheTtlSeconds,
       });

@@ -25,6 +25,7 @@ export function openTemplates({ config, queue, record, accepting, caches }: Temp
     providers: [createCloudTemplates(), createTwilioTemplates()],
     senders: record.senders,
     changes: record.providerChanges,
+    exclusive: record.exclusive,
     queue,
     knowing: (call) => accepting.senders.knowing(call),
     cache: caches.service,

@@ -125,8 +125,8 @@ export function announced(stores: AnnouncingStores, changes: RecordChanges): Ann
         await changes.template(id);
         return changed;
       },
-      async remove(id) {
-        await templates.remove(id);
+      async remove(id, ...rest) {
+        await templates.remove(id, ...rest);
         await changes.template(id);
       },
     },

@@ -11,6 +11,7 @@ import { contactsOf, type Contacts } from './contacts.ts';
 import { conversationsOf, type Conversations } from './conversations.ts';
 import { openDatabase, type PoolState } from './database.ts';
 import { announced, type RecordChanges } from './changes.ts';
+import { exclusiveOf, type Exclusive } from './exclusive.ts';
 import { deadLettersOf, type DeadLetters } from './dead-letters.ts';
 import { eventsOutOf, type EventsOut } from './events-out.ts';
 import { failuresOf, type Failures } from './failures.ts';
@@ -44,6 +45,7 @@ export type {
   ReminderStatus,
 } from './bookings.ts';
 export type { Contacts } from './contacts.ts';
+export type { Exclusive } from './exclusive.ts';
 export type { Conversations } from './conversations.ts';
 export type * from './inbound/index.ts';
 export type { Chat, ChatItem, ConversationKey, InboundMessageRecord } from './inbound/chat.ts';
@@ -137,6 +139,7 @@ export interface WaxwingRecord {
   connections(): PoolState;
   readonly cacheHistory: CacheHistory;
   readonly contentSids: ContentSids;
+  readonly exclusive: Exclusive;
   /** Resolves when the database answers. */
   ping(): Promise<void>;
   /** Closes all connections. Safe to call twice. */
@@ -177,6 +180,7 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     connections: () => database.connections(),
     cacheHistory: cacheHistoryOf(database),
     contentSids: contentSidsOf(database),
+    exclusive: exclusiveOf(options.databaseUrl),
     async ping() {
       await database.query('select 1');
     },

@@ -65,9 +65,13 @@ export interface Templates {
   inStates(statuses: readonly string[]): Promise<TemplateRecord[]>;
   /** @throws AppError `CONFLICT` when the key or the provider's name is taken, `NOT_FOUND` for an unknown tenant */
   add(template: NewTemplateRecord): Promise<TemplateRecord>;
-  /** Null when it is gone. `isSynced`: the provider said so just now. */
-  setState(id: string, state: TemplateState, isSynced: boolean): Promise<TemplateRecord | null>;
-  remove(id: string): Promise<void>;
+  /**
+   * Null when it is gone, or no longer in the state `was`. `isSynced`: the provider said so just now.
+   * @param was only from this state; default: from any
+   */
+  setState(id: string, state: TemplateState, isSynced: boolean, was?: string): Promise<TemplateRecord | null>;
+  /** @param was only in this state; default: in any */
+  remove(id: string, was?: string): Promise<void>;
 }
 
 interface TemplateRow extends Row {
@@ -188,7 +192,7 @@ export function templatesOf(database: Database): Templates {
       }
     },
 
-    async setState(id, { status, reason, providerId, category, components }, isSynced) {
+    async setState(id, { status, reason, providerId, category, components }, isSynced, was) {
       const [row] = await database.query<TemplateRow>(
         `update templates set
            status = coalesce($2, status),
@@ -198,7 +202,7 @@ export function templatesOf(database: Database): Templates {
            components = coalesce($7, components),
            synced_at = case when $8 then now() else synced_at end,
            updated_at = date_trunc('milliseconds', now())
-         where id = $1 returning *`,
+         where id = $1 and ($9::text is null or status = $9) returning *`,
         [
           id,
           status ?? null,
@@ -208,13 +212,17 @@ export function templatesOf(database: Database): Templates {
           category ?? null,
           components === undefined || components.length === 0 ? null : storableJson(components),
           isSynced,
+          was ?? null,
         ],
       );
       return row === undefined ? null : fromRow(row);
     },
 
-    async remove(id) {
-      await database.query('delete from templates where id = $1', [id]);
+    async remove(id, was) {
+      await database.query('delete from templates where id = $1 and ($2::text is null or status = $2)', [
+        id,
+        was ?? null,
+      ]);
     },
   };
 }

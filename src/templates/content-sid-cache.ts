@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Cache, type Caches, defineCache, type TemplateMetrics } from '../cache/index.ts';
 import { AppError } from '../errors/app-error.ts';
-import type { ContentSid, ContentSids } from '../record/index.ts';
+import type { ContentSid, ContentSids, Exclusive } from '../record/index.ts';
 
 /** Makes the content at the provider and gives its id (`HX…`), with a name for people when there is one. */
 export type Creator = () => Promise<string | { readonly sid: string; readonly friendlyName?: string }>;
@@ -17,6 +17,7 @@ export interface ContentSidCacheOptions {
   readonly caches: Caches;
   readonly metrics: TemplateMetrics;
   readonly store: ContentSids;
+  readonly exclusive: Exclusive;
   /** TEMPLATE_SID_<KEY>: key in lower case → id. */
   readonly overrides: Readonly<Record<string, string>>;
   /** TEMPLATE_CACHE_TTL_SECONDS. */
@@ -24,8 +25,10 @@ export interface ContentSidCacheOptions {
 }
 
 const USES_MAX = 10_000;
+/** Longest wait for another process that is making the same content. */
+const MAKING_MS_MAX = 120_000;
 
-/** Content ids of templates: from memory, else the environment, else the record, else made at the provider. */
+/** Content ids of templates: from the environment, else from memory, else the record, else made at the provider. */
 export class ContentSidCache {
   readonly #options: ContentSidCacheOptions;
   readonly #cache: Cache<[key: string, signature: string], ContentSid>;
@@ -52,20 +55,27 @@ export class ContentSidCache {
   async get(key: string, creator: Creator, options: ContentSidOptions = {}): Promise<string> {
     const signature = signatureOf(options);
     const { metrics, caches, store } = this.#options;
-    const known = caches.tiers.peek(this.#cache.key(key, signature)) as ContentSid | undefined;
-    if (known !== undefined) return this.#hit(known, 'memory');
     const override = this.#options.overrides[overrideName(key)];
     if (override !== undefined) {
       metrics.recordCacheHit(key, signature, override, { source: 'environment' });
       return override;
     }
+    const known = caches.tiers.peek(this.#cache.key(key, signature)) as ContentSid | undefined;
+    if (known !== undefined) return this.#hit(known, 'memory');
     let source: 'memory' | 'database' | 'created' = 'memory';
     const content = await this.#cache.getOrLoad([key, signature], async () => {
+      source = 'database';
       const found = await store.find(key, signature);
-      source = found === null ? 'created' : 'database';
       if (found !== null) return found;
       metrics.recordCacheMiss(key, signature);
-      return this.#create(key, signature, creator);
+      // The cache's own lease is not enough: while its Redis is away nobody has one.
+      const lock = JSON.stringify(['content', key, signature]);
+      return await this.#options.exclusive.alone(lock, MAKING_MS_MAX, async () => {
+        const meanwhile = await store.find(key, signature);
+        if (meanwhile !== null) return meanwhile;
+        source = 'created';
+        return await this.#create(key, signature, creator);
+      });
     });
     if (content === null) throw new Error(`The template ${key} has no content id.`);
     return (source as string) === 'created' ? content.sid : this.#hit(content, source);
@@ -73,7 +83,9 @@ export class ContentSidCache {
 
   /** Brings the most used ids into memory, so that a start is no spike. @returns how many */
   async warmUp(limit: number): Promise<number> {
-    const most = await this.#options.store.mostUsed(limit);
+    const { store, overrides } = this.#options;
+    // What the environment names is not asked for here.
+    const most = (await store.mostUsed(limit)).filter(({ key }) => overrides[overrideName(key)] === undefined);
     for (const content of most) {
       await this.#cache.getOrLoad([content.key, content.signature], () => Promise.resolve(content));
     }

@@ -13,18 +13,19 @@ import {
 } from '../providers/template-provider.ts';
 import { UnsupportedMessage } from '../providers/unsupported.ts';
 import type {
+  Exclusive,
   ProviderChanges,
   SenderWithCredentials,
   TemplateFilter,
   TemplateRecord,
   Templates as Store,
 } from '../record/index.ts';
+import { makeTemplate } from './make.ts';
 import { previewOf, type TemplatePreview } from './preview.ts';
 
 /** Words of a provider that stop a template, and those that let it go on. Others change what is shown only. */
 export const STOPPED_STATUSES: readonly string[] = ['PAUSED', 'DISABLED', 'REJECTED'];
 const FREED = new Set(['APPROVED', 'REINSTATED', 'UNPAUSED']);
-const DRAFT = 'DRAFT';
 
 export interface TemplateDraft extends Omit<NewTemplate, 'name'> {
   readonly key: string;
@@ -39,6 +40,7 @@ export interface TemplatesOptions {
     getWithCredentials(id: string): Promise<SenderWithCredentials | null>;
   };
   readonly changes: Pick<ProviderChanges, 'sendersOf'>;
+  readonly exclusive: Exclusive;
   readonly queue: Pick<SendQueue, 'holdTemplate' | 'releaseTemplate'>;
   /** Runs a call to the engine, and tells it of the sender first when it has to. */
   readonly knowing: <T>(call: () => Promise<T>) => Promise<T>;
@@ -164,30 +166,10 @@ export function createTemplates(options: TemplatesOptions): TemplateRegistry {
     async create(tenant, senderId, { key, name = nameOf(key), ...draft }) {
       const { sender, account, provider } = await accountOf(senderId);
       const at = { provider: provider.name, account: account.accountId };
-      const row = {
-        ...at,
-        tenant,
-        key,
-        name,
-        sender: sender.id,
-        ...draft,
-        status: DRAFT,
-        reason: null,
-        providerId: null,
-      };
-      const { items } = await store.list({ tenant, key, language: draft.language, status: DRAFT, limit: 1 });
-      const earlier = items.find((item) => item.tenant === tenant && item.account === account.accountId);
-      const kept = earlier ?? (await store.add(row));
+      const row = { ...at, tenant, key, name, sender: sender.id, ...draft, reason: null, providerId: null };
       try {
-        const made = await provider.create(account, { name, ...draft });
-        const { status, reason, category, components, providerId } = made;
-        const known = await store.setState(kept.id, { status, reason, category, components, providerId }, true);
-        if (known === null) throw new AppError('NOT_FOUND');
-        return known;
+        return await makeTemplate(options, row, () => provider.create(account, { name, ...draft }));
       } catch (error) {
-        const isLost = error instanceof TemplateCallError && error.kind === 'unknown';
-        if (isLost) await store.setState(kept.id, { status: DRAFT, reason: error.message }, false);
-        else if (!(error instanceof AppError)) await store.remove(kept.id);
         throw toAppError(error);
       }
     },

@@ -187,6 +187,25 @@ describe('T8 · odd input', () => {
   });
 });
 
+describe('T8 · bad input', () => {
+  it.each([5, 7n, true, null, undefined, Symbol('x'), {}, [], () => 1, Object.create(null)])(
+    '%o in any place is counted and never thrown at',
+    (value) => {
+      const metrics = templates();
+      const given = value as never;
+      metrics.recordCacheHit('k', given, 'HX1');
+      metrics.recordCacheHit('k', 's', given, given);
+      metrics.recordCacheHit('k', 's', 'HX1', { source: given, friendlyName: given });
+      metrics.recordCacheMiss('k', given);
+      metrics.recordCacheCreation('k', given, given);
+      expect(metrics.getCacheReport().runtime.byKey['k']).toMatchObject({ hits: 3, misses: 1, creations: 1 });
+      metrics.recordCacheHit(given, given, given, given);
+      expect(metrics.getCacheReport().runtime.cumulative.hits).toBe(4);
+      expect(JSON.stringify(metrics.getCacheReport())).toContain('"hits":4');
+    },
+  );
+});
+
 describe('T7 · cost', () => {
   it('memory does not grow with events', () => {
     const metrics = templates();

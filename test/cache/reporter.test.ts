@@ -7,17 +7,20 @@ import { ContentSidCache } from '../../src/templates/index.ts';
 import { createSecretBox } from '../../src/util/secret-box.ts';
 import { testDatabase } from '../support/services.ts';
 
-function processOn(databaseUrl: string) {
+function processOn(databaseUrl: string, redisUrl: string | null = null) {
   const record = openRecord({
     databaseUrl,
     tenantDefaults: { concurrency: 5, weight: 1, backlogMax: 1000 },
     secretBox: createSecretBox({ key: 'secret-key-of-these-tests' }),
   });
   onTestFinished(() => record.close());
-  const caches = new Caches({ tiers: new TieredCache({ redisUrl: null, bytesMax: 1_048_576 }), spikeThreshold: 0.5 });
+  const tiers = new TieredCache({ redisUrl, bytesMax: 1_048_576 });
+  onTestFinished(() => tiers.stop());
+  const caches = new Caches({ tiers, spikeThreshold: 0.5 });
   const metrics = new TemplateMetrics({ caches });
   const overrides = { welcome_mail: 'HXenv' };
-  const contentSids = new ContentSidCache({ caches, metrics, store: record.contentSids, overrides, ttlSeconds: 60 });
+  const { contentSids: store, exclusive } = record;
+  const contentSids = new ContentSidCache({ caches, metrics, store, exclusive, overrides, ttlSeconds: 60 });
   const lines: Record<string, unknown>[] = [];
   const log = pino({}, { write: (line: string) => lines.push(JSON.parse(line) as Record<string, unknown>) });
   const reporter = new CacheReporter({ caches, metrics, record, contentSids, log });
@@ -59,4 +62,33 @@ it('T1 · the environment goes before the record and the creator', async () => {
   const { contentSids, metrics } = processOn(url);
   expect(await contentSids.get('welcome-mail', () => Promise.reject(new Error('made')))).toBe('HXenv');
   expect(metrics.lastEvent('welcome-mail')).toMatchObject({ source: 'environment' });
+});
+
+it('T1 · the environment goes before what the warm-up brought into memory', async () => {
+  const { url } = await testDatabase();
+  const { contentSids, metrics, record } = processOn(url);
+  await record.contentSids.add({ key: 'welcome-mail', signature: 'none', sid: 'HXrecord', friendlyName: null });
+  await record.contentSids.add({ key: 'other', signature: 'none', sid: 'HXother', friendlyName: null });
+  expect(await contentSids.warmUp(10)).toBe(1);
+  expect(await contentSids.get('welcome-mail', () => Promise.reject(new Error('made')))).toBe('HXenv');
+  expect(metrics.lastEvent('welcome-mail')).toMatchObject({ source: 'environment' });
+});
+
+it('T1 · callers at once in two processes create once while the cache Redis is away; a creator that fails is followed by the next', async () => {
+  const { url } = await testDatabase();
+  const away = 'redis://127.0.0.1:1';
+  const [a, b] = [processOn(url, away), processOn(url, away)];
+  let made = 0;
+  const slow = async () => {
+    made += 1;
+    const sid = `HX${made}`;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return sid;
+  };
+  const asked = [a, b, a, b].map(({ contentSids }) => contentSids.get('booking', slow, { data: { a: 1 } }));
+  expect(await Promise.all(asked)).toEqual(['HX1', 'HX1', 'HX1', 'HX1']);
+  expect(made).toBe(1);
+  const failing = () => Promise.reject(new Error('refused'));
+  await expect(a.contentSids.get('broken', failing)).rejects.toThrow('refused');
+  expect(await b.contentSids.get('broken', slow)).toBe('HX2');
 });

@@ -326,6 +326,25 @@ describe('poison', () => {
     expect(await redis.exists('salon:p')).toBe(0);
   });
 
+  it.each(['hash', 'list', 'set'])(
+    'a %s under the key counts as a miss, is removed, and is computed once',
+    async (type) => {
+      const { tiers, service } = await openCache(server.url);
+      const put = async () => {
+        if (type === 'hash') await redis.hset('salon:p', 'a', '1');
+        else await (type === 'list' ? redis.lpush('salon:p', '1') : redis.sadd('salon:p', '1'));
+      };
+      await put();
+      expect(await service.getSalon('p')).toBe(undefined);
+      expect(await redis.exists('salon:p')).toBe(0);
+      await put();
+      const from = source('good');
+      for (let n = 0; n < 3; n += 1) expect((await tiers.getOrLoad('salon:p', policy, from.load)).value).toBe('good');
+      expect(from.asked).toBe(1);
+      expect(await redis.type('salon:p')).toBe('string');
+    },
+  );
+
   it('another version of the code computes anew', async () => {
     const { tiers } = await openCache(server.url);
     await tiers.getOrLoad('x', policy, source('old shape').load);

@@ -165,6 +165,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     providers: [createCloudTemplates(), createTwilioTemplates()],
     senders: record.senders,
     changes: record.providerChanges,
+    exclusive: record.exclusive,
     queue,
     knowing: (call) => senders.knowing(call),
     cache,
