@@ -8,7 +8,6 @@ import { register } from 'tsx/esm/api';
 
 register();
 const { SETTINGS } = await import('../src/config/catalogue.ts');
-const { LATER_SETTINGS } = await import('../src/config/later.ts');
 const { AREAS } = await import('../src/config/setting.ts');
 
 const root = new URL('../', import.meta.url);
@@ -63,19 +62,7 @@ function documentation() {
       ['| setting | default | accepted | what it does |', '|---|---|---|---|', ...rows].join('\n'),
     );
   }
-  const later = Object.entries(LATER_SETTINGS).map(([name, entry]) =>
-    entry.refusedBecause === undefined
-      ? `- \`${name}\``
-      : `- \`${name}\`: refused${entry.agrees === undefined ? '' : ` unless \`${entry.agrees[0]}\``}, because ${entry.refusedBecause}`,
-  );
   parts.push(
-    ...(later.length === 0
-      ? []
-      : [
-          '## Known, comes with a later version',
-          'Setting one of these is told at start, because it has no effect yet; a few are refused where going on would do something else than you ask.',
-          later.join('\n'),
-        ]),
     '## Rules between settings',
     [
       '- `WA_STREAM_CLAIM_IDLE_MS` is at least `PROVIDER_TIMEOUT_MS` + 1,000: otherwise the work of a live worker would be taken over.',

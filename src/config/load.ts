@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { camelCase, SETTINGS, type ConfigValues } from './catalogue.ts';
-import { LATER_SETTINGS } from './later.ts';
 import { isPlaceholder, PLACEHOLDER_EXPECTED } from './placeholders.ts';
 import type { ConfigProblem, ConfigWarning } from './problem.ts';
 import { cacheRedis, type ManyRedis, queueRedis, queueServers } from './redis-url.ts';
@@ -46,9 +45,8 @@ export function loadConfig(env: Env, cwd: string): LoadResult {
     values[camelCase(name)] = readOne(name, setting, given[name], problems);
   }
   const strange = unknownNames(given, new Set(Object.keys(file)));
-  const later = laterNames(given);
-  problems.push(...strange.problems, ...later.problems);
-  const warnings = [...strange.warnings, ...later.warnings];
+  problems.push(...strange.problems);
+  const { warnings } = strange;
 
   // Relations are judged on the values that could be read (defaults in place of wrong ones), so that one round
   // of corrections is enough; a relation is skipped when one of its own settings is already at fault.
@@ -97,21 +95,6 @@ function readOne(
   if (parsed.ok) return parsed.value;
   problems.push({ key: name, expected: setting.expected, got: setting.secret ? '***' : value });
   return setting.default;
-}
-
-function laterNames(given: Env): { problems: ConfigProblem[]; warnings: ConfigWarning[] } {
-  const problems: ConfigProblem[] = [];
-  const warnings: ConfigWarning[] = [];
-  for (const [name, later] of Object.entries(LATER_SETTINGS)) {
-    const value = given[name];
-    if (value === undefined || later.agrees?.includes(value.toLowerCase()) === true) continue;
-    if (later.refusedBecause === undefined) {
-      warnings.push({ key: name, text: `${name} is known but has no effect in this version.` });
-    } else {
-      problems.push({ key: name, expected: `it unset: ${later.refusedBecause}`, got: '***' });
-    }
-  }
-  return { problems, warnings };
 }
 
 function readEnvFile(cwd: string, problems: ConfigProblem[]): Record<string, string> {

@@ -1,9 +1,8 @@
 import { SETTINGS } from './catalogue.ts';
-import { LATER_SETTINGS } from './later.ts';
 import { nearest } from './nearest.ts';
 import type { ConfigProblem, ConfigWarning } from './problem.ts';
 
-const KNOWN = [...Object.keys(SETTINGS), ...Object.keys(LATER_SETTINGS)];
+const KNOWN = Object.keys(SETTINGS);
 /** Settings with a free part in their name. */
 const FAMILIES = [/^TEMPLATE_SID_[A-Z0-9_]+$/];
 /** What begins like this is meant for us, even when it comes from the real environment. */

@@ -1,6 +1,9 @@
 /** Times of the engine that are not settings of a sender or tenant. All in ms. */
 export interface EngineOptions {
-  /** A hand-over that has not begun within this is given back: its rate tokens are too old. */
+  /**
+   * A hand-over that has not begun within this is given back: its rate tokens are too old. The least; a worker whose
+   * calls take longer allows itself three of them, up to `START_BY_MS_MAX`: `StartBy`.
+   */
   readonly startByMs: number;
   /** Longest time of one provider call, after which it is certainly over. */
   readonly sendTimeoutMs: number;

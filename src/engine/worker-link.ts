@@ -11,6 +11,7 @@ import { packLane } from './lane.ts';
 import { ShardReader } from './shard-reader.ts';
 import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
 import { type ScriptArg, ScriptRunner, type WallClock } from './script-runner.ts';
+import { StartBy } from './start-by.ts';
 
 /*
  * A worker's end of one shard. Everything it tells the engine goes through one script, `exchange`: what it settles,
@@ -69,6 +70,7 @@ export class WorkerLink {
   readonly #timer: DueTimer;
   readonly #watch: BeatWatch;
   readonly #disowned: Disowned;
+  readonly #startBy: StartBy;
   readonly runner: ScriptRunner;
   #begins: PendingBegin[] = [];
   #settles: PendingSettle[] = [];
@@ -91,6 +93,7 @@ export class WorkerLink {
     this.runner = new ScriptRunner(this.#commands, options.clock);
     this.#watch = new BeatWatch(options.worker);
     this.#disowned = new Disowned(this.runner, options.shard, options.worker);
+    this.#startBy = new StartBy(this.#options.startByMs);
     this.#timer = new DueTimer(() => {
       this.#byTimer = true;
       this.#schedule();
@@ -105,6 +108,11 @@ export class WorkerLink {
 
   get shard(): number {
     return this.#options.shard;
+  }
+
+  /** Within this a hand-over has to begin, from its grant on: 100 ms, and more where calls take long. */
+  get startByMs(): number {
+    return this.#startBy.ms;
   }
 
   /** Registers the worker and begins to take. @throws when Redis cannot be reached within 10 s */
@@ -198,6 +206,7 @@ export class WorkerLink {
     this.#calls += 1;
     if (this.#settles.length > 0 || this.#begins.length > 0) this.#schedule();
     let reply: unknown;
+    const askedAtMs = performance.now();
     try {
       reply = await this.runner.run('exchange', this.shard, this.#encode(begins, settles, byTimer));
     } catch (error) {
@@ -208,18 +217,19 @@ export class WorkerLink {
     }
     // Outside the try: what was heard must not be told again because its reader failed.
     this.#calls -= 1;
+    this.#startBy.saw(performance.now() - askedAtMs);
     this.#apply(reply as ExchangeReply, begins, settles);
     this.#schedule();
   }
 
   #encode(begins: readonly PendingBegin[], settles: readonly PendingSettle[], byTimer: boolean): ScriptArg[] {
-    const { worker, startByMs, sendTimeoutMs } = this.#options;
+    const { worker, sendTimeoutMs } = this.#options;
     return [
       worker,
       this.#slots(),
       this.#stopping ? 0 : evenShare(this.#slots(), this.#options.takeMax),
       byTimer ? '1' : '0',
-      startByMs,
+      this.startByMs,
       ...ambiguousArgs(this.#options),
       sendTimeoutMs,
       begins.length,
@@ -270,7 +280,7 @@ export class WorkerLink {
     this.#settles.unshift(...settles);
     const now = performance.now();
     for (const begin of begins) {
-      if (now - begin.sinceMs <= this.#options.startByMs) this.#begins.push(begin);
+      if (now - begin.sinceMs <= this.startByMs) this.#begins.push(begin);
       else begin.resolve(false);
     }
     this.#byTimer ||= byTimer;
@@ -319,10 +329,11 @@ export class WorkerLink {
   }
 
   async #heartbeat(): Promise<void> {
-    const { worker, startByMs } = this.#options;
+    const { worker } = this.#options;
     const now = performance.now();
     const renew = [...this.#held].filter(([, { sinceMs }]) => now - sinceMs >= RENEW_AFTER_MS).map(([entry]) => entry);
-    const args = [worker, startByMs, this.#slots(), ...renew];
+    // What others hold and did not begin within twice our time goes back, too: where only their link is slow, we are quicker.
+    const args = [worker, this.startByMs, this.#slots(), ...renew];
     const [due, beats, holders] = (await this.runner.run('beat', this.shard, args)) as [number, string[], string[]];
     this.#heed(due);
     this.#schedule();

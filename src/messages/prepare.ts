@@ -30,7 +30,7 @@ export interface PreparedMessage {
  *
  * With `dedupe` the idempotency key is made of the content, so that the same text to the same person is one message
  * whatever else differs; an Idempotency-Key given beside it then has no work left, because a repeat of that request
- * repeats its content.
+ * repeats its content (decision 37).
  * @param nowMs wall clock, epoch ms
  * @throws AppError `REQUEST_INVALID`, `BODY_TOO_LARGE`
  */
@@ -45,7 +45,7 @@ export function prepareMessage(
 ): PreparedMessage {
   const { nowMs } = options;
   const address = readAddress(request);
-  const { sendAtMs, expiresAtMs } = readTimes(request, nowMs);
+  const { sendAtMs, expiresAtMs } = readTimes(request, nowMs, options.idempotencyKey !== undefined);
   checkMetadata(request.metadata);
 
   const content = contentOf(request);
@@ -140,7 +140,8 @@ function readAddress(request: MessageRequest): Address {
   return { to: parsed.e164, contact: parsed.contact };
 }
 
-function readTimes(request: MessageRequest, nowMs: number) {
+/** @param mayRepeat the request has a key: the message that it repeats may have expired since */
+function readTimes(request: MessageRequest, nowMs: number, mayRepeat: boolean) {
   const sendAt = instantOf(request.sendAt);
   const expiresAt = instantOf(request.expiresAt);
   for (const [field, value] of [
@@ -151,7 +152,7 @@ function readTimes(request: MessageRequest, nowMs: number) {
   }
   // A time that has passed means now: a caller's clock may be ahead, and a late caller still wants it sent.
   const sendAtMs = sendAt !== null && sendAt > nowMs ? sendAt : null;
-  if (expiresAt !== null && expiresAt <= nowMs) throw invalid('expiresAt', 'It must be in the future.');
+  if (expiresAt !== null && expiresAt <= nowMs && !mayRepeat) throw invalid('expiresAt', 'It must be in the future.');
   if (expiresAt !== null && sendAtMs !== null && expiresAt <= sendAtMs) {
     throw invalid('expiresAt', 'It must be later than sendAt.');
   }

@@ -28,7 +28,7 @@ export interface SendWorkerOptions extends Partial<EngineOptions> {
   readonly globalRatePerSecond: number;
   readonly globalConcurrency: number;
   readonly blockMs?: number;
-  /** From the beginning on disk to the first byte; later is given back unstarted. Default 250 ms. */
+  /** From asking for the beginning to the first byte; later is given back unstarted. Default 250 ms; more where the link's start-by is. */
   readonly firstByteByMs?: number;
   readonly providers: Readonly<Partial<Record<SenderAccount['provider'], MessageProvider>>>;
   readonly policyFor: (account: SenderAccount) => RetryPolicy;
@@ -50,6 +50,8 @@ export interface SendWorkerOptions extends Partial<EngineOptions> {
 
 /** How long a message waits when its account cannot be read because the record is away. */
 const ACCOUNT_RETRY_MS = 1000;
+/** For telling the queue what became of the attempts that were broken off. */
+const LAST_WORDS_MS = 2000;
 const BREAKER_DEFAULTS: ProviderHealthOptions = { threshold: 5, openMs: 60_000 };
 
 export class SendWorker {
@@ -107,17 +109,22 @@ export class SendWorker {
 
   /**
    * Takes no more, finishes what is in flight, and leaves nothing half done.
-   * @param graceMs after this, attempts that still run are broken off: they are ambiguous and wait for evidence
+   * @param graceMs after this, attempts that still run are broken off: they are ambiguous and wait for evidence. Where
+   * the queue cannot be told even that, it leaves `LAST_WORDS_MS` later: its attempts are then as those of a crash
    */
   async stop(graceMs: number): Promise<void> {
     for (const link of this.#links) link.stopTaking();
-    const timer = setTimeout(() => this.#abort.abort(), graceMs);
-    while (this.#gate.inWork > 0) {
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
-      });
-    }
-    clearTimeout(timer);
+    const abort = setTimeout(() => this.#abort.abort(), graceMs);
+    const left = new Promise<void>((resolve) => {
+      this.#idle = resolve;
+      if (this.#gate.inWork === 0) resolve();
+    });
+    let leave: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => (leave = setTimeout(resolve, graceMs + LAST_WORDS_MS)));
+    await Promise.race([left, patience]);
+    clearTimeout(abort);
+    clearTimeout(leave);
+    this.#abort.abort();
     this.#gate.close();
     await Promise.all(this.#links.map((link) => link.close()));
     if (this.#shared !== undefined) disconnect(this.#shared);
@@ -156,12 +163,13 @@ export class SendWorker {
 
   async #attempt(link: WorkerLink, grant: Grant, beganAtMs: number): Promise<SettleRequest> {
     this.#linkOf.set(grant.lane.sender, link);
-    const found = await this.#context(grant, beganAtMs);
+    const found = await this.#context(link, grant, beganAtMs);
     if (found.context === undefined) return { grant, settlement: found.settlement, report: null };
     return { grant, ...(await attempt(grant, found.context)) };
   }
 
   async #context(
+    link: WorkerLink,
     grant: Grant,
     beganAtMs: number,
   ): Promise<{ context: AttemptContext } | { context?: undefined; settlement: SettleRequest['settlement'] }> {
@@ -186,7 +194,7 @@ export class SendWorker {
         provider,
         tagKey,
         policy: policyFor(account),
-        startByAtMs: beganAtMs + firstByteByMs,
+        startByAtMs: beganAtMs + Math.max(firstByteByMs, link.startByMs),
         signal: this.#abort.signal,
         windows: this.#windows,
         judge: this.#judge,

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { formatProblems, loadConfig, printConfig, type Config, type ConfigProblem } from '../../src/config/index.ts';
 import { camelCase, SETTINGS } from '../../src/config/catalogue.ts';
-import { LATER_SETTINGS } from '../../src/config/later.ts';
 
 let cwd: string;
 beforeEach(async () => {
@@ -143,16 +142,8 @@ describe('names', () => {
     expect(warnings({})).toEqual(['SOMETHING_ELSE']);
   });
 
-  test('knows no setting that has no effect: every name of the contract is in the catalogue', () => {
-    expect(Object.keys(LATER_SETTINGS)).toEqual([]);
-  });
-
   test('refuses a share above the whole', () => {
     expect(keys(bad({ WHATSAPP_SEND_QUEUE_PERCENT: '101' }))).toEqual(['WHATSAPP_SEND_QUEUE_PERCENT']);
-  });
-
-  test('knows no name both as a setting and as one that comes later', () => {
-    expect(Object.keys(LATER_SETTINGS).filter((name) => name in SETTINGS)).toEqual([]);
   });
 });
 

@@ -89,13 +89,34 @@ const COUNTER_SITES: readonly Site[] = [
     means: ['queued → inFlight', 'deferred → inFlight'],
   },
   { file: 'includes/flight.lua', code: "move('inFlight', 'queued')", means: ['inFlight → queued'] },
+  // `from` is the kind of what was parked: scheduled, deferred or held.
   {
     file: 'includes/flight.lua',
-    code: "move(kind == 'S' and 'scheduled' or kind == 'D' and 'deferred' or 'held', 'queued')",
+    code: "move(from, 'queued')",
     means: ['scheduled → queued', 'deferred → queued', 'held → queued'],
+  },
+  // A status that came after the wait for it, before the message went again.
+  { file: 'includes/flight.lua', code: "move(from, 'sent')", means: ['queued → sent', 'deferred → sent'] },
+  {
+    file: 'includes/flight.lua',
+    code: "bury(t, f.id, from, 'sent', 'S', detail)",
+    means: ['queued → sent', 'deferred → sent'],
   },
   { file: 'includes/flight.lua', code: "move('unknown', 'sent')", means: ['unknown → sent'] },
   { file: 'includes/flight.lua', code: "move('held', 'sent')", means: ['held → sent'] },
+  // In end_damaged(): wherever it stood, nobody can read its header any more.
+  {
+    file: 'includes/place.lua',
+    code: "move(from, 'failed')",
+    means: [
+      'queued → failed',
+      'scheduled → failed',
+      'deferred → failed',
+      'inFlight → failed',
+      'unknown → failed',
+      'held → failed',
+    ],
+  },
   // Inside bury(): its callers stand here themselves.
   { file: 'includes/place.lua', code: 'move(from, to)', means: [] },
   {
@@ -155,12 +176,14 @@ const FLIGHT_SITES: readonly Site[] = [
   { file: 'includes/flight.lua', code: 'drop_flight(lane)', means: [] },
   { file: 'includes/flight.lua', code: 'take_head(s, t, lane)', means: [] },
   { file: 'includes/flight.lua', code: 'drop_flight(lane)', means: [] },
+  // In prove_waiting().
+  { file: 'includes/flight.lua', code: 'drop_head(s, t, lane)', means: ['R → [*]', 'D → [*]'] },
   {
     file: 'includes/flight.lua',
     code: 'drop_head(s, t, lane)',
     means: ['U → [*]', 'H → [*]', 'K → [*]', 'J → [*]'],
   },
-  // In live_head(): the head was cancelled or has expired.
+  // In live_head(): the head was cancelled, has expired, was proved sent, or is damaged.
   { file: 'includes/place.lua', code: 'drop_flight(lane)', means: ['R → [*]', 'D → [*]'] },
   { file: 'includes/settle.lua', code: 'drop_head(s, t, lane)', means: ['G → [*]'] },
   { file: 'includes/settle.lua', code: 'drop_head(s, t, lane)', means: ['G → [*]'] },

@@ -35,6 +35,12 @@ test('nothing is left to be fixed, and every TODO names its issue', () => {
   expect(left).toEqual([]);
 });
 
+test('no page promises what an issue was to bring', () => {
+  // A decision tells of its day.
+  const pages = filesOf(['docs']).filter((file) => file.endsWith('.md') && !file.startsWith('docs/decisions'));
+  expect(pages.filter((file) => /\bissue \d/i.test(read(file)))).toEqual([]);
+});
+
 test(`no file of src has more than ${LINES_MAX} lines`, () => {
   const long = filesOf(['src'])
     .filter((file) => !file.includes('/generated/') && file !== 'src/record/schema.sql')

@@ -37,6 +37,36 @@ describe('At least once, duplicates bounded', () => {
     expect(bench.ids()).toEqual([first.id, second.id]);
   });
 
+  it('a status that comes after the wait settles it too, as long as it has not gone again', async () => {
+    for (const retried of [false, true]) {
+      bench = await Bench.open(redis, {}, { ambiguousWaitMs: 50 });
+      const first = await bench.accept();
+      const second = await bench.accept();
+      await bench.worker('w1', (grant) => {
+        if (grant.messageId !== first.id) return SENT;
+        return grant.attempt === 1 ? UNKNOWN : { kind: 'retry', delayMs: 60_000, counted: true };
+      });
+      if (retried) {
+        // The second attempt certainly failed, the first may still have been taken.
+        await bench.settled(2);
+      } else {
+        await bench.settled(1);
+        await bench.queue.pauseSender('s1', 'a person');
+      }
+      await eventually(async () => (await counters()).unknown === 0);
+      expect(await counters()).toMatchObject({ queued: 2, sent: 0 });
+      const outcome = bench.queue.waitForOutcome(first.id, 5000);
+      // A repeated status changes nothing: the counters at the end would show it.
+      for (let n = 0; n < 2; n += 1) await bench.queue.statuses([status(first.id)]);
+      expect(await outcome).toBe('sent');
+      await bench.queue.resumeSender('s1');
+      await bench.settled(retried ? 3 : 2);
+      expect(bench.ids()).toEqual(retried ? [first.id, first.id, second.id] : [first.id, second.id]);
+      expect(await counters()).toMatchObject({ queued: 0, sent: 2 });
+      if (!retried) await bench.close();
+    }
+  });
+
   it('without evidence it is sent once more after the wait, and is held for a person when that too is unknown', async () => {
     bench = await Bench.open(redis, {}, { ambiguousWaitMs: 150 });
     const first = await bench.accept();

@@ -3,7 +3,7 @@ import { commandClient, disconnect, whenReady, type RedisClient } from '../../sr
 import { ShardReader } from '../../src/engine/shard-reader.ts';
 import { ShardEventLog } from '../../src/engine/event-log.ts';
 import { RedisSendQueue } from '../../src/engine/queue.ts';
-import { testRedis, type TestRedis } from '../support/services.ts';
+import { eventually, testRedis, type TestRedis } from '../support/services.ts';
 import { startApi, text, type Api } from './support/api.ts';
 
 /** The same API over the real engine: what the model of the other tests promises, Redis keeps. No worker runs here. */
@@ -73,6 +73,21 @@ test('an idempotency key gives the first message, also with a process in between
   const answers = await Promise.all(Array.from({ length: 10 }, () => post({ tenant: 'real' }, headers)));
   expect(new Set(answers.map((answer) => answer.json<{ id: string }>().id)).size).toBe(1);
   expect((await post({ tenant: 'real', priority: 9 }, headers)).statusCode).toBe(422);
+});
+
+test('an idempotency key gives the first message also when it has expired since; without a key that time is refused', async () => {
+  const headers = { 'idempotency-key': 'short-lived' };
+  const expiresAtMs = Date.now() + 1500;
+  const asked = { tenant: 'real', conversation: 'short', expiresAt: new Date(expiresAtMs).toISOString() };
+  const first = await post(asked, headers);
+  expect(first.statusCode).toBe(202);
+  await eventually(() => Date.now() > expiresAtMs);
+  const repeated = await post(asked, headers);
+  expect(repeated.statusCode).toBe(200);
+  expect(repeated.json()).toMatchObject({ id: first.json<{ id: string }>().id, duplicate: true });
+  const refused = await post(asked);
+  expect(refused.statusCode).toBe(400);
+  expect(refused.json()).toMatchObject({ code: 'REQUEST_INVALID', field: 'expiresAt' });
 });
 
 test('S2 · a batch stands in the order of its items', async () => {

@@ -283,8 +283,8 @@ const cancelLane = command(
   },
 );
 const evidence = command('evidence', fc.array(index, { minLength: 1, maxLength: 3 }), async (world, wishes) => {
-  const doubtful = [...world.reference.messages.values()].filter(({ state }) =>
-    ['unknown', 'held', 'inFlight'].includes(state),
+  const doubtful = [...world.reference.messages.values()].filter(
+    ({ state, isInDoubt }) => isInDoubt || ['unknown', 'held', 'inFlight'].includes(state),
   );
   const ids = wishes.flatMap((at) => {
     const id = pick(at % 4 === 0 ? [...world.reference.messages.keys()] : doubtful.map((one) => one.id), at);

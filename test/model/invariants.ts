@@ -88,6 +88,7 @@ function checkFlights(messages: readonly Message[], dump: ShardDump): void {
     must(/^[GRDUHKJ]$/.test(flight.state), `${lane} has the flight state ${flight.state}`);
     const message = messages.find(({ id }) => id === flight.id);
     if (message?.state === 'cancelled' || message?.state === 'expired') continue; // dropped when its lane is served
+    if (message?.state === 'sent' && dump.tombstones.has(message.id)) continue; // proved while it waited: dropped then, too
     must(message !== undefined && message.inLane, `the flight of ${lane} is of a message that is not in its lane`);
     const states = { inFlight: 'G', queued: 'R', deferred: 'D', unknown: 'UHKJ' } as const;
     const allowed = message.state in states ? states[message.state as keyof typeof states] : '';
@@ -98,7 +99,7 @@ function checkFlights(messages: readonly Message[], dump: ShardDump): void {
   const flying = messages.filter(({ state }) => state === 'inFlight' || state === 'unknown');
   for (const { id, lane } of flying) same(dump.flights.get(lane)?.id, id, `flight of ${lane}`);
   const doubtful = messages
-    .filter(({ state }) => state === 'unknown' || state === 'held')
+    .filter(({ state, isInDoubt }) => state === 'unknown' || state === 'held' || isInDoubt)
     .map(({ id, lane }) => [id, lane]);
   same(sorted(dump.unknown), sorted(doubtful), 'unknown messages');
 }

@@ -8,6 +8,7 @@ import type { Call, CandidateMessage, Revival, SenderSetup, SettleArgs, TenantSe
  *
  *   queued → inFlight → sent | failed | queued (retry, given back) | deferred | unknown
  *   unknown → sent (evidence) | queued (resend) | held      scheduled, deferred → queued
+ *   queued, deferred after an attempt in doubt → sent (evidence)
  *   queued, scheduled, deferred → cancelled | expired       held → sent (evidence) | queued (resend) | failed (close)
  *   sent, failed, lost → deferred (redrive)                 deferred → sent (the record knows)
  */
@@ -32,6 +33,8 @@ export interface Message extends CandidateMessage {
   willBeHeld: boolean;
   /** A status proved an attempt before its end was known. */
   isProved: boolean;
+  /** Waits to go again although an earlier attempt may have been taken: a status still ends it. */
+  isInDoubt: boolean;
   /** Times a person had it sent again although nobody knew its outcome. */
   resends: number;
   /** What the record would say of its last end. */
@@ -199,6 +202,7 @@ export class Reference {
       lostUntilMs: null,
       willBeHeld: false,
       isProved: false,
+      isInDoubt: false,
       resends: 0,
       lastEnd: null,
       returns: new Map(),
@@ -263,7 +267,8 @@ export class Reference {
         states.set(id, isUnknown ? 'unknown' : 'settled');
         return 1;
       }
-      if (kind === 'S' && (state === 'unknown' || state === 'held')) {
+      const isInDoubt = message.isInDoubt && !states.has(id);
+      if (kind === 'S' && (state === 'unknown' || state === 'held' || isInDoubt)) {
         states.set(id, 'settled');
         return 2;
       }
@@ -335,6 +340,7 @@ export class Reference {
         else if (message.state === 'deferred')
           must(this.nowMs >= message.notBeforeMs, `${message.id} rejoined before its time`);
         message.state = 'queued';
+        message.isInDoubt = false;
         message.notBeforeMs = 0;
         this.#join(message.id);
         return;
@@ -343,7 +349,8 @@ export class Reference {
           must(settle.kind === 'S', `sent, but told ${settle.kind}`);
           this.#freePair(message, settle);
         } else {
-          must(message.state === 'unknown' || message.state === 'held', `proved sent although ${was}`);
+          const isOpen = message.state === 'unknown' || message.state === 'held' || message.isInDoubt;
+          must(isOpen, `proved sent although ${was}`);
           const byStatus = call.evidence?.includes(message.id) ?? false;
           must(
             message.isProved ||
@@ -389,6 +396,7 @@ export class Reference {
         }
         if (message.state === 'unknown') message.notBeforeMs = Math.min(message.notBeforeMs, this.nowMs);
         message.state = 'queued';
+        message.isInDoubt = message.ambiguous > 0;
         message.lostUntilMs = null;
         return;
       case 'deferred':
@@ -398,7 +406,8 @@ export class Reference {
         this.#freePair(message, settle);
         message.state = 'deferred';
         message.notBeforeMs = this.nowMs + settle.number;
-        if (!settle.flag) this.#leave(message);
+        if (settle.flag) message.isInDoubt = message.ambiguous > 0;
+        else this.#leave(message);
         return;
       case 'unknown':
         this.#unknown(call, message, settle, event.waitMs);
@@ -449,6 +458,7 @@ export class Reference {
       this.#freePair(message, settle);
       const isResent = ambiguousWaitMs === 0 && !message.willBeHeld && !message.isProved;
       message.state = isResent ? 'queued' : 'unknown';
+      message.isInDoubt = isResent;
       message.notBeforeMs = this.nowMs + ambiguousWaitMs;
       return;
     }
@@ -472,7 +482,14 @@ export class Reference {
     must(isAsked(call, message, 'redrive'), `${message.id} was redriven without being asked`);
     const isEnded = message.state === 'sent' || message.state === 'failed';
     must(isEnded || call.revived?.from === 'lost', `${message.id} came back although it is ${message.state}`);
-    Object.assign(message, { state: 'deferred', ambiguous: 0, resends: 0, isProved: false, willBeHeld: false });
+    Object.assign(message, {
+      state: 'deferred',
+      ambiguous: 0,
+      resends: 0,
+      isProved: false,
+      isInDoubt: false,
+      willBeHeld: false,
+    });
   }
 
   /** An opening needs a bad word about the sender, and a closing a probe that went well. */
@@ -568,10 +585,22 @@ export class Reference {
       `${message.id} left its worker without a settlement although it ${lease.begun ? 'had begun' : 'was not late'}`,
     );
     message.state = 'queued';
+    message.isInDoubt = message.ambiguous > 0;
     message.attempts -= 1;
     message.notBeforeMs = 0;
     this.#unprobe(message);
+    this.#untake(message, lease.atMs);
     this.#unbusy(message);
+  }
+
+  /** Nothing was sent to the person: the pair has its token back. */
+  #untake(message: Message, grantedAtMs: number): void {
+    const { pairCapacity, pairMsPerToken } = this.#sender(message.sender).setup;
+    const bucket = this.#pairBucket(message);
+    const at = bucket.takenAtMs.lastIndexOf(grantedAtMs);
+    if (pairCapacity === 0 || !message.tookPair || at < 0) return;
+    bucket.takenAtMs.splice(at, 1);
+    bucket.arrivalMs -= pairMsPerToken;
   }
 
   #grants(before: ShardDump | null, after: ShardDump): void {
@@ -617,6 +646,7 @@ export class Reference {
     if (pairCapacity > 0)
       take(this.#pairBucket(message), this.nowMs, pairCapacity, pairMsPerToken, `the pair ${pairOf(message)}`);
     message.state = 'inFlight';
+    message.isInDoubt = false;
     message.entry = flight.entry;
     message.attempts += 1;
     must(
@@ -679,6 +709,7 @@ export class Reference {
   }
   #end(message: Message, state: State): void {
     message.state = state;
+    message.isInDoubt = false;
     message.lostUntilMs = null;
     if (state === 'sent' || state === 'failed') message.lastEnd = { from: state, attempts: message.attempts };
     this.#leave(message);

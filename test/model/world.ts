@@ -323,8 +323,8 @@ export class World {
     await this.#call(this.web, 'evidence', details, (reply) => {
       const seen = new Set<string>();
       ids.forEach((id, i) => {
-        const state = this.reference.messages.get(id)?.state;
-        const expected = (state === 'unknown' || state === 'held') && !seen.has(id) ? 1 : 0;
+        const { state, isInDoubt } = this.reference.messages.get(id) ?? {};
+        const expected = (state === 'unknown' || state === 'held' || isInDoubt === true) && !seen.has(id) ? 1 : 0;
         seen.add(id);
         if (reply[1 + i] !== expected)
           throw new Error(`a status of ${id}, which is ${state ?? 'unheard of'}, answered ${String(reply[1 + i])}`);

@@ -65,7 +65,7 @@ end
 local parked = call('HGET', P .. 'sch', id)
 if parked then
   local kind, _, element = parse_parked(parked)
-  local h = parse(element)
+  local h = parse(element) or { attempts = 0 }
   if kind == 'S' then
     local due = call('ZSCORE', P .. 'at', 'a:' .. id)
     return { 'scheduled', 'scheduled', due and max(0, ceil(tonumber(due) - wall)) or -1, h.attempts, 0 }
@@ -144,6 +144,9 @@ if not element or call('HEXISTS', P .. 'x', id) == 1 then
   return {}
 end
 local h = parse(element)
+if not h then
+  return {} -- damaged: its end comes when it is the head
+end
 local attempts = f and f.id == id and f.attempts or h.attempts
 local head = position > 0 and parse(call('LINDEX', P .. 'c:' .. lane, '0')) or h
 local head_status, head_kind, head_ms = head_now(head)

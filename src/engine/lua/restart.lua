@@ -34,7 +34,6 @@ local function restart_lane(lane)
       unknown = unknown + 1
       f.state = 'R'
       store_flight(lane, f)
-      call('HDEL', P .. 'ui', f.id)
       move('unknown', 'queued')
       event('R', f.id, '{"delayMs":0,"report":null}')
     end

@@ -108,7 +108,10 @@ local function unpark(t, wanted)
   local _, _, element = parse_parked(raw)
   call('HDEL', P .. 'sch', id)
   disarm('d:' .. id)
-  forget_expiry(parse(element), lane)
+  local h = parse(element)
+  if h then
+    forget_expiry(h, lane)
+  end
   t.parked = t.parked - 1
   return true
 end

@@ -23,7 +23,7 @@ local function last_up_to(key, highest)
   local low, high = -1, call('LLEN', key) - 1
   while low < high do
     local mid = low + ceil((high - low) / 2)
-    if tonumber(match(call('LINDEX', key, mid), '^(%d+)|')) <= highest then
+    if (tonumber(match(call('LINDEX', key, mid), '^(%d+)|')) or 0) <= highest then
       low = mid
     else
       high = mid - 1
@@ -43,25 +43,29 @@ local function skip_lane(lane, highest, most)
   local is_end = at == call('LLEN', key) - 1
   while at > 0 and most > 0 do
     local h = parse(call('LINDEX', key, at))
-    local is_dead = has_tombstones() and call('HEXISTS', P .. 'x', h.id) == 1
-    if is_end then
-      call('RPOP', key)
-      if is_dead then
-        call('HDEL', P .. 'x', h.id)
-      else
+    if not h then
+      is_end = false -- damaged: its end comes when it is the head
+    else
+      local is_dead = has_tombstones() and call('HEXISTS', P .. 'x', h.id) == 1
+      if is_end then
+        call('RPOP', key)
+        if is_dead then
+          call('HDEL', P .. 'x', h.id)
+        else
+          forget_expiry(h, lane)
+          t.backlog = t.backlog - 1
+          move('queued', 'cancelled')
+          event('C', h.id, '')
+        end
+      elseif not is_dead then
         forget_expiry(h, lane)
-        t.backlog = t.backlog - 1
-        move('queued', 'cancelled')
-        event('C', h.id, '')
+        bury(t, h.id, 'queued', 'cancelled', 'C')
       end
-    elseif not is_dead then
-      forget_expiry(h, lane)
-      bury(t, h.id, 'queued', 'cancelled', 'C')
+      if not is_dead then
+        ended = ended + 1
+      end
+      next_seq = tonumber(h.seq) - 1
     end
-    if not is_dead then
-      ended = ended + 1
-    end
-    next_seq = tonumber(h.seq) - 1
     at = at - 1
     most = most - 1
   end
@@ -71,7 +75,7 @@ local function skip_lane(lane, highest, most)
   end
   next_seq = -1
   local h = parse(call('LINDEX', key, '0'))
-  if call('HEXISTS', P .. 'x', h.id) == 1 then
+  if not h or call('HEXISTS', P .. 'x', h.id) == 1 then
     return
   end
   local f = load_flight(lane)

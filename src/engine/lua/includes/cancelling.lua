@@ -4,7 +4,10 @@ local function cancel_parked(t, lane, id, parked)
   if kind == 'H' then
     return 0
   end
-  forget_expiry(parse(element), lane)
+  local h = parse(element)
+  if h then
+    forget_expiry(h, lane)
+  end
   call('HDEL', P .. 'sch', id)
   call('ZREM', P .. 'at', 'a:' .. id)
   disarm('d:' .. id)

@@ -52,6 +52,9 @@ local function next_lane(s, t, budget)
       end
     end
   end
+  if t.mask == 0 then
+    t.ready = 0 -- a call that broke off in the middle may have left it, and the tenant would be asked for ever
+  end
   return nil
 end
 
@@ -208,6 +211,9 @@ local function hand_over(worker, grants)
       if f.state == 'D' then
         from = 'deferred'
       end
+    end
+    if ambiguous > 0 then
+      call('HDEL', P .. 'ui', h.id)
     end
     move(from, 'inFlight')
     store_flight(gr.lane, {

@@ -6,8 +6,11 @@ local function find(lane, id, message_seq)
     local mid = floor((low + high) / 2)
     local element = call('LINDEX', key, mid)
     local n = tonumber(match(element, '^(%d+)|'))
-    if n == message_seq then
-      if parse(element).id == id then
+    if not n then
+      return nil -- damaged: its end comes when it is the head
+    elseif n == message_seq then
+      local h = parse(element)
+      if h and h.id == id then
         return element, mid
       end
       return nil

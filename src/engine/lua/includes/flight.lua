@@ -28,6 +28,7 @@ local function give_back(s, t, lane, f)
   f.entry = ''
   if f.attempts > 0 then
     store_flight(lane, f)
+    stay_in_doubt(lane, f)
   else
     drop_flight(lane)
   end
@@ -60,8 +61,9 @@ end
 -- Takes the head out of its lane for good and places what follows it. Returns the head.
 local function take_head(s, t, lane)
   local element = call('LPOP', P .. 'c:' .. lane)
-  if element and match(element, '^%d+|%d+|%d') then
-    forget_expiry(parse(element), lane)
+  local h = element and match(element, '^%d+|%d+|%d') and parse(element)
+  if h then
+    forget_expiry(h, lane)
   end
   drop_flight(lane)
   t.backlog = t.backlog - 1
@@ -115,6 +117,11 @@ local function rejoin(id)
   call('HDEL', P .. 'sch', id)
   t.parked = t.parked - 1
   local h = parse(element)
+  local from = kind == 'S' and 'scheduled' or kind == 'D' and 'deferred' or 'held'
+  if not h then
+    end_damaged(element, from, id)
+    return
+  end
   seq = seq + 1
   forget_expiry(h, lane)
   local renumbered = renumber(h, seq, h)
@@ -123,7 +130,7 @@ local function rejoin(id)
     timers_changed = true
     call('ZADD', P .. 'at', h.expires, expiry_member(h, lane))
   end
-  move(kind == 'S' and 'scheduled' or kind == 'D' and 'deferred' or 'held', 'queued')
+  move(from, 'queued')
   event('Q', id, tostring(seq))
   append(s, t, lane, renumbered)
 end
@@ -139,6 +146,29 @@ local function take_proof(id)
     call('HDEL', P .. 'pv', id)
   end
   return detail
+end
+
+-- Its wait for evidence is over, and it has not gone again yet: a pause, a circuit or its pair holds it. It ends as a
+-- cancelled one does.
+local function prove_waiting(s, t, lane, f, detail)
+  local from = f.state == 'D' and 'deferred' or 'queued'
+  if disarm('l:' .. lane) then
+    move(from, 'sent')
+    event('S', f.id, detail)
+    drop_head(s, t, lane)
+    return true
+  end
+  if has_tombstones() and call('HEXISTS', P .. 'x', f.id) == 1 then
+    return false
+  end
+  local h = parse(call('LINDEX', P .. 'c:' .. lane, '0'))
+  if not h or h.id ~= f.id then
+    return false
+  end
+  forget_expiry(h, lane)
+  bury(t, f.id, from, 'sent', 'S', detail)
+  rewait(s, t, lane, f.id)
+  return true
 end
 
 -- A status or a late answer proves that an ambiguous attempt was taken. True when that settled the message.
@@ -162,6 +192,9 @@ local function prove_sent(id, lane, attempt, detail)
     event('S', id, detail)
     drop_head(s, t, lane)
     return true
+  end
+  if f and f.id == id and f.ambiguous > 0 and (f.state == 'R' or f.state == 'D') and (not attempt or f.attempts == attempt) then
+    return prove_waiting(s, t, lane, f, detail)
   end
   local parked = call('HGET', P .. 'sch', id)
   if parked and sub(parked, 1, 1) == 'H' then

@@ -1,10 +1,18 @@
 -- Where a lane stands: exactly one of ready list, pair's waiting list, timer, in flight; or empty.
+
+-- The header of a stored message, or nil when it is damaged (a checksum covers only the body and the id).
 local function parse(element)
   local n, priority, expires, id, numbers, contact, body_at =
-    match(element, '^(%d+)|(%d+)|(%d*)|([^|]*)|([%d.]*)|([^|]*)|()')
+    match(element, '^(%d+)|(%d+)|(%d*)|([%w-]*)|([%d.]*)|([^|]*)|()')
+  if not n or priority + 0 < 1 or priority + 0 > 10 then
+    return nil
+  end
   local attempts, counted, deferrals, ambiguous = 0, 0, 0, 0
   if numbers ~= '' then
     attempts, counted, deferrals, ambiguous = match(numbers, '^(%d+)%.(%d+)%.(%d+)%.(%d+)$')
+    if not attempts then
+      return nil
+    end
   end
   return {
     seq = n, priority = priority, expires = expires, id = id, attempts = attempts + 0, counted = counted + 0,
@@ -77,12 +85,26 @@ end
 
 -- Ends a message in the middle of its lane: counted and told now, taken out of the list when it comes to the head,
 -- because removing from a list's middle is O(n).
-local function bury(t, id, from, to, kind)
+local function bury(t, id, from, to, kind, detail)
   tombstones = true
+  call('HDEL', P .. 'ui', id)
   call('HSET', P .. 'x', id, kind)
   t.backlog = t.backlog - 1
   move(from, to)
-  event(kind, id, '')
+  event(kind, id, detail or '')
+end
+
+-- Ends a message whose header nobody can read any more, so that it holds up nobody else. Its id, where it can still be
+-- found, says whose end it is.
+local DAMAGED = '{"error":{"code":"MESSAGE_DAMAGED","providerCode":null,"title":"The stored message is damaged",' ..
+  '"detail":"Its header cannot be read. It was not sent. Send the message again; the storage of the queue should be ' ..
+  'checked.","retryable":false},"report":null}'
+local function end_damaged(element, from, id)
+  move(from, 'failed')
+  id = id or match(element, '%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x')
+  if id then
+    event('F', id, DAMAGED)
+  end
 end
 
 -- The live head of a lane. Drops what was cancelled or has expired before it; nil when the lane is empty.
@@ -95,7 +117,12 @@ local function live_head(s, t, lane, budget)
     end
     local h = parse(element)
     local dead = false
-    if has_tombstones() and call('HDEL', P .. 'x', h.id) == 1 then
+    if not h then
+      dead = true
+      local f = load_flight(lane)
+      end_damaged(element, f and f.state == 'D' and 'deferred' or 'queued', f and f.id)
+      t.backlog = t.backlog - 1
+    elseif has_tombstones() and call('HDEL', P .. 'x', h.id) == 1 then
       dead = true
     elseif h.expires ~= '' and wall >= tonumber(h.expires) then
       dead = true
@@ -110,7 +137,7 @@ local function live_head(s, t, lane, budget)
     end
     call('LPOP', P .. 'c:' .. lane)
     drop_flight(lane)
-    if s.pairs_on then
+    if s.pairs_on and h then
       local p = pair_load(s, h.contact)
       if p.waiting and not p.busy then
         arm('p:' .. p.name, max(now, pair_free_at(s, p)))
@@ -208,7 +235,7 @@ local function rewait(s, t, lane, id)
     return
   end
   local h = parse(call('LINDEX', P .. 'c:' .. lane, '0'))
-  if h.id ~= id then
+  if not h or h.id ~= id then
     return
   end
   local template = s.holds and template_of(h)

@@ -100,7 +100,11 @@ local function settle(lane, id, entry, kind_and_verdict, number, flag, brake, br
     f.deferrals = f.deferrals + 1
     if not flag then
       local element = take_head(s, t, lane)
-      local h = parse(element)
+      local h = element and parse(element)
+      if not h then
+        end_damaged(element, 'inFlight', id)
+        return 1
+      end
       local kept = renumber(h, tonumber(h.seq), f)
       park('D', t, lane, id, kept)
       if h.expires ~= '' then
@@ -118,6 +122,7 @@ local function settle(lane, id, entry, kind_and_verdict, number, flag, brake, br
     f.state = 'R'
   end
   store_flight(lane, f)
+  stay_in_doubt(lane, f)
   if number > 0 and not head_expired(lane) then
     arm('l:' .. lane, now + number)
   else

@@ -217,7 +217,18 @@ local function store_flight(lane, f)
   flights[lane] = f
   flights_changed[lane] = true
 end
+-- ui:<id> = lane of every message that may have been sent without anybody knowing, until it ends or goes again: a status
+-- finds it there.
+local function stay_in_doubt(lane, f)
+  if f.ambiguous > 0 then
+    call('HSET', P .. 'ui', f.id, lane)
+  end
+end
 local function drop_flight(lane)
+  local f = flights[lane]
+  if f and f.ambiguous > 0 then
+    call('HDEL', P .. 'ui', f.id)
+  end
   store_flight(lane, false)
 end
 local function flush_flights()

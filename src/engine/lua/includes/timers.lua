@@ -71,7 +71,11 @@ end
 
 local function hold_for_person(s, t, lane, f)
   local element = take_head(s, t, lane)
-  local h = parse(element)
+  local h = element and parse(element)
+  if not h then
+    end_damaged(element, 'unknown', f.id)
+    return
+  end
   call('HSET', P .. 'ui', f.id, lane)
   park('H', t, lane, f.id, renumber(h, tonumber(h.seq), f))
   move('unknown', 'held')
@@ -107,7 +111,6 @@ local function wake_lane(lane, ambiguous_ms, send_timeout_ms)
   elseif f.state == 'U' then
     f.state = 'R'
     store_flight(lane, f)
-    call('HDEL', P .. 'ui', f.id)
     move('unknown', 'queued')
     event('R', f.id, '{"delayMs":0,"report":null}')
     place(s, t, lane, false)

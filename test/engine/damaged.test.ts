@@ -1,0 +1,52 @@
+import { afterEach, beforeAll, expect, it } from 'vitest';
+import { packLane } from '../../src/engine/lane.ts';
+import { shardPrefix } from '../../src/engine/keys.ts';
+import { testRedis, type TestRedis } from '../support/services.ts';
+import { Bench } from './support/bench.ts';
+
+let redis: TestRedis;
+let bench: Bench;
+beforeAll(async () => {
+  redis = await testRedis();
+});
+afterEach(() => bench.close());
+
+/** Turns over one bit of the stored message at the head of a conversation. */
+async function flip(conversation: string, bit: number): Promise<void> {
+  const key = `${shardPrefix(0)}c:${packLane({ sender: 's1', tenant: 't1', conversation })}`;
+  const element = await bench.client.lindexBuffer(key, 0);
+  if (element === null) throw new Error(`${conversation} is empty`);
+  const at = Math.floor(bit / 8);
+  element[at] = (element[at] ?? 0) ^ (1 << (bit % 8));
+  await bench.client.lset(key, 0, element);
+}
+
+it('F17 · a flipped bit anywhere before the body ends that message at most: its followers, its tenant and the others go on', async () => {
+  bench = await Bench.open(redis, { pairBucketCapacity: 5, pairBucketRefillPerSecond: 100, concurrency: 50 });
+  const first = await bench.accept({ conversation: 'c0' });
+  const element = (await bench.client.lindex(`${shardPrefix(0)}c:${packLane(first.lane)}`, 0)) ?? '';
+  // Number, priority, expiry, id, attempts, person: all that stands before the checksum of the body.
+  const bits = 8 * (element.lastIndexOf('|') + 1);
+  const heads = [first.id];
+  const followers: string[] = [];
+  const limits = { concurrency: 50, backlogMax: 5000 };
+  for (let bit = 0; bit < bits; bit += 3) {
+    const conversation = `c${bit}`;
+    if (bit > 0) heads.push((await bench.accept({ conversation, limits })).id);
+    followers.push((await bench.accept({ conversation, limits })).id);
+  }
+  const other = await bench.accept({ tenant: 't2', conversation: 'other' });
+  for (let bit = 0; bit < bits; bit += 3) await flip(`c${bit}`, bit);
+  await bench.worker('w1');
+  await bench.worker('w2');
+  const started = () => new Set(bench.ids());
+  await bench.until(() => [...followers, other.id].every((id) => started().has(id)), 'all that are whole', 20_000);
+  expect(bench.ids().filter((id) => followers.includes(id))).toHaveLength(followers.length);
+  const counters = await bench.queue.counters();
+  const damaged = heads.filter((id) => !started().has(id));
+  expect(damaged.length).toBeGreaterThan(20);
+  expect(counters).toMatchObject({ accepted: heads.length + followers.length + 1, queued: 0 });
+  // None of them is in the way later.
+  const late = await bench.accept({ conversation: 'c0' });
+  await bench.until(() => started().has(late.id), 'one more of the first conversation');
+});
