@@ -280,4 +280,8 @@ export interface StatusEvidence {
   readonly error: MessageError | null;
   /** What the error table says to do by itself about a `failed`; absent = nothing. */
   readonly laterRetry?: LaterRetry;
+  /** The provider told no time; `providerAtMs` is that of arrival. */
+  readonly isTimeOurs?: true;
+  /** What the provider told besides, a few kilobytes at most; kept for the record. */
+  readonly more?: Readonly<Record<string, unknown>>;
 }

@@ -33,6 +33,8 @@ export interface StatusDetail {
   readonly providerAtMs: number;
   readonly error: MessageError | null;
   readonly laterRetry?: LaterRetry;
+  readonly isTimeOurs?: true;
+  readonly more?: Readonly<Record<string, unknown>>;
 }
 
 /**

@@ -381,10 +381,10 @@ export class RedisSendQueue implements SendQueue {
 }
 
 function encodeStatus(status: StatusEvidence, keep: boolean): ScriptArg[] {
-  const { providerMessageId, error, providerAtMs } = status;
-  const { laterRetry } = status;
-  const policy = laterRetry === undefined ? {} : { laterRetry };
-  const detail: StatusDetail = { providerMessageId, status: status.status, providerAtMs, error, ...policy };
+  // What is undefined is not written.
+  const { providerMessageId, error, providerAtMs, laterRetry, isTimeOurs, more } = status;
+  const told = { providerMessageId, status: status.status, providerAtMs, error, laterRetry, isTimeOurs, more };
+  const detail = told as StatusDetail;
   const sent: SettleDetail = { providerMessageId, report: null };
   return [status.messageId, keep ? JSON.stringify(detail) : '', JSON.stringify(sent), status.entry ?? ''];
 }

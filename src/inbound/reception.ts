@@ -76,7 +76,7 @@ export function createReception(options: ReceptionOptions): Reception {
     if (statuses.length === 0) return true;
     try {
       await queue.statuses(statuses.map((status) => evidenceOf(status, options.tagKey)));
-      statistics.add('statuses', statuses.length);
+      statistics.statuses(statuses);
       return true;
     } catch (error) {
       if (error instanceof AppError && error.retryable) return false;
@@ -125,7 +125,7 @@ export function createReception(options: ReceptionOptions): Reception {
       // A secret of one sender proves nothing about the others.
       const covered = events.filter((event) => externalId === null || senderOf(event) === externalId);
       const hasStatuses = await keepStatuses(covered);
-      // Statuses alone are in the event log, each with all that it told; everything else is kept byte by byte.
+      // Statuses alone are in the event log, each with what it told (see `restOf()`); all else is kept byte by byte.
       const isAllKept = hasStatuses && events.length > 0 && events.every(({ kind }) => kind === 'status');
       if (isAllKept && broken.length === 0) return;
       const webhook: WebhookBytes = {

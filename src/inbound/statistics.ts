@@ -1,3 +1,5 @@
+import type { ProviderStatus } from '../providers/contract.ts';
+
 /** What came in since this process started. */
 export interface InboundFigures {
   readonly webhooks: number;
@@ -45,6 +47,12 @@ export class InboundStatistics {
 
   add(counter: Counter, count = 1): void {
     this.#counts[counter] += count;
+  }
+
+  /** Statuses, and by name what no version of ours knew in them. */
+  statuses(statuses: readonly Pick<ProviderStatus, 'unknownFields'>[]): void {
+    this.add('statuses', statuses.length);
+    for (const { unknownFields = [] } of statuses) for (const name of unknownFields) this.event(`other:status.${name}`);
   }
 
   event(word: string): void {

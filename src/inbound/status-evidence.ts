@@ -20,5 +20,7 @@ export function evidenceOf(status: ProviderStatus, tagKey: TagKey): StatusEviden
     providerAtMs: status.atMs,
     error: status.error,
     ...(status.laterRetry === undefined ? {} : { laterRetry: status.laterRetry }),
+    ...(status.isTimeOurs === undefined ? {} : { isTimeOurs: status.isTimeOurs }),
+    ...(status.more === undefined ? {} : { more: status.more }),
   };
 }

@@ -195,7 +195,7 @@ export function createWebhookProcessor(options: WebhookProcessorOptions): Webhoo
     const statuses = covered.flatMap((event) => (event.kind === 'status' ? [event.status] : []));
     if (statuses.length > 0 && job.hasStatuses !== true) {
       await queue.statuses(statuses.map((status) => evidenceOf(status, options.tagKey)));
-      statistics.add('statuses', statuses.length);
+      statistics.statuses(statuses);
     }
     const messages: Unit['messages'][number][] = [];
     const rows: NewProviderEvent[] = [];

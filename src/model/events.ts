@@ -110,6 +110,10 @@ export interface StatusEvent extends EventBase {
   readonly error: MessageError | null;
   /** What the error table says to do by itself about a `failed`; absent = nothing. */
   readonly laterRetry?: LaterRetry;
+  /** The provider told no time; `providerAtMs` is that of arrival. */
+  readonly isTimeOurs?: true;
+  /** What the provider told besides. */
+  readonly more?: Readonly<Record<string, unknown>>;
 }
 
 /** A circuit breaker stopped a sender, or let it go again. Belongs to no message: `messageId` is the sender's id. */

@@ -119,6 +119,12 @@ export interface ProviderStatus {
   readonly error: MessageError | null;
   /** What the error table says to do by itself about a `failed`; absent = it is final. */
   readonly laterRetry?: LaterRetry;
+  /** The provider told no time: `atMs` is that of arrival, and a repeat has another one. */
+  readonly isTimeOurs?: true;
+  /** What it told besides (price, category, user ids, fields that are new), under its own names; a few kilobytes. */
+  readonly more?: Readonly<Record<string, unknown>>;
+  /** Names of fields in it that no version of ours knew. */
+  readonly unknownFields?: readonly string[];
 }
 
 /**

@@ -494,9 +494,12 @@ create table status_events (
   error jsonb,
   recorded_at timestamp with time zone not null default now(),
   later_retry jsonb,
+  is_time_ours boolean not null default false,
+  more jsonb,
   constraint status_events_pkey PRIMARY KEY (provider_message_id, status, provider_at)
 );
 CREATE INDEX status_events_message ON status_events USING btree (message_id) WHERE (message_id IS NOT NULL);
+CREATE UNIQUE INDEX status_events_without_time ON status_events USING btree (provider_message_id, status) WHERE is_time_ours;
 
 create table templates (
   id uuid not null,

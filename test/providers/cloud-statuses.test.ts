@@ -32,8 +32,27 @@ describe('parseStatuses()', () => {
         atMs: 1_790_000_000_000,
         tag: 'v1.x',
         error: null,
+        more: { recipient_id: '4915112345678', conversation: { id: 'c' }, unheard_of: [1] },
+        unknownFields: ['unheard_of'],
       },
     ]);
+  });
+
+  it('keeps further errors without what must not show, and notes that a time is ours', () => {
+    const errors = [131026, 131000].map((code) => ({ code, message: 'call +49 151 12345678', href: 'https://x' }));
+    const [read] = parseStatuses(payload([change({ statuses: [status({ errors, timestamp: undefined })] })]), 77);
+    expect(read).toMatchObject({ atMs: 77, isTimeOurs: true, error: { providerCode: '131026' } });
+    expect(read?.more?.['errors']).toEqual([{ code: 131_000, message: 'call [number]', href: 'https://x' }]);
+  });
+
+  it('what is too large to be kept is named, and costs the rest nothing', () => {
+    const deep = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) as unknown;
+    const [read] = parseStatuses(payload([change({ statuses: [status({ big: 'x'.repeat(5000), deep, fits: 1 })] })]));
+    expect(read?.more).toEqual({ recipient_id: '4915112345678', fits: 1, left_out: ['big', 'deep'] });
+    const many = Object.fromEntries(Array.from({ length: 2000 }, (_, index) => [`field${index}`, index]));
+    const [crowded] = parseStatuses(payload([change({ statuses: [status(many)] })]));
+    expect(JSON.stringify(crowded?.more).length).toBeLessThan(6000);
+    expect(crowded?.unknownFields).toHaveLength(50);
   });
 
   it('reads every entry, change and status, in order', () => {

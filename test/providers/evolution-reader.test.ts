@@ -256,7 +256,7 @@ describe('R7 · the Evolution reader: statuses and the instance', () => {
     ['DELIVERED', 'delivered'],
     ['NEW_WORD', 'new_word'],
   ])('%j is %s, matched by the id of the key', (told, status) => {
-    expect(read('messages.update', update(told))).toEqual([
+    expect(read('messages.update', update(told))).toMatchObject([
       {
         kind: 'status',
         status: { externalSenderId: 'salon', providerMessageId: '3EB0ABC', status, atMs: NOW, tag: null, error: null },

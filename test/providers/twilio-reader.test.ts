@@ -143,8 +143,10 @@ describe('the Twilio reader', () => {
           providerMessageId: 'SM2',
           status,
           atMs: NOW,
+          isTimeOurs: true,
           tag: null,
           error: null,
+          more: { To: 'whatsapp:+4915112345678' },
         },
       },
     ]);

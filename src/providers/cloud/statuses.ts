@@ -3,8 +3,23 @@ import type { ProviderStatus } from '../contract.ts';
 import { UnreadableItem } from '../collector.ts';
 import { entryFor } from '../error-entry.ts';
 import { cloudMessageError, lookupCloudError } from './errors.ts';
-import { asArray, asObject, asText, asWholeNumber } from '../json.ts';
+import { asArray, asObject, asText, asWholeNumber, without } from '../json.ts';
 import { redact } from '../redact.ts';
+import { furtherErrors, restOf, type StatusFields } from '../status-rest.ts';
+
+const FIELDS: StatusFields = {
+  placed: new Set(['id', 'status', 'timestamp', 'biz_opaque_callback_data']),
+  known: new Set([
+    'recipient_id',
+    'recipient_user_id',
+    'recipient_type',
+    'recipient_participant_id',
+    'conversation',
+    'pricing',
+    'type',
+    'errors',
+  ]),
+};
 
 /** One thing that a webhook payload tells, as Meta wrote it. A payload may hold up to 1,000 of them. */
 export interface WebhookItem {
@@ -87,13 +102,17 @@ function readStatus(externalSenderId: string, item: unknown, nowMs: number): Pro
   const status = asText(raw?.['status'], 64);
   if (raw === null || providerMessageId === null || status === null) return null;
   const seconds = asWholeNumber(raw['timestamp']);
+  const isTimed = seconds !== null && seconds !== 0;
+  const errors = asArray(raw['errors']);
   return {
     externalSenderId,
     providerMessageId,
     status: status.toLowerCase(),
-    atMs: seconds === null || seconds === 0 ? nowMs : seconds * 1000,
+    atMs: isTimed ? seconds * 1000 : nowMs,
     tag: asText(raw['biz_opaque_callback_data'], 512),
-    ...readFailure(asArray(raw['errors'])[0]),
+    ...readFailure(errors[0]),
+    ...(isTimed ? {} : { isTimeOurs: true }),
+    ...restOf({ ...without(raw, 'errors'), ...furtherErrors(errors) }, FIELDS),
   };
 }
 

@@ -49,8 +49,12 @@ export function readDelete(data: Item, context: Context): ProviderEvent {
   const key = keyOf(data);
   const original = idOf(key);
   if (key['fromMe'] !== true) return changeEvent(data, context, 'revoke', original, {});
-  const common = { externalSenderId: context.instance, providerMessageId: original, atMs: context.receivedAtMs };
-  return { kind: 'status', status: { ...common, status: 'deleted', tag: null, error: null } };
+  const common = { externalSenderId: context.instance, providerMessageId: original, status: 'deleted' };
+  // The time beside it is that of the message.
+  return {
+    kind: 'status',
+    status: { ...common, atMs: context.receivedAtMs, isTimeOurs: true, tag: null, error: null },
+  };
 }
 
 /** The change gets an id of its own, made of what it changes, so that a repeat is the same one. */

@@ -2,6 +2,7 @@ import { UnreadableItem } from '../collector.ts';
 import type { ProviderStatus } from '../contract.ts';
 import type { ProviderEvent } from '../events.ts';
 import { asArray, asObject, asText, asWholeNumber } from '../json.ts';
+import { restOf, type StatusFields } from '../status-rest.ts';
 import { tableFailure } from '../table-error.ts';
 import { keyOf } from './addresses.ts';
 import { EVOLUTION_ERRORS } from './error-table.ts';
@@ -23,6 +24,44 @@ const STATUSES: Readonly<Record<string, string>> = {
   DELIVERY_ACK: 'delivered',
 };
 
+const FIELDS: StatusFields = {
+  placed: new Set(['keyId', 'status', 'messageTimestamp']),
+  known: new Set([
+    'key',
+    'remoteJid',
+    'remoteJidAlt',
+    'senderLid',
+    'senderPn',
+    'fromMe',
+    'participant',
+    'pushName',
+    'message',
+    'messageType',
+    'contextInfo',
+    'source',
+    'instanceId',
+    'messageId',
+    'update',
+    'pollUpdates',
+    'error',
+    'errorCode',
+    'code',
+    'reason',
+    'statusReason',
+    'messageStubType',
+    'messageStubParameters',
+  ]),
+};
+
+/** The time of a status, and what else was told of it. */
+function besides(
+  data: Item,
+  receivedAtMs: number,
+): Pick<ProviderStatus, 'atMs' | 'isTimeOurs' | 'more' | 'unknownFields'> {
+  const atMs = secondsOf(data['messageTimestamp']);
+  return { ...(atMs === null ? { atMs: receivedAtMs, isTimeOurs: true } : { atMs }), ...restOf(data, FIELDS) };
+}
+
 /** `messages.update`: an acknowledgement. Matched by `keyId`, the id that the send answered; `messageId` is a row's id. */
 export function readUpdate(data: Item, context: Context): ProviderEvent | ProviderEvent[] {
   const key = keyOf(data);
@@ -35,13 +74,12 @@ export function readUpdate(data: Item, context: Context): ProviderEvent | Provid
   if (providerMessageId === null || word === null) throw new UnreadableItem('it has no id or no status');
   // Our own phone acknowledged a message of the customer: that is not the fate of one of ours.
   if (key['fromMe'] === false) return { kind: 'other', externalSenderId: instance, type: 'messages.update.inbound' };
-  const atMs = secondsOf(data['messageTimestamp']) ?? receivedAtMs;
   const status: ProviderStatus = {
     externalSenderId: instance,
     providerMessageId,
     status: word,
-    atMs,
     tag: null,
+    ...besides(data, receivedAtMs),
     ...(word === 'failed' ? failureOf(data) : { error: null }),
   };
   if (status.error?.providerCode !== '463') return { kind: 'status', status };
@@ -66,9 +104,8 @@ export function readUpdate(data: Item, context: Context): ProviderEvent | Provid
 export function readOwnSend(data: Item, { instance, receivedAtMs }: Context): ProviderEvent {
   const providerMessageId = asText(keyOf(data)['id'], 512);
   if (providerMessageId === null) throw new UnreadableItem('it has no id');
-  const atMs = secondsOf(data['messageTimestamp']) ?? receivedAtMs;
-  const common = { externalSenderId: instance, providerMessageId, atMs, tag: null, error: null };
-  return { kind: 'status', status: { ...common, status: 'pending' } };
+  const common = { externalSenderId: instance, providerMessageId, tag: null, error: null };
+  return { kind: 'status', status: { ...common, status: 'pending', ...besides(data, receivedAtMs) } };
 }
 
 function statusWord(value: unknown): string | null {

@@ -3,6 +3,7 @@ import type { ProviderStatus } from '../contract.ts';
 import type { ProviderEvent, ReadWebhook, WebhookReader } from '../events.ts';
 import { asObject, asText, asWholeNumber } from '../json.ts';
 import { withHold } from '../status-hold.ts';
+import { restOf, type StatusFields } from '../status-rest.ts';
 import { tableFailure } from '../table-error.ts';
 import { withoutPrefix } from './addresses.ts';
 import { TAG_FIELD } from './callback.ts';
@@ -28,6 +29,36 @@ export const twilioReader: WebhookReader = {
     collector.item('body', () => readForm(fields, receivedAtMs));
     return collector.result();
   },
+};
+
+const FIELDS: StatusFields = {
+  // The error's sentence is in the error, in a form fit to be shown.
+  placed: new Set([
+    'MessageSid',
+    'SmsSid',
+    'SmsMessageSid',
+    'MessageStatus',
+    'SmsStatus',
+    'ErrorCode',
+    'ErrorMessage',
+    'ChannelStatusMessage',
+    'AccountSid',
+    'ApiVersion',
+    'From',
+    TAG_FIELD,
+  ]),
+  known: new Set([
+    'To',
+    'MessagingServiceSid',
+    'EventType',
+    'ChannelPrefix',
+    'ChannelToAddress',
+    'ChannelInstallSid',
+    'StructuredMessage',
+    'RawDlrDoneDate',
+    'Price',
+    'PriceUnit',
+  ]),
 };
 
 /** States of a message that somebody sent to us. */
@@ -57,7 +88,9 @@ function statusOf(fields: Fields, id: string, status: string, receivedAtMs: numb
     status: isFailure ? 'failed' : status,
     // A callback says no time.
     atMs: receivedAtMs,
+    isTimeOurs: true,
     tag: fieldOf(fields, TAG_FIELD),
+    ...restOf(fields, FIELDS),
     ...(code === null || code === 0 || !isFailure
       ? { error: null }
       : tableFailure(lookupTwilioError(code), {

@@ -97,6 +97,8 @@ export interface StatusStep {
   readonly providerAt: string;
   readonly error: string | null;
   readonly laterRetry: string | null;
+  readonly isTimeOurs: boolean;
+  readonly more: string | null;
 }
 
 /** What happened to a sender as a whole; belongs to no message. */
@@ -162,6 +164,8 @@ function prepareStatus(logged: LoggedEvent, event: StatusEvent): StatusStep {
     providerAt: instant(event.providerAtMs),
     error: event.error === null ? null : storableJson(event.error),
     laterRetry: event.laterRetry === undefined ? null : storableJson(event.laterRetry),
+    isTimeOurs: event.isTimeOurs === true,
+    more: event.more === undefined ? null : storableJson(event.more),
   };
 }
 

@@ -224,13 +224,19 @@ export const statusRows = rowSet({
   provider_at: 'timestamptz',
   error: 'jsonb',
   later_retry: 'jsonb',
+  is_time_ours: 'boolean',
+  more: 'jsonb',
 });
 
 export const insertStatuses: Statement = {
   name: 'insert_statuses',
   text: `
-    insert into status_events (provider_message_id, status, provider_at, message_id, error, later_retry)
-    select row.provider_message_id, row.status, row.provider_at, known.message_id, row.error, row.later_retry
+    insert into status_events (
+      provider_message_id, status, provider_at, message_id, error, later_retry, is_time_ours, more
+    )
+    select
+      row.provider_message_id, row.status, row.provider_at, known.message_id, row.error, row.later_retry,
+      row.is_time_ours, row.more
     from ${statusRows.from('row')}
     left join provider_messages known on known.provider_message_id = row.provider_message_id
     order by row.provider_message_id, row.status, row.provider_at

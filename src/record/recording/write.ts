@@ -218,6 +218,8 @@ async function writeStatuses(
           provider_at: step.providerAt,
           error: step.error,
           later_retry: step.laterRetry,
+          is_time_ours: step.isTimeOurs,
+          more: step.more,
         })),
       ),
     );
