@@ -23,6 +23,11 @@ export interface RedriveDetail {
   readonly delayMs: number;
 }
 
+/** What an administrative cancel writes into its events, as JSON; a cancel by id writes nothing. */
+export interface CancelDetail {
+  readonly by: string;
+}
+
 /** What a circuit breaker writes into its event, as JSON. */
 type CircuitDetail = Pick<CircuitEvent, 'state' | 'untilMs' | 'reason'>;
 
@@ -66,7 +71,11 @@ function decodeEvent(kind: string, value: Buffer): LifecycleEvent {
     case 'Q':
       return { ...base, type: 'queued', seq: Number(text.toString()) };
     case 'C':
-      return { ...base, type: 'cancelled' };
+      return {
+        ...base,
+        type: 'cancelled',
+        ...(text.length === 0 ? {} : (JSON.parse(text.toString()) as CancelDetail)),
+      };
     case 'X':
       return { ...base, type: 'expired' };
     case 'B':

@@ -1,7 +1,7 @@
 import { Cluster, type Redis } from 'ioredis';
 import { AppError } from '../errors/app-error.ts';
 import type { RedisClient } from './connection.ts';
-import type { RedriveDetail } from './events.ts';
+import type { CancelDetail, RedriveDetail } from './events.ts';
 import { shardPrefix, WORKER_GROUP } from './keys.ts';
 import { type ScriptArg, toQueueError } from './script-runner.ts';
 import { parseGroups, parseStream } from './stream-info.ts';
@@ -146,9 +146,10 @@ export class StreamDesk {
     return sum;
   }
 
-  /** Ends everything of the scope that was accepted until now and is unsent; it becomes `cancelled` in the record. */
-  async skip(scope: StreamScope): Promise<Skipped> {
+  /** Ends everything of the scope that was accepted until now and is unsent; it becomes `cancelled` in the record, by that person. */
+  async skip(scope: StreamScope, by: string): Promise<Skipped> {
     const sum = { cancelled: 0, kept: 0 };
+    const detail = JSON.stringify({ by } satisfies CancelDetail);
     const add = ([, ended = 0, , kept = 0]: readonly number[]) => {
       sum.cancelled += ended;
       sum.kept += kept;
@@ -157,12 +158,12 @@ export class StreamDesk {
       // What is accepted from now on is not meant.
       const until = Number((await this.#ask((client) => client.hget(`${shardPrefix(shard)}g`, 'seq'))) ?? 0);
       for await (const ids of this.#parked(shard)) {
-        add(await this.#options.run('skip', shard, ['parked', scope.sender ?? '', ...ids]));
+        add(await this.#options.run('skip', shard, ['parked', scope.sender ?? '', detail, ...ids]));
       }
       for await (const lanes of this.#lanes(shard, scope.sender)) {
         for (const lane of lanes) {
           for (let highest = until; highest >= 0;) {
-            const reply = await this.#options.run('skip', shard, ['lane', lane, highest, PIECE]);
+            const reply = await this.#options.run('skip', shard, ['lane', lane, highest, PIECE, detail]);
             add(reply);
             highest = reply[2] ?? -1;
           }

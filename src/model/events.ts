@@ -94,6 +94,8 @@ export interface RedrivenEvent extends EventBase {
 }
 export interface CancelledEvent extends EventBase {
   readonly type: 'cancelled';
+  /** The person who skipped it with others; absent when it was cancelled by its id. */
+  readonly by?: string;
 }
 export interface ExpiredEvent extends EventBase {
   readonly type: 'expired';

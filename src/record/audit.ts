@@ -6,9 +6,12 @@ import type { Database, Row } from './database.ts';
 import { storableJson } from './recording/storable.ts';
 import type { AuditRecord, Page } from './types.ts';
 
-/** Who did what: administrative acts, append-only. */
+/** Who did what: administrative acts. Entries stay, and one that was begun is completed once. */
 export interface Audit {
-  /** `detail` must hold no secret and no message text. */
+  /**
+   * `detail` must hold no secret and no message text.
+   * @returns the entry's id
+   */
   add(act: {
     /** Subject of the JWT, or the key's id. */
     readonly actor: string;
@@ -18,7 +21,11 @@ export interface Audit {
     readonly target: string;
     readonly tenant?: string | null | undefined;
     readonly detail?: Readonly<Record<string, unknown>> | undefined;
-  }): Promise<void>;
+  }): Promise<string>;
+  /** `add` for an act that follows: until `complete` tells how it ended, its detail says `state: 'begun'`. */
+  begin(act: Parameters<Audit['add']>[0]): Promise<string>;
+  /** Adds how a begun act ended to its detail. Safe to repeat; of two ends the first counts. */
+  complete(id: string, detail: Readonly<Record<string, unknown>>): Promise<void>;
   /** Newest first. */
   list(options?: {
     readonly tenant?: string | undefined;
@@ -45,11 +52,23 @@ interface AuditRow extends Row {
 }
 
 export function auditOf(database: Database): Audit {
+  const add: Audit['add'] = async ({ actor, action, target, tenant, detail }) => {
+    const id = newId();
+    await database.query(
+      'insert into audit (id, actor, action, target, tenant, detail) values ($1, $2, $3, $4, $5, $6)',
+      [id, actor, action, target, tenant ?? null, storableJson(detail ?? {})],
+    );
+    return id;
+  };
   return {
-    async add({ actor, action, target, tenant, detail }) {
+    add,
+
+    begin: (act) => add({ ...act, detail: { ...act.detail, state: 'begun' } }),
+
+    async complete(id, detail) {
       await database.query(
-        'insert into audit (id, actor, action, target, tenant, detail) values ($1, $2, $3, $4, $5, $6)',
-        [newId(), actor, action, target, tenant ?? null, storableJson(detail ?? {})],
+        "update audit set detail = (detail - 'state') || $2::jsonb where id = $1 and detail->>'state' = 'begun'",
+        [id, storableJson(detail)],
       );
     },
 

@@ -76,7 +76,7 @@ const COUNTER_SITES: readonly Site[] = [
   },
   {
     file: 'includes/cancelling.lua',
-    code: "bury(t, h.id, from, 'cancelled', 'C')",
+    code: "bury(t, h.id, from, 'cancelled', 'C', cancel_detail)",
     means: ['queued → cancelled', 'deferred → cancelled'],
   },
   // How often a sender's circuit opened and closed: no message moves by it.
@@ -160,7 +160,7 @@ const COUNTER_SITES: readonly Site[] = [
   { file: 'revive.lua', code: "move('deferred', 'sent')", means: ['deferred → sent'] },
   { file: 'restart.lua', code: "move('unknown', 'queued')", means: ['unknown → queued'] },
   { file: 'skip.lua', code: "move('queued', 'cancelled')", means: ['queued → cancelled'] },
-  { file: 'skip.lua', code: "bury(t, h.id, 'queued', 'cancelled', 'C')", means: ['queued → cancelled'] },
+  { file: 'skip.lua', code: "bury(t, h.id, 'queued', 'cancelled', 'C', cancel_detail)", means: ['queued → cancelled'] },
 ];
 
 const FLIGHT_SITES: readonly Site[] = [

@@ -41,7 +41,7 @@ describe('R8 · reset to latest', () => {
     }
     await one.accept({ conversation: 'later', sendAtMs: Date.now() + 3_600_000 });
     const before = await one.queue.counters();
-    expect(await one.queue.streams.skip(ALL)).toEqual({ cancelled: before.accepted, kept: 0 });
+    expect(await one.queue.streams.skip(ALL, 'ada')).toEqual({ cancelled: before.accepted, kept: 0 });
     expect(await one.queue.counters()).toMatchObject({
       accepted: 214,
       cancelled: 214,
@@ -50,7 +50,7 @@ describe('R8 · reset to latest', () => {
       deferred: 0,
     });
     await expectSound();
-    expect(await one.queue.streams.skip(ALL)).toEqual({ cancelled: 0, kept: 0 });
+    expect(await one.queue.streams.skip(ALL, 'ada')).toEqual({ cancelled: 0, kept: 0 });
     // Nothing that was skipped stands in the way of what comes next.
     await one.queue.resumeSender('s1');
     await one.accept({ conversation: 'deep', contact: 'another' });
@@ -69,9 +69,9 @@ describe('R8 · reset to latest', () => {
     const until = Number(await one.client.hget('{wx:0}g', 'seq'));
     await one.accept();
     // What the desk does with the sequence number of its start.
-    await one.queue.runner.run('skip', 0, ['lane', 's1|t1|c1', until, 50]);
+    await one.queue.runner.run('skip', 0, ['lane', 's1|t1|c1', until, 50, '']);
     expect(await one.queue.counters()).toMatchObject({ accepted: 4, cancelled: 1, queued: 2, inFlight: 1 });
-    expect(await one.queue.streams.skip({ shard: 0, sender: 's1' })).toEqual({ cancelled: 1, kept: 1 });
+    expect(await one.queue.streams.skip({ shard: 0, sender: 's1' }, 'ada')).toEqual({ cancelled: 1, kept: 1 });
     expect(await one.queue.counters()).toMatchObject({ cancelled: 2, queued: 1, inFlight: 1 });
     expect((await one.queue.unrecorded(flying.id))?.ended).toBeNull();
     await expectSound();

@@ -62,7 +62,7 @@ async function callAsPerson(world: World, name: (typeof BY_PERSON)[number]): Pro
     revive: () => queue.retries.hasten(target),
     regroup: () => queue.streams.regroup({ shard: 0, sender: undefined }),
     restart: () => queue.streams.restart(scope, 'ada'),
-    skip: () => queue.streams.skip(scope),
+    skip: () => queue.streams.skip(scope, 'ada'),
   };
   await untilAnswered(calls[name]);
 }

@@ -380,13 +380,13 @@ export class World {
     const highest = wanted.at(-1)?.seq;
     if (highest === undefined) return;
     const skips = new Set(wanted.map(({ id }) => id));
-    await this.#call(this.web, 'skip', ['lane', lane, highest, 1000], () => ({ skips }));
+    await this.#call(this.web, 'skip', ['lane', lane, highest, 1000, '{"by":"ada"}'], () => ({ skips }));
     const left = [...skips].filter((id) => this.reference.messages.get(id)?.state === 'queued');
     if (left.length > 0) throw new Error(`skipped, and still waiting: ${left.join(', ')}`);
   }
 
   async skipParked(ids: readonly string[]): Promise<void> {
-    await this.#call(this.web, 'skip', ['parked', '', ...ids], () => ({ skips: new Set(ids) }));
+    await this.#call(this.web, 'skip', ['parked', '', '{"by":"ada"}', ...ids], () => ({ skips: new Set(ids) }));
     const left = ids.filter((id) => ['scheduled', 'deferred'].includes(this.reference.messages.get(id)?.state ?? ''));
     if (left.length > 0) throw new Error(`skipped, and still waiting: ${left.join(', ')}`);
   }

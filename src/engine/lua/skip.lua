@@ -1,8 +1,8 @@
 --[[ skip: end what waits, a piece at a time, as the reset of a stream to its latest entry asks
   KEYS   1 shard prefix
   ARGV   1 wallMs or ''   2 'lane' or 'parked'
-         lane: 3 lane   4 highest seq to end; later messages stay   5 most to look at
-         parked: 3 sender, '' = every one   4… ids
+         lane: 3 lane   4 highest seq to end; later messages stay   5 most to look at   6 detail of the events (JSON)
+         parked: 3 sender, '' = every one   4 detail of the events (JSON)   5… ids
   RETURN lane: {dueMs or -1, ended, next highest seq or -1 when all was looked at, kept: in flight or unknown}
          parked: {dueMs or -1, ended, -1, kept}
   FLAGS  allow-oom
@@ -55,11 +55,11 @@ local function skip_lane(lane, highest, most)
           forget_expiry(h, lane)
           t.backlog = t.backlog - 1
           move('queued', 'cancelled')
-          event('C', h.id, '')
+          event('C', h.id, cancel_detail)
         end
       elseif not is_dead then
         forget_expiry(h, lane)
-        bury(t, h.id, 'queued', 'cancelled', 'C')
+        bury(t, h.id, 'queued', 'cancelled', 'C', cancel_detail)
       end
       if not is_dead then
         ended = ended + 1
@@ -94,9 +94,11 @@ local function skip_lane(lane, highest, most)
 end
 
 if ARGV[2] == 'lane' then
+  cancel_detail = ARGV[6]
   skip_lane(ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]))
 else
-  for i = 4, #ARGV do
+  cancel_detail = ARGV[4]
+  for i = 5, #ARGV do
     local id = ARGV[i]
     local parked = call('HGET', P .. 'sch', id)
     if parked then

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import type { ShardHealth, StreamDesk, StreamScope } from '../../engine/stream-desk.ts';
 import { AppError } from '../../errors/app-error.ts';
 import type { WaxwingRecord } from '../../record/index.ts';
-import { audit, type AdminOptions } from '../admin-options.ts';
+import type { AdminOptions } from '../admin-options.ts';
+import { audited } from '../audit/audited.ts';
 import { personOf } from '../plugins/auth.ts';
 
 export interface StreamRouteOptions {
@@ -120,27 +121,20 @@ export function streamRoutes(app: FastifyInstance, { streams, admin, record }: S
     });
   }
 
-  /** Runs an act and writes down who did it and how much it touched, also when it broke off. */
-  async function audited<T extends object>(
+  async function act<T extends object>(
     request: FastifyRequest,
-    act: string,
+    name: string,
     wish: Wish,
-    run: () => Promise<T>,
+    run: (by: string) => Promise<T>,
   ): Promise<T> {
-    const note = (detail: Record<string, unknown>) =>
-      audit(admin, request, {
-        action: `stream.${act}`,
-        target: wish.sender === undefined ? `shard ${wish.name}` : `sender ${wish.sender}`,
-        detail: { shard: wish.shard ?? 'all', ...detail },
-      });
-    try {
-      const done = await run();
-      await note({ ...(done as Record<string, unknown>) });
-      return done;
-    } catch (error) {
-      await note({ brokeOff: error instanceof AppError ? error.code : 'INTERNAL' }).catch(() => undefined);
-      throw error;
-    }
+    const by = personOf(request).name;
+    const begun = {
+      actor: by,
+      action: `stream.${name}`,
+      target: wish.sender === undefined ? `shard ${wish.name}` : `sender ${wish.sender}`,
+      detail: { shard: wish.shard ?? 'all' },
+    };
+    return await audited({ audit: admin.record.audit, log: request.log }, begun, () => run(by));
   }
 
   routes.get(
@@ -192,7 +186,7 @@ export function streamRoutes(app: FastifyInstance, { streams, admin, record }: S
     async (request) => {
       const wish = await wishOf(request.query, request.body);
       await confirmed(wish, ({ waiting, outside }) => `cancels up to ${waiting + outside} messages that wait`);
-      return { shard: wish.name, ...(await audited(request, 'reset-to-latest', wish, () => streams.skip(wish))) };
+      return { shard: wish.name, ...(await act(request, 'reset-to-latest', wish, (by) => streams.skip(wish, by))) };
     },
   );
 
@@ -219,8 +213,7 @@ export function streamRoutes(app: FastifyInstance, { streams, admin, record }: S
         ({ waiting, outside, inFlight }) =>
           `lets everything go at once that waits after an attempt, of ${waiting + outside + inFlight} unsettled messages; those whose outcome is unknown may be sent a second time`,
       );
-      const by = personOf(request).name;
-      return { shard: wish.name, ...(await audited(request, 'reset-to-begin', wish, () => streams.restart(wish, by))) };
+      return { shard: wish.name, ...(await act(request, 'reset-to-begin', wish, (by) => streams.restart(wish, by))) };
     },
   );
 
@@ -251,7 +244,7 @@ export function streamRoutes(app: FastifyInstance, { streams, admin, record }: S
         ({ inFlight }) =>
           `destroys the stream and its group and builds them again; ${inFlight} messages are with workers and stay`,
       );
-      return { shard: wish.name, ...(await audited(request, 'destroy-recreate', wish, () => streams.regroup(wish))) };
+      return { shard: wish.name, ...(await act(request, 'destroy-recreate', wish, () => streams.regroup(wish))) };
     },
   );
 
@@ -273,7 +266,7 @@ export function streamRoutes(app: FastifyInstance, { streams, admin, record }: S
     },
     async (request) => {
       const wish = await wishOf(request.query, request.body);
-      const { claimed, removed, workers } = await audited(request, 'claim', wish, () => streams.claim(wish));
+      const { claimed, removed, workers } = await act(request, 'claim', wish, () => streams.claim(wish));
       return { shard: wish.name, claimed, removed, workers: [...workers] };
     },
   );

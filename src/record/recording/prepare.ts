@@ -282,8 +282,9 @@ function detailOf(event: MessageEvent): Record<string, unknown> {
       };
     case 'redriven':
       return { cause: event.cause, by: event.by, delayMs: event.delayMs };
-    case 'queued':
     case 'cancelled':
+      return event.by === undefined ? {} : { by: event.by };
+    case 'queued':
     case 'expired':
       return {};
   }

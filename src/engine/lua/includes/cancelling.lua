@@ -1,3 +1,6 @@
+-- Who ends it, as JSON for the events; '' = its tenant, by id.
+local cancel_detail = ''
+
 -- Ends what waits and was never begun, or waits after an attempt that certainly failed.
 local function cancel_parked(t, lane, id, parked)
   local kind, _, element = parse_parked(parked)
@@ -13,7 +16,7 @@ local function cancel_parked(t, lane, id, parked)
   disarm('d:' .. id)
   t.parked = t.parked - 1
   move(kind == 'S' and 'scheduled' or 'deferred', 'cancelled')
-  event('C', id, '')
+  event('C', id, cancel_detail)
   return 1
 end
 
@@ -25,7 +28,7 @@ local function cancel_tried(s, t, lane, f)
   if disarm('l:' .. lane) then
     -- It was waiting at the head for its next attempt: the conversation goes on at once.
     move(f.state == 'D' and 'deferred' or 'queued', 'cancelled')
-    event('C', f.id, '')
+    event('C', f.id, cancel_detail)
     drop_head(s, t, lane)
     return 1
   end
@@ -34,6 +37,6 @@ end
 
 local function cancel_in_lane(s, t, lane, h, from)
   forget_expiry(h, lane)
-  bury(t, h.id, from, 'cancelled', 'C')
+  bury(t, h.id, from, 'cancelled', 'C', cancel_detail)
   rewait(s, t, lane, h.id)
 end
