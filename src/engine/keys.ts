@@ -5,7 +5,7 @@
 export const KEY_LETTERS = {
   /** hash: scalars of the shard (pacing clock, sequence, announced timer, pause) */
   g: 'scalars',
-  /** hash: counters; accepted = the sum of the others */
+  /** hash: counters; accepted = the sum of the states. `returned:<end>`: how often messages that had ended so came back */
   n: 'counters',
   /** `s:<sender>` hash: limits and rate state of a sender */
   s: 'sender',

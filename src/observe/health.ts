@@ -57,7 +57,9 @@ export function healthReport(figures: readonly Figure[], alerts: readonly Alert[
   const used = table.one('waxwing_redis_memory_used_bytes', { redis: 'queue' });
   const max = table.one('waxwing_redis_memory_max_bytes', { redis: 'queue' });
   const sent = table.one('waxwing_messages_total', { state: 'sent' }) ?? 0;
-  const failed = table.one('waxwing_messages_total', { state: 'failed' }) ?? 0;
+  const unsent = table.one('waxwing_messages_total', { state: 'failed' }) ?? 0;
+  // Statuses report most failures, of messages that had been sent.
+  const failed = unsent + (table.one('waxwing_messages_total', { state: 'undelivered' }) ?? 0);
   const breakers = table
     .all('waxwing_breaker_open')
     .map(({ labels, value }) => ({ name: labels?.['breaker'] ?? '', open: value > 0 }));
@@ -75,7 +77,7 @@ export function healthReport(figures: readonly Figure[], alerts: readonly Alert[
     database: { status: database, recorderLagSeconds: table.max('waxwing_recorder_lag_seconds') },
     queue: { status: queue, memoryShare: used === null || max === null || max === 0 ? null : used / max },
     breakers,
-    errorRate: { failed, completed: sent, share: sent + failed === 0 ? 0 : failed / (sent + failed) },
+    errorRate: { failed, completed: sent, share: sent + unsent === 0 ? 0 : failed / (sent + unsent) },
     caches: cachesOf(table),
     alerts: firing.map(({ rule }) => rule),
   };

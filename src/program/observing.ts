@@ -91,8 +91,9 @@ export function createObserving(config: Config, isMeasured = true): Observing {
     breakers,
     ofQueue: isMeasured ? { onAccept: (message, result) => sending.accepted(message, result) } : {},
     ofRecorder: {
-      onBatch: ({ deliveries }) => {
+      onBatch: ({ deliveries, undelivered }) => {
         if (!isMeasured) return;
+        if (undelivered > 0) totals.count('undelivered:final', undelivered);
         for (const change of deliveries) {
           sending.delivered(change, change.status);
           if (change.status === 'delivered') totals.count('delivered');
@@ -117,7 +118,8 @@ export function createObserving(config: Config, isMeasured = true): Observing {
         recorded: async () => await record.senders.shards(),
       });
       directory = senders;
-      metrics.register(queueSource({ client, shards: queue.shards, senders }));
+      const undelivered = () => totals.one('undelivered:final');
+      metrics.register(queueSource({ client, shards: queue.shards, senders, undelivered }));
       metrics.register(
         recordSource({
           record,

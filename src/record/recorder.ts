@@ -40,6 +40,8 @@ export interface RecordedBatch {
   readonly quarantined: number;
   /** Messages whose delivery became another one than it was, by a status that the provider told. */
   readonly deliveries: readonly DeliveryChange[];
+  /** Messages that had been sent, of which a status reported for the first time that they failed for good. */
+  readonly undelivered: number;
   /** Conversations whose messages changed, for caches; one may be named twice. */
   readonly threads: readonly ChangedThread[];
   readonly durationMs: number;
@@ -156,7 +158,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   async function recordBatch(session: RecorderSession, entries: readonly EventEntry[]): Promise<void> {
     const startedMs = performance.now();
     try {
-      const { recorded, quarantined, deliveries, threads } = await record(session, log.shard, entries);
+      const { recorded, quarantined, deliveries, undelivered, threads } = await record(session, log.shard, entries);
       batch = Math.min(batchMax, batch * 2);
       failures = 0;
       lastError = null;
@@ -170,6 +172,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         events: recorded,
         quarantined: quarantined.length,
         deliveries,
+        undelivered,
         threads,
         durationMs: performance.now() - startedMs,
       });

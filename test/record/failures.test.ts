@@ -207,6 +207,25 @@ describe('a failure that a status reports later', () => {
     expect(await letters()).toEqual([messageId]);
   });
 
+  it('S13 · is counted once, when it is final, however often and late it is told', async () => {
+    const [final, later] = [newId(), newId()];
+    const policy = { waitMs: 1000, retriesMax: 1 };
+    let counted = 0;
+    const log = logOf(
+      [accepted({ messageId: final }), accepted({ messageId: later }), reported('wamid.1')],
+      [sent(final, 'wamid.1'), sent(later, 'wamid.2'), reported('wamid.2', policy)],
+      [reported('wamid.1', undefined, BASE_MS + 9000), status('wamid.1', 'sent', BASE_MS + 4000)],
+    );
+    const entries = log.entries();
+    const onBatch = ({ undelivered }: { readonly undelivered: number }) => (counted += undelivered);
+    await recordAll(url, log, { onBatch, batchMax: 1 });
+    expect(counted).toBe(1);
+    const again = logOf();
+    again.restore(entries);
+    await recordAll(url, again, { onBatch });
+    expect(counted).toBe(1);
+  });
+
   it('F4 · of media is tried again for a link only', async () => {
     const [link, id] = [newId(), newId()];
     const policy = { waitMs: 1000, retriesMax: 1, onlyForLink: true };

@@ -81,6 +81,8 @@ local function revive(s, t)
       count('deferred', 1)
     else
       move(from, 'deferred')
+      -- How often messages ended so must never shrink: with these the counters tell it.
+      count('returned:' .. from, 1)
     end
     event('V', id, detail)
   end

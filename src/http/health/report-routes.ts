@@ -39,8 +39,8 @@ const workers = z.object({
     .object({ attempts: z.number(), processingMs: percentiles, acceptToProviderMs: percentiles })
     .nullable()
     .describe('Of the newest attempts; null when there were none, or while the record is away.'),
-  completed: z.number(),
-  failed: z.number(),
+  completed: z.number().describe('How often messages were sent.'),
+  failed: z.number().describe('How often messages failed for good, also after they had been sent.'),
   caches,
 });
 
@@ -72,6 +72,7 @@ export function healthReportRoutes(app: FastifyInstance, options: HealthReportOp
       const table = new FigureTable(figures);
       const byLabel = (name: string, label: string) =>
         Object.fromEntries(table.all(name).map(({ labels, value }) => [labels?.[label] ?? '', value]));
+      const ended = (state: string) => table.one('waxwing_messages_total', { state }) ?? 0;
       const slots = new Map<string, number>();
       for (const { labels, value } of table.all('waxwing_worker_slots_used')) {
         const name = labels?.['worker'] ?? '';
@@ -87,8 +88,8 @@ export function healthReportRoutes(app: FastifyInstance, options: HealthReportOp
         },
         workers: [...slots].map(([name, inWork]) => ({ name, inWork })),
         processing,
-        completed: table.one('waxwing_messages_total', { state: 'sent' }) ?? 0,
-        failed: table.one('waxwing_messages_total', { state: 'failed' }) ?? 0,
+        completed: ended('sent'),
+        failed: ended('failed') + ended('undelivered'),
         caches: [...cachesOf(table)],
       };
     },

@@ -1,6 +1,8 @@
 import type { AlertRule } from './rule.ts';
 
 const messages = (...state: string[]) => ({ metric: 'waxwing_messages_total', where: { state } });
+/** WhatsApp takes most messages first and reports the failure later: such a message has ended as sent, and is one of those. */
+const failed = messages('failed', 'undelivered');
 
 /**
  * Every alert, in one place: evaluated by the program itself and written to deploy/prometheus/rules.yaml.
@@ -15,7 +17,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     advice: 'Look at the failures by code (GET /admin/failures): one code usually explains most of them.',
     condition: {
       kind: 'share',
-      part: messages('failed'),
+      part: failed,
       of: [messages('sent', 'failed')],
       windowSeconds: 3600,
       op: '>',
@@ -31,7 +33,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     advice: 'Something broke now: credentials, a template, or the provider. Look at the newest failures.',
     condition: {
       kind: 'share',
-      part: messages('failed'),
+      part: failed,
       of: [messages('sent', 'failed')],
       windowSeconds: 300,
       op: '>',
@@ -77,7 +79,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     forSeconds: 0,
     sentence: 'Messages have become dead letters in the last 10 minutes.',
     advice: 'GET /admin/dead-letters lists them with their reasons; redrive them when the reason is gone.',
-    condition: { kind: 'increase', of: messages('failed'), windowSeconds: 600, above: 0 },
+    condition: { kind: 'increase', of: failed, windowSeconds: 600, above: 0 },
   },
   {
     id: 'held-for-a-person',

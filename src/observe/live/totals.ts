@@ -8,8 +8,8 @@ const FIELDS_MAX = 5000;
 
 /**
  * What workers and recorders of all processes did, added up in one hash of Redis: what the engine does not count itself
- * (deliveries, sends by sender). A few additions per second and process, whatever the traffic. A process that dies loses
- * its last moment: this feeds rates on a page, the record has the truth.
+ * (deliveries, failures that statuses report, sends by sender). A few additions per second and process, whatever the
+ * traffic. A process that dies loses its last moment: this feeds rates and alerts, the record has the truth.
  */
 export class LiveTotals {
   readonly #pending = new Map<string, number>();
@@ -21,7 +21,7 @@ export class LiveTotals {
     this.#client = client;
   }
 
-  /** @param field `delivered`, `undelivered` or `sent:<sender>` */
+  /** @param field `delivered`, `undelivered`, `undelivered:final` or `sent:<sender>` */
   count(field: string, by = 1): void {
     if (this.#pending.size >= FIELDS_MAX && !this.#pending.has(field)) return;
     this.#pending.set(field, (this.#pending.get(field) ?? 0) + by);
@@ -32,6 +32,11 @@ export class LiveTotals {
   async read(): Promise<ReadonlyMap<string, number>> {
     const flat = (await this.#client?.hgetall(KEY)) ?? {};
     return new Map(Object.entries(flat).map(([field, value]) => [field, Number(value)]));
+  }
+
+  /** One of them; 0 = nothing was counted yet. @throws when Redis cannot be reached */
+  async one(field: string): Promise<number> {
+    return Number((await this.#client?.hget(KEY, field)) ?? 0);
   }
 
   async #flush(): Promise<void> {

@@ -10,7 +10,7 @@ const shared = { type: 'gauge', scope: 'shared' } as const;
 export const QUEUE_METRICS: readonly MetricDefinition[] = [
   {
     name: 'waxwing_messages_total',
-    help: 'Messages since the queue exists: accepted, and how they ended (sent, failed, cancelled, expired).',
+    help: 'How often messages were accepted, and ended (sent, failed, cancelled, expired); undelivered: sent, and a status told that it failed for good. Never shrinks.',
     type: 'counter',
     labels: ['state'],
     scope: 'shared',
@@ -102,6 +102,8 @@ export function queueSource(options: {
   readonly shards: number;
   /** Every sender and its shard; keys of the queue are never searched for. */
   readonly senders: SenderDirectory;
+  /** Messages that were sent and of which a status reported that they failed for good; only grows. */
+  readonly undelivered: () => Promise<number>;
 }): MetricSource {
   const live = new LiveWorkers();
   const senderNames = new BoundedNames(SENDERS_MAX);
@@ -109,8 +111,15 @@ export function queueSource(options: {
     name: 'queue',
     metrics: QUEUE_METRICS,
     async read() {
-      const states = await readQueueStates(options.client, options.shards, await options.senders());
-      return [...totals(states), ...states.flatMap((state) => ofShard(state, live)), ...ofSenders(states, senderNames)];
+      const [states, undelivered] = await Promise.all([
+        options.senders().then((senders) => readQueueStates(options.client, options.shards, senders)),
+        options.undelivered(),
+      ]);
+      return [
+        ...totals(states, undelivered),
+        ...states.flatMap((state) => ofShard(state, live)),
+        ...ofSenders(states, senderNames),
+      ];
     },
   };
 }
@@ -125,7 +134,7 @@ const STATES = {
   held: 'held',
 };
 
-function totals(states: readonly QueueState[]): Figure[] {
+function totals(states: readonly QueueState[], undelivered: number): Figure[] {
   const sum = (name: string) => states.reduce((total, { counters }) => total + Number(counters[name] ?? 0), 0);
   const held = new Map<string, number>();
   let due = sum('inFlight');
@@ -135,7 +144,13 @@ function totals(states: readonly QueueState[]): Figure[] {
     for (const [hold, count] of Object.entries(holds)) held.set(hold, (held.get(hold) ?? 0) + count);
   }
   return [
-    ...ENDS.map((state) => ({ name: 'waxwing_messages_total', labels: { state }, value: sum(state) })),
+    // A message that came back is in its end no more; the counter has it still.
+    ...ENDS.map((state) => ({
+      name: 'waxwing_messages_total',
+      labels: { state },
+      value: sum(state) + sum(`returned:${state}`),
+    })),
+    { name: 'waxwing_messages_total', labels: { state: 'undelivered' }, value: undelivered },
     ...Object.entries(STATES).map(([from, state]) => ({
       name: 'waxwing_backlog',
       labels: { state },

@@ -163,7 +163,8 @@ export const insertReportedFailures: Statement = {
       last_attempt_at = excluded.last_attempt_at,
       resolved_at = null,
       updated_at = now()
-    where known.metadata ->> 'reportedFor' is distinct from excluded.metadata ->> 'reportedFor'`,
+    where known.metadata ->> 'reportedFor' is distinct from excluded.metadata ->> 'reportedFor'
+    returning known.status`,
 };
 
 /** A device got the message after all. */

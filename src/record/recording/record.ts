@@ -26,6 +26,8 @@ export interface Outcome {
   readonly quarantined: readonly string[];
   /** Messages whose delivery changed, committed. */
   readonly deliveries: readonly DeliveryChange[];
+  /** Messages that had been sent, of which a status reported for the first time that they failed for good. */
+  readonly undelivered: number;
   /** Conversations whose messages changed, committed; one may be named twice. */
   readonly threads: readonly ChangedThread[];
 }
@@ -62,6 +64,7 @@ export async function record(
     recorded: prepared - isolated,
     quarantined: refused.map(({ reason }) => reason),
     deliveries: written.flatMap(({ deliveries }) => deliveries),
+    undelivered: written.reduce((sum, { undelivered }) => sum + undelivered, 0),
     threads: written.flatMap(({ threads }) => threads),
   };
 }

@@ -18,12 +18,13 @@ type Row<K extends FailureStep['kind']> = { readonly id: string } & Extract<Fail
  * Keeps the failure record and the dead letters in step with what was written of the messages.
  * Runs last in the transaction; costs nothing for batches in which all goes well.
  * @param steps fresh ones only, in the order of the log
+ * @returns how many messages had been sent and failed for good, as a status reported now
  */
 export async function writeFailures(
   execute: Execute,
   steps: readonly EngineStep[],
   deliveries: readonly DerivedDelivery[],
-): Promise<void> {
+): Promise<number> {
   const touched = new Set<string>();
   for (const round of roundsOf(steps)) {
     for (const { id } of round) touched.add(id);
@@ -31,13 +32,14 @@ export async function writeFailures(
   }
   const reported = deliveries.filter(({ shown }) => shown === 'failed').map(({ id }) => id);
   const delivered = deliveries.filter(({ shown, has_failure: has }) => has && shown !== 'failed').map(({ id }) => id);
-  if (reported.length > 0) await execute(sql.insertReportedFailures, [reported]);
+  const told = reported.length > 0 ? await execute<{ status: string }>(sql.insertReportedFailures, [reported]) : [];
   if (delivered.length > 0) await execute(sql.resolveDelivered, [delivered]);
   for (const id of [...reported, ...delivered]) touched.add(id);
-  if (touched.size === 0) return;
+  if (touched.size === 0) return 0;
   const ids = [...touched].sort();
   await execute(sql.forgetDeadLetters, [ids]);
   await execute(sql.insertDeadLetters, [ids]);
+  return told.filter(({ status }) => status === 'FAILED').length;
 }
 
 /** The nth failure step of every message together: a statement changes a row once, and their order counts. */

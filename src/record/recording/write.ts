@@ -16,6 +16,8 @@ export interface ChangedThread {
 export interface Written {
   /** Messages whose delivery became another one than it was. */
   readonly deliveries: readonly DeliveryChange[];
+  /** Messages that had been sent, of which a status reported for the first time that they failed for good. */
+  readonly undelivered: number;
   readonly threads: readonly ChangedThread[];
 }
 
@@ -42,10 +44,10 @@ export async function writeSteps(execute: Execute, steps: readonly Step[]): Prom
   const deliveries = await writeStatuses(execute, engineSteps, statusSteps);
   // What went past the queue was told to its caller when it failed; the queue has nothing to retry or to redrive.
   const queued = fresh.filter(({ logged: { position } }) => position.shard >= 0);
-  await writeFailures(execute, queued, deliveries);
+  const undelivered = await writeFailures(execute, queued, deliveries);
   const changed = deliveries.filter(({ status, was }) => status !== was);
   await tellStatuses(execute, fresh, changed);
-  return { deliveries: changed, threads: threadsOf(folded, updated, changed) };
+  return { deliveries: changed, undelivered, threads: threadsOf(folded, updated, changed) };
 }
 
 /** Ends of a message that its product hears of, as the engine says them. */
