@@ -589,18 +589,7 @@ export class Reference {
     message.attempts -= 1;
     message.notBeforeMs = 0;
     this.#unprobe(message);
-    this.#untake(message, lease.atMs);
     this.#unbusy(message);
-  }
-
-  /** Nothing was sent to the person: the pair has its token back. */
-  #untake(message: Message, grantedAtMs: number): void {
-    const { pairCapacity, pairMsPerToken } = this.#sender(message.sender).setup;
-    const bucket = this.#pairBucket(message);
-    const at = bucket.takenAtMs.lastIndexOf(grantedAtMs);
-    if (pairCapacity === 0 || !message.tookPair || at < 0) return;
-    bucket.takenAtMs.splice(at, 1);
-    bucket.arrivalMs -= pairMsPerToken;
   }
 
   #grants(before: ShardDump | null, after: ShardDump): void {

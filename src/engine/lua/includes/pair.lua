@@ -111,12 +111,10 @@ local function pair_release(s, contact, wait_ms)
   end
 end
 
--- A granted lane was given back before anything was sent: the pair is as free as before, its bucket token is back too.
+-- A granted lane was given back before anything was sent: the pair is as free as before, but for its bucket token. Who
+-- was granted before the pair had a limit took none, and nothing says who did.
 local function pair_untake(s, contact)
   local p = pair_load(s, contact)
-  if p.busy and s.pair_cap > 0 then
-    p.tat = max(0, p.tat - s.pair_ms)
-  end
   p.busy = false
   pair_store(p)
   if p.waiting then
