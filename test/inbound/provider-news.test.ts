@@ -3,7 +3,7 @@ import { evolutionReader } from '../../src/providers/evolution/reader.ts';
 import { twilioReader } from '../../src/providers/twilio/reader.ts';
 import { eventually, sharedRedisUrl, testDatabase } from '../support/services.ts';
 import { sql } from '../record/support/record.ts';
-import { cloudBody, wamid } from './support/cloud.ts';
+import { cloudBody, cloudMessage, wamid } from './support/cloud.ts';
 import { openRoom, type Room, SENDER } from './support/room.ts';
 
 /* Webhooks come in any order, in parallel, and more than once: what they tell of senders and people goes by its time. */
@@ -213,6 +213,40 @@ describe('Q3 · what is told of a person', () => {
     await wish('4915110000003', 'stop', T);
     expect(await optedOut('4915110000003')).toBe(true);
     expect(await rows(`select 1 from contact_aliases where value like '%4915110000003'`)).toHaveLength(2);
+  });
+
+  test('a changed number leads to one contact, also when the new number wrote first, and the memory follows', async () => {
+    const [old, next] = ['4915110000010', '4915110000011'];
+    const say = async (from: string) => {
+      const id = wamid();
+      await room.post(cloudBody({ messages: [cloudMessage({ id, from })] }));
+      const [row] = await eventually(async () => {
+        const found = await rows<{ contact_id: string }>(
+          `select contact_id from inbound_messages where provider_message_id = '${id}'`,
+        );
+        return found.length > 0 && found;
+      });
+      return row?.contact_id;
+    };
+    const first = await say(old);
+    expect(await say(next)).not.toBe(first);
+    await say(next);
+    const system = { type: 'user_changed_number', body: 'changed', wa_id: next };
+    await room.post(cloudBody({ messages: [cloudMessage({ from: old, type: 'system', system, text: undefined })] }));
+    await done();
+    expect(await say(next)).toBe(first);
+    expect(await say(old)).toBe(first);
+    const contact = await room.record.contacts.findByAlias('default', 'wa_id', next);
+    expect(contact?.id).toBe(first);
+    expect(contact?.aliases.map(({ value }) => value).sort()).toEqual([`+${old}`, `+${next}`, old, next].sort());
+    const conversations = await rows(
+      `select distinct contact_id from conversations where id in ('+${old}', '+${next}')`,
+    );
+    expect(conversations).toEqual([{ contact_id: first }]);
+    // Told again, nothing changes.
+    await room.post(cloudBody({ messages: [cloudMessage({ from: old, type: 'system', system, text: undefined })] }));
+    await done();
+    expect(await say(next)).toBe(first);
   });
 
   test('two contacts that turn out to be one person keep the last wish', async () => {

@@ -1,6 +1,7 @@
 import type { HoldFamily } from '../../model/sender-hold.ts';
 import { newId } from '../../util/ids.ts';
 import type { Database, Row } from '../database.ts';
+import { mergeContacts, mergeRows } from './statements.ts';
 import type { Alias } from './types.ts';
 
 export interface SenderStanding {
@@ -34,7 +35,10 @@ export interface ProviderChanges {
     aliases: readonly Alias[],
     change: { readonly isWanted: boolean; readonly atMs: number; readonly strangersOf: string },
   ): Promise<void>;
-  /** A person got other names: they lead to the same contact from now on, in every tenant that knows the old ones. */
+  /**
+   * A person got other names: they lead to the same contact from now on, in every tenant that knows the old ones. Where
+   * the new ones have a contact already, because they wrote before this was told, the two become one.
+   */
   addNames(tenant: string | null, before: readonly Alias[], after: readonly Alias[]): Promise<void>;
   /** Our senders of an account at the provider, or the one with this provider id. */
   sendersOf(
@@ -108,6 +112,16 @@ export function providerChangesOf(database: Database): ProviderChanges {
 
     async addNames(tenant, before, after) {
       if (before.length === 0 || after.length === 0) return;
+      const found = await database.query<{ tenant: string; contact_id: string; is_before: boolean }>(
+        `select distinct alias.tenant, coalesce(contact.merged_into, contact.id) as contact_id, name.is_before
+         from unnest($2::text[], $3::text[], $4::boolean[]) as name (kind, value, is_before)
+         join contact_aliases alias on alias.kind = name.kind and alias.value = name.value
+         join contacts contact on contact.id = alias.contact_id
+         where $1::text is null or alias.tenant = $1`,
+        [tenant, ...aliasColumns([...before, ...after]), [...before.map(() => true), ...after.map(() => false)]],
+      );
+      const pairs = pairsOf(found);
+      if (pairs.length > 0) await database.query(mergeContacts, mergeRows.parameters(pairs));
       await database.query(
         `insert into contact_aliases (tenant, kind, value, contact_id)
          select distinct on (known.tenant, name.kind, name.value) known.tenant, name.kind, name.value, known.contact_id
@@ -160,4 +174,15 @@ export function providerChangesOf(database: Database): ProviderChanges {
       return { family, atMs: row.at.getTime(), isHeld: row.is_held, reason: row.reason };
     },
   };
+}
+
+/** In each tenant that knows the old names: every contact behind any of the names is the oldest one. */
+function pairsOf(found: readonly { tenant: string; contact_id: string; is_before: boolean }[]) {
+  const tenants = new Set(found.filter(({ is_before }) => is_before).map(({ tenant }) => tenant));
+  return [...tenants].flatMap((tenant) => {
+    const ids = found.filter((row) => row.tenant === tenant).map(({ contact_id }) => contact_id);
+    // UUIDv7: the smaller one is the older one.
+    const [survivor, ...losers] = [...new Set(ids)].sort();
+    return survivor === undefined ? [] : losers.map((loser) => ({ loser, survivor }));
+  });
 }
