@@ -15,6 +15,6 @@ export const CIRCUIT_SETTINGS = {
     min: 10,
     max: 86_400_000,
     unit: 'ms',
-    doc: 'How long a breaker stays open. Then a single probe goes in: it closes the breaker or opens it again.',
+    doc: 'How long a breaker stays open. Then a single probe goes in: it closes the breaker or opens it again. The database is probed after 5 s at the latest.',
   }),
 } as const;

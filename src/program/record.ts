@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config, Keys } from '../config/index.ts';
-import { openRecord, type RecordChanges, type WaxwingRecord } from '../record/index.ts';
+import { openRecord, type RecordChanges, type RecordOptions, type WaxwingRecord } from '../record/index.ts';
 import { createSecretBox } from '../util/secret-box.ts';
 import type { DataServices } from './data-services.ts';
 
@@ -9,12 +9,12 @@ export function openRecordOf(
   keys: Keys,
   services: DataServices,
   log: Logger,
-  changes?: RecordChanges,
+  parts: { readonly changes?: RecordChanges } & Pick<RecordOptions, 'breakers'> = {},
 ): WaxwingRecord {
   return openRecord({
     databaseUrl: services.databaseUrl,
     tenantDefaults: { concurrency: config.tenantConcurrency, weight: 1, backlogMax: config.tenantBacklogMax },
-    ...(changes === undefined ? {} : { changes }),
+    ...parts,
     secretBox: createSecretBox({ key: keys.secretKey, previousKeys: keys.previousSecretKeys }),
     onConnectionError: (error) => log.debug({ err: error }, 'a connection to PostgreSQL broke'),
   });

@@ -16,7 +16,7 @@ export function startRecorders(
   redis: RedisTarget,
   databaseUrl: string,
   log: Logger,
-  watching: Pick<RecorderOptions, 'onBatch'> = {},
+  watching: Pick<RecorderOptions, 'onBatch' | 'onReached'> = {},
 ): Recorders {
   const list = Array.from({ length: queue.shards }, (_, shard) =>
     createRecorder({

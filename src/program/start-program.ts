@@ -35,6 +35,7 @@ import { createInbound, type Inbound } from './inbound.ts';
 import { openQueue } from './queue.ts';
 import { openStatistics } from './statistics.ts';
 import { openTemplates, restoreHolds, stoppedTemplates } from './templates.ts';
+import { createRecordBreakers } from './record-breaker.ts';
 import { openRecordOf } from './record.ts';
 import { migrateWhenPossible, startRecorders } from './recorders.ts';
 import { openShortSending } from './short-send.ts';
@@ -104,7 +105,8 @@ export async function startProgram(
     const services = await openDataServices(config, log);
     started.push(() => services.stop());
     const caches = await openCaches(config, services.cacheRedisUrl, log);
-    const record = openRecordOf(config, keys, services, log, caches.changes);
+    const recordBreakers = createRecordBreakers(config, log);
+    const record = openRecordOf(config, keys, services, log, { changes: caches.changes, breakers: recordBreakers });
     started.push(() => record.close());
     started.push(() => caches.stop());
     const isMigrated = await migrateWhenPossible(services.databaseUrl, log, abort.signal);
@@ -116,7 +118,10 @@ export async function startProgram(
     const eventsOut = await openEventsOut({ config, keys, record, log });
     started.push(() => eventsOut.stop(config.shutdownGraceMs));
     const recorders = startRecorders(queue, services.redis, services.databaseUrl, log, {
+      // The recorders keep their own pace, past the breaker: the first to reach PostgreSQL again ends its waiting.
+      onReached: () => record.reached(),
       onBatch(batch) {
+        record.reached();
         observing.ofRecorder.onBatch?.(batch);
         caches.ofRecorder.onBatch?.(batch);
         eventsOut.wake();
@@ -159,7 +164,7 @@ export async function startProgram(
     };
     const responding = openResponding({ ...base, responder: options.responder });
     started.push(() => responding.close());
-    observing.breakers.push(responding.breakers);
+    observing.breakers.push(responding.breakers, recordBreakers);
     observing.metrics.register(eventsOut.source);
     const inbound = createInbound({
       ...base,

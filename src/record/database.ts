@@ -1,5 +1,7 @@
 import pg from 'pg';
+import type { Breakers } from '../util/breakers.ts';
 import { parseDatabaseUrl } from './database-url.ts';
+import { createGuard } from './guard.ts';
 import { toRecordError } from './sql-errors.ts';
 
 /** A server that does not answer a connection within this time is away: callers get 503 and need not wait longer. */
@@ -12,6 +14,8 @@ const ANSWER_MARGIN_MS = 300;
 export interface DatabaseOptions {
   /** DATABASE_URL; `?connection_limit=` (20) and `?pool_timeout=` (10 s) shape the pool. */
   readonly databaseUrl: string;
+  /** Where the breaker `postgres` is made; absent: calls are never held back. */
+  readonly breakers?: Pick<Breakers, 'of'>;
   /** Hears of connections that break while nobody uses them. The pool replaces them by itself. */
   readonly onConnectionError?: (error: Error) => void;
 }
@@ -34,12 +38,16 @@ export type Run = <R extends Row>(
 
 /**
  * The pool of one process. All its calls reject with AppError `RECORD_UNAVAILABLE` (retryable) while PostgreSQL is
- * away, within about two seconds, and work again by themselves when it is back.
+ * away, within about two seconds (at once while the breaker is open), and work again by themselves when it is back.
  */
 export interface Database {
   readonly query: Run;
   /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
   transaction<T>(work: (run: Run) => Promise<T>): Promise<T>;
+  /** Resolves when PostgreSQL answers right now, whatever the breaker thinks: it is its probe. */
+  ping(): Promise<void>;
+  /** Somebody has just reached PostgreSQL past this pool: an open breaker probes instead of waiting. */
+  reached(): void;
   /** The pool now. */
   connections(): PoolState;
   /** Waits for what is under way and closes all connections. Safe to call twice. */
@@ -128,8 +136,13 @@ export function openDatabase(options: DatabaseOptions): Database {
     });
   }
 
+  const guard = createGuard(options.breakers, async () => {
+    await withConnection(undefined, (run) => run('select 1'));
+  });
   let closed: Promise<void> | undefined;
   return {
+    ping: () => guard.ask(),
+    reached: () => guard.reached(),
     connections: () => ({
       open: pool.totalCount,
       idle: pool.idleCount,
@@ -137,10 +150,15 @@ export function openDatabase(options: DatabaseOptions): Database {
       max: connectionsMax,
     }),
     query: (text, values, options = {}) =>
-      options.timeoutMs === undefined
-        ? withConnection(undefined, (run) => run(text, values, options))
-        : inTransaction(options.timeoutMs, (run) => run(text, values, options)),
-    transaction: (work) => inTransaction(undefined, work),
-    close: () => (closed ??= pool.end()),
+      guard.run(() =>
+        options.timeoutMs === undefined
+          ? withConnection(undefined, (run) => run(text, values, options))
+          : inTransaction(options.timeoutMs, (run) => run(text, values, options)),
+      ),
+    transaction: (work) => guard.run(() => inTransaction(undefined, work)),
+    close() {
+      guard.stop();
+      return (closed ??= pool.end());
+    },
   };
 }

@@ -1,3 +1,4 @@
+import type { Breakers } from '../util/breakers.ts';
 import type { SecretBox } from '../util/secret-box.ts';
 import { apiKeysOf, type ApiKeys } from './api-keys.ts';
 import { chatOf, type Chat } from './inbound/chat.ts';
@@ -97,6 +98,8 @@ export interface RecordOptions {
   readonly secretBox: SecretBox;
   /** Brakes on guessing passwords. Default: the waits of docs/security.md. */
   readonly signInAttempts?: SignInAttemptsOptions;
+  /** Where the breaker `postgres` is made; absent: calls are never held back. */
+  readonly breakers?: Pick<Breakers, 'of'>;
   /** Hears of connections that break while nobody uses them. The pool replaces them by itself. */
   readonly onConnectionError?: (error: Error) => void;
   /** Hears of every change that caches must know of. */
@@ -105,7 +108,8 @@ export interface RecordOptions {
 
 /**
  * What is remembered in PostgreSQL. Opening connects to nothing yet. While PostgreSQL is away every call rejects with
- * AppError `RECORD_UNAVAILABLE` (retryable) within about two seconds; nothing else happens to the process.
+ * AppError `RECORD_UNAVAILABLE` (retryable) within about two seconds, and at once while the breaker `postgres` is open;
+ * nothing else happens to the process.
  */
 export interface WaxwingRecord {
   readonly messages: Messages;
@@ -140,8 +144,10 @@ export interface WaxwingRecord {
   readonly cacheHistory: CacheHistory;
   readonly contentSids: ContentSids;
   readonly exclusive: Exclusive;
-  /** Resolves when the database answers. */
+  /** Resolves when the database answers right now, whatever the breaker thinks: it is its probe. */
   ping(): Promise<void>;
+  /** Somebody has just reached the database past this record: an open breaker probes instead of waiting. */
+  reached(): void;
   /** Closes all connections. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -181,9 +187,8 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     cacheHistory: cacheHistoryOf(database),
     contentSids: contentSidsOf(database),
     exclusive: exclusiveOf(options.databaseUrl),
-    async ping() {
-      await database.query('select 1');
-    },
+    ping: () => database.ping(),
+    reached: () => database.reached(),
     close: () => database.close(),
   };
 }

@@ -59,6 +59,8 @@ export interface RecorderOptions {
   readonly onError?: (error: unknown) => void;
   /** Hears of every committed batch. */
   readonly onBatch?: (batch: RecordedBatch) => void;
+  /** Hears that a new connection to PostgreSQL answers. Must not throw. */
+  readonly onReached?: () => void;
   /** Hears of an event that was put aside; the row in `recorder_quarantine` has it in full. */
   readonly onQuarantined?: (reason: string) => void;
 }
@@ -109,7 +111,10 @@ export function createRecorder(options: RecorderOptions): Recorder {
           databaseUrl: options.databaseUrl,
           shard: log.shard,
           signal: stopping.signal,
-          onWaiting: () => (phase = 'waiting'),
+          onWaiting: () => {
+            phase = 'waiting';
+            options.onReached?.();
+          },
         });
         phase = 'recording';
         await follow(session);

@@ -40,6 +40,25 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof Error && !(error instanceof TypeError) && !(error instanceof RangeError);
 }
 
+/** Classes that speak of the session itself, not of a statement: no connection, not let in, no such database. */
+const AWAY_CLASSES: ReadonlySet<string> = new Set(['08', '28', '3D']);
+/** The server shuts down, has crashed, or does not take sessions yet. */
+const AWAY_CODES: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03']);
+/** Of the pool: all its connections are in use, which says nothing of the server. */
+const POOL_BUSY = 'timeout exceeded when trying to connect';
+
+/**
+ * Does the error say that the server cannot be reached? One that answers, even with a refusal, is there: a constraint,
+ * a deadlock, a statement that was cut, a full disk, too many connections, a standby are no reason to leave it alone.
+ */
+export function isServerAway(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) {
+    const code = error.code ?? '';
+    return AWAY_CLASSES.has(code.slice(0, 2)) || AWAY_CODES.has(code);
+  }
+  return isUnavailable(error) && error instanceof Error && error.message !== POOL_BUSY;
+}
+
 /** Will the statement fail again with the same values, on a healthy server too? */
 export function isDataError(error: unknown): boolean {
   if (error instanceof pg.DatabaseError) return DATA_CLASSES.has((error.code ?? '').slice(0, 2));

@@ -5,6 +5,7 @@ import {
   ConsecutiveBreaker,
   circuitBreaker,
   handleWhen,
+  type IBackoff,
 } from 'cockatiel';
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
@@ -61,6 +62,15 @@ export interface Breaker {
    * @throws BreakerOpenError when the call was not made; else whatever the call throws
    */
   run<T>(call: () => Promise<T>): Promise<T>;
+  /**
+   * Like `run()`, but an open breaker takes the call as its probe at once, whatever is left of its time: for a caller
+   * who has reason to believe that the service is back, or who must know.
+   */
+  probe<T>(call: () => Promise<T>): Promise<T>;
+  /** It is open and its time is over: the next call would be the probe. */
+  readonly isDue: boolean;
+  /** Counts a call that is not made; gives the error for it. */
+  refuse(): BreakerOpenError;
   snapshot(): BreakerSnapshot;
 }
 
@@ -90,19 +100,42 @@ export function createBreakers(options: BreakersOptions): Breakers {
   const listeners = new Set<(change: BreakerChange) => void>();
 
   function make(name: string, isFailure: (error: Error) => boolean): Breaker {
+    let isHastened = false;
+    // Asked at each call while it is open.
+    const wait: IBackoff<unknown> = {
+      get duration() {
+        return isHastened ? Number.NEGATIVE_INFINITY : options.timeoutMs;
+      },
+      next: () => wait,
+    };
     const policy: CircuitBreakerPolicy = circuitBreaker(handleWhen(isFailure), {
-      halfOpenAfter: options.timeoutMs,
+      halfOpenAfter: wait,
       breaker: new ConsecutiveBreaker(options.threshold),
     });
     let opened = 0;
     let closed = 0;
     let refused = 0;
     let untilMs = 0;
+    let openedAtMs = 0;
+    const refuse = (cause?: Error) => {
+      refused += 1;
+      return new BreakerOpenError(name, untilMs, cause === undefined ? {} : { cause });
+    };
+    async function run<T>(call: () => Promise<T>): Promise<T> {
+      try {
+        return await policy.execute(() => call());
+      } catch (error) {
+        if (!(error instanceof BrokenCircuitError)) throw error;
+        throw refuse(error);
+      }
+    }
     const until = () => (policy.state === CircuitState.Closed ? null : untilMs);
     policy.onStateChange((state) => {
+      isHastened = false;
       const atMs = now();
       if (state === CircuitState.Open) {
         opened += 1;
+        openedAtMs = performance.now();
         untilMs = atMs + options.timeoutMs;
       } else if (state === CircuitState.Closed) {
         closed += 1;
@@ -114,15 +147,15 @@ export function createBreakers(options: BreakersOptions): Breakers {
       get state() {
         return STATES[policy.state];
       },
-      async run(call) {
-        try {
-          return await policy.execute(() => call());
-        } catch (error) {
-          if (!(error instanceof BrokenCircuitError)) throw error;
-          refused += 1;
-          throw new BreakerOpenError(name, untilMs, { cause: error });
-        }
+      get isDue() {
+        return policy.state === CircuitState.Open && performance.now() - openedAtMs >= options.timeoutMs;
       },
+      run,
+      async probe(call) {
+        isHastened = policy.state === CircuitState.Open;
+        return await run(call);
+      },
+      refuse: () => refuse(),
       snapshot: () => ({ name, state: STATES[policy.state], untilMs: until(), opened, closed, refused }),
     };
   }
