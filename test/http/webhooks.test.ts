@@ -65,6 +65,7 @@ describe('statuses', () => {
         status: 'delivered',
         providerAtMs: 1_700_000_000_000,
         error: null,
+        more: { recipient_id: '4915112345678' },
       },
       expect.objectContaining({
         messageId: '',
