@@ -142,6 +142,12 @@ export class CacheService {
     await this.caches.tiers.evictTags([...salonIds, ALL_SALONS].map(dashboardTags.ofSalon));
   }
 
+  /** The same for changes that come many times a second: those of a salon are evicted once a second at most. */
+  async dashboardsChangedOften(salonIds: readonly string[]): Promise<void> {
+    if (salonIds.length === 0) return;
+    await this.caches.tiers.evictTagsPaced([...salonIds, ALL_SALONS].map(dashboardTags.ofSalon));
+  }
+
   get #metrics() {
     return this.caches.metricsOf('other');
   }

@@ -11,12 +11,15 @@ import { createHash } from 'node:crypto';
  *   waxwing:cache:lock:<key>          string  token of the process that computes the value
  *   waxwing:cache:tag:<tag>           set     keys that carry the tag
  *   waxwing:cache:taggen:<tag>        string  seq of the tag's last eviction
+ *   waxwing:cache:paced:<tag>         string  there while the tag, which changes often, is not evicted again
+ *   waxwing:cache:due                 zset    tag → when it is evicted next, epoch ms
  *   channel waxwing:cache:evicted:<db>        seq|["origin","k","key",…] · "t" with tags · "a" for everything
  */
 export const HOUSE = 'waxwing:cache:';
 export const STATE = `${HOUSE}state`;
 export const INDEX = `${HOUSE}index`;
 export const SIZES = `${HOUSE}sizes`;
+export const DUE = `${HOUSE}due`;
 /** Channels are the whole server's, not a database's: the number keeps two installations apart. */
 export const channelOf = (db: number): string => `${HOUSE}evicted:${db}`;
 

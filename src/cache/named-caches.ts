@@ -49,7 +49,8 @@ export function namedCaches(ttls: CacheTtls) {
       name: 'dashboard',
       ttlSeconds: ttls.dashboardSeconds,
       key: (user, salon) => keyOf('dashboard', 'stats', user, ...(salon === undefined ? [] : [salon])),
-      tags: (user, salon) => [dashboardUser(user), ...(salon === undefined ? [] : [dashboardSalon(salon)])],
+      // Without a salon it shows all of them together.
+      tags: (user, salon = ALL_SALONS) => [dashboardUser(user), dashboardSalon(salon)],
     }),
     dashboardRange: define<[user: string, salon: string, from: string, to: string, timeZone: string], unknown>({
       ...kept,

@@ -23,6 +23,8 @@ const COMMAND_TIMEOUT_MS = 500;
 const SYNC_MS = 500;
 /** Without a sync that was answered for this long, the memory is not believed. */
 const TRUST_MS = 1500;
+/** A tag that changes often is evicted no sooner again, by whatever process. */
+const PACE_MS = 1000;
 /** Evictions that are remembered while the server is away; past this everything is reset instead. */
 const PENDING_MAX = 10_000;
 
@@ -54,6 +56,8 @@ export class RedisLink {
   #serverRun = '';
   #used = { bytes: 0, entries: 0 };
   #timer: NodeJS.Timeout | undefined;
+  #dueTimer: NodeJS.Timeout | undefined;
+  #dueAtMs = Number.POSITIVE_INFINITY;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -94,6 +98,7 @@ export class RedisLink {
     this.#isStopped = true;
     this.#isUp = false;
     clearInterval(this.#timer);
+    clearTimeout(this.#dueTimer);
     this.#commands.disconnect();
     this.#ears.disconnect();
   }
@@ -174,12 +179,57 @@ export class RedisLink {
     }
   }
 
+  /**
+   * Evicts tags that change often: at once those that were not evicted lately, the others when their pause is over. When
+   * that is, stands in Redis: should this process end before, another one evicts them, or the next that starts.
+   * @returns the tags that were evicted now; those of a server that is away are remembered
+   */
+  async changed(tags: readonly string[]): Promise<readonly string[]> {
+    const evicted: string[] = [];
+    for (let from = 0; from < tags.length; from += EVICTED_MAX) {
+      const some = tags.slice(from, from + EVICTED_MAX);
+      const answer = await this.run<[number, ...string[]]>('changed', this.#channel, this.origin, PACE_MS, ...some);
+      if (answer === undefined) {
+        for (const tag of some) this.#pendingTags.add(tag);
+        this.#boundPending();
+      }
+      const [dueInMs, ...names] = answer ?? [-1, ...some];
+      evicted.push(...names);
+      this.#awaitDue(dueInMs);
+    }
+    return evicted;
+  }
+
   async reset(): Promise<void> {
     for (;;) {
       const left = await this.run<number>('reset', this.#channel, this.origin);
       if (left === 0) return;
       if (left !== undefined) continue;
       this.#isResetPending = true;
+      return;
+    }
+  }
+
+  /** Evicts what is due then. Any process does it, whoever made it due. */
+  #awaitDue(inMs: number): void {
+    const atMs = performance.now() + inMs;
+    if (inMs < 0 || this.#isStopped || atMs >= this.#dueAtMs) return;
+    this.#dueAtMs = atMs;
+    clearTimeout(this.#dueTimer);
+    this.#dueTimer = setTimeout(() => {
+      this.#dueAtMs = Number.POSITIVE_INFINITY;
+      if (this.#isUp) this.#evictDue().catch((error: unknown) => this.#failed(error));
+    }, inMs + 1);
+    this.#dueTimer.unref();
+  }
+
+  async #evictDue(): Promise<void> {
+    for (;;) {
+      const values = [this.#channel, this.origin, PACE_MS];
+      const [dueInMs, ...names] = await this.#call<[number, ...string[]]>('evictDue', values);
+      if (names.length > 0) this.#options.onEvicted({ kind: 'tags', names });
+      if (dueInMs === 0) continue;
+      this.#awaitDue(dueInMs);
       return;
     }
   }
@@ -229,11 +279,15 @@ export class RedisLink {
 
   async #sync(): Promise<number> {
     const sentMs = Date.now();
-    const [seq, serverMs, bytes, entries] = await this.#call<[string, string, string, number]>('sync', []);
+    const [seq, serverMs, bytes, entries, dueInMs] = await this.#call<[string, string, string, number, number]>(
+      'sync',
+      [],
+    );
     const nowMs = Date.now();
     this.#clockOffsetMs = Math.round(Number(serverMs) - (sentMs + nowMs) / 2);
     this.#trustedUntilMs = sentMs + TRUST_MS;
     this.#used = { bytes: Number(bytes), entries };
+    this.#awaitDue(dueInMs);
     return Number(seq);
   }
 
@@ -247,6 +301,7 @@ export class RedisLink {
       const info = await this.#commands.info('server').catch(() => '');
       this.#serverRun = /^run_id:(\w{8})/m.exec(info)?.[1] ?? '';
       await this.#replay();
+      await this.#evictDue();
       const seq = await this.#sync();
       this.#forgetAll(seq);
       this.#isUp = !this.#isGone();

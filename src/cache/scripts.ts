@@ -1,4 +1,4 @@
-import { HOUSE, INDEX, SIZES, STATE } from './keys.ts';
+import { DUE, HOUSE, INDEX, SIZES, STATE } from './keys.ts';
 
 /*
  * The scripts of the cache's Redis. Each is one atomic step and bounded. They name keys that are not declared, so a
@@ -12,6 +12,9 @@ const OVERHEAD_BYTES = 250;
 const HOUSE_TTL_MS = 35 * 86_400_000;
 /** Longer than any computation whose result an eviction of its tag must refuse. */
 const TAG_GEN_TTL_MS = 3_600_000;
+
+/** Due tags that one script evicts. */
+const DUE_MAX = 100;
 
 const BASE = `
 local STATE, INDEX, SIZES, HOUSE = '${STATE}', '${INDEX}', '${SIZES}', '${HOUSE}'
@@ -147,6 +150,52 @@ for i = 1, #keys do
 end
 return tell({ARGV[1], said})`;
 
+/** Evicts tags that change often and keeps them for a pause; of one with very many keys the rest is due at once. */
+const PACED = `${BASE}
+local DUE = '${DUE}'
+local function next_due(now)
+  local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
+  return first[2] and math.max(0, tonumber(first[2]) - now) or -1
+end
+local function evict_paced(channel, origin, tags, pause, now)
+  if #tags == 0 then return end
+  local said, rest = {origin, 't'}, {}
+  for i = 1, #tags do
+    local set = HOUSE .. 'tag:' .. tags[i]
+    local keys = redis.call('SPOP', set, 1000)
+    for j = 1, #keys do remove(keys[j]) end
+    if redis.call('EXISTS', set) == 1 then rest[#rest + 1] = tags[i] end
+    said[#said + 1] = tags[i]
+  end
+  local seq = tell({channel, said})
+  for i = 1, #tags do
+    redis.call('SET', HOUSE .. 'taggen:' .. tags[i], seq, 'PX', ${TAG_GEN_TTL_MS})
+    redis.call('SET', HOUSE .. 'paced:' .. tags[i], 1, 'PX', pause)
+  end
+  for i = 1, #rest do redis.call('ZADD', DUE, now, rest[i]) end
+end
+`;
+
+/** ARGV channel, origin, pause ms, tags… → {ms until the next is due or -1, tags that were evicted now…} */
+const CHANGED = `${PACED}
+local pause, now, gone = tonumber(ARGV[3]), now_ms(), {}
+redis.call('ZREM', DUE, '') -- A delete first: see above.
+for i = 4, #ARGV do
+  local left = redis.call('PTTL', HOUSE .. 'paced:' .. ARGV[i])
+  if left > 0 then redis.call('ZADD', DUE, 'NX', now + left, ARGV[i]) else gone[#gone + 1] = ARGV[i] end
+end
+redis.call('PEXPIRE', DUE, ${HOUSE_TTL_MS})
+evict_paced(ARGV[1], ARGV[2], gone, pause, now)
+return {next_due(now), unpack(gone)}`;
+
+/** ARGV channel, origin, pause ms → as CHANGED */
+const EVICT_DUE = `${PACED}
+local now = now_ms()
+local tags = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, ${DUE_MAX})
+if #tags > 0 then redis.call('ZREM', DUE, unpack(tags)) end
+evict_paced(ARGV[1], ARGV[2], tags, tonumber(ARGV[3]), now)
+return {next_due(now), unpack(tags)}`;
+
 /** ARGV channel, origin, tags… → how many keys are still to go: call again until 0 */
 const EVICT_TAGS = `${BASE}
 local said, left = {ARGV[2], 't'}, 0
@@ -169,12 +218,13 @@ redis.call('HINCRBY', STATE, 'gen', 1)
 tell({ARGV[1], {ARGV[2], 'a'}})
 return redis.call('ZCARD', INDEX)`;
 
-/** Counts off what has expired. → {seq, now ms, bytes, entries} */
-const SYNC = `${BASE}
+/** Counts off what has expired. → {seq, now ms, bytes, entries, ms until the next tag is due or -1} */
+const SYNC = `${PACED}
 local now = now_ms()
 local gone = redis.call('ZRANGEBYSCORE', INDEX, '-inf', now - 1, 'LIMIT', 0, 500)
 for i = 1, #gone do forget(gone[i]) end
-return {next_seq(0), string.format('%.0f', now), redis.call('HGET', STATE, 'bytes') or '0', redis.call('ZCARD', INDEX)}`;
+return {next_seq(0), string.format('%.0f', now), redis.call('HGET', STATE, 'bytes') or '0', redis.call('ZCARD', INDEX),
+  next_due(now)}`;
 
 export const CACHE_SCRIPTS = {
   lease: LEASE,
@@ -183,6 +233,8 @@ export const CACHE_SCRIPTS = {
   renew: RENEW,
   evict: EVICT,
   evictTags: EVICT_TAGS,
+  changed: CHANGED,
+  evictDue: EVICT_DUE,
   reset: RESET,
   sync: SYNC,
 } as const;

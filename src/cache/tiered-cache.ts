@@ -202,6 +202,16 @@ export class TieredCache {
     await this.#link?.evictTags(tags);
   }
 
+  /**
+   * As `evictTags()`, for tags that change many times a second: at once after a quiet time, else a second after the last
+   * time, by whatever process. Resolves when it is certain, also if this process ends then.
+   */
+  async evictTagsPaced(tags: readonly string[]): Promise<void> {
+    if (tags.length === 0) return;
+    const evicted = this.#link === null ? tags : await this.#link.changed(tags);
+    if (evicted.length > 0) this.#evicted({ kind: 'tags', names: evicted });
+  }
+
   async reset(): Promise<void> {
     this.#evicted({ kind: 'all' });
     await this.#link?.reset();

@@ -5,7 +5,7 @@ import { EVICTED } from '../messages/index.ts';
 import type { RecordChanges, RecorderOptions, WaxwingRecord } from '../record/index.ts';
 import { ContentSidCache } from '../templates/index.ts';
 import { CacheReporter } from './cache-reporter.ts';
-import { ThreadEvictions } from './statistics.ts';
+import { evictThreads } from './statistics.ts';
 
 /** The caches of this process, and what hangs on them. */
 export interface ProgramCaches {
@@ -14,7 +14,7 @@ export interface ProgramCaches {
   /** For `openRecord`: every change of the record evicts what it makes old. */
   readonly changes: RecordChanges;
   readonly evictions: TieredCache['onEvicted'];
-  /** For the recorders: what they write evicts what shows it, at most a second later. */
+  /** For the recorders: what they write evicts what shows it, before the log forgets it. */
   readonly ofRecorder: Pick<RecorderOptions, 'onBatch'>;
   /** Once the record is open: template content ids, figures in the background, warm-up. */
   follow(record: WaxwingRecord): Promise<ContentSidCache>;
@@ -48,7 +48,6 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
     projectsSeconds: config.cacheProjectsTtl / 1000,
     conversationHistorySeconds: config.cacheConversationTtl / 1000,
   });
-  const threads = new ThreadEvictions(service);
   const metrics = new TemplateMetrics({ caches });
   await tiers.start();
   useCache(service);
@@ -56,8 +55,8 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
   return {
     service,
     metrics,
-    changes: changesOf(service, threads),
-    ofRecorder: { onBatch: ({ threads: changed }) => threads.add(changed) },
+    changes: changesOf(service),
+    ofRecorder: { onBatch: ({ threads }) => evictThreads(service, threads) },
     evictions: (listener) => tiers.onEvicted(listener),
     async follow(record) {
       const contentSids = new ContentSidCache({
@@ -74,7 +73,6 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
     },
     async stop() {
       await reporter?.stop();
-      await threads.flush();
       useCache(null);
       tiers.stop();
     },
@@ -82,7 +80,7 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
 }
 
 /** Which keys a change makes old: the one list of it. */
-function changesOf(service: CacheService, threads: ThreadEvictions): RecordChanges {
+function changesOf(service: CacheService): RecordChanges {
   const {
     caches: { tiers },
     named,
@@ -94,10 +92,7 @@ function changesOf(service: CacheService, threads: ThreadEvictions): RecordChang
     apiKey: () => tiers.evict([EVICTED.apiKeys]),
     booking: (tenant) => service.invalidateDashboardCache(null, tenant),
     template: (id) => service.invalidateTemplate(id),
-    threads: (changed) => {
-      threads.add(changed);
-      return Promise.resolve();
-    },
+    threads: (changed) => evictThreads(service, changed),
     contacts: (aliases) => tiers.evict(aliases.map(({ value }) => named.userMapping.key(value))),
   };
 }

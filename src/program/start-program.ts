@@ -120,11 +120,11 @@ export async function startProgram(
     const recorders = startRecorders(queue, services.redis, services.databaseUrl, log, {
       // The recorders keep their own pace, past the breaker: the first to reach PostgreSQL again ends its waiting.
       onReached: () => record.reached(),
-      onBatch(batch) {
+      async onBatch(batch) {
         record.reached();
-        observing.ofRecorder.onBatch?.(batch);
-        caches.ofRecorder.onBatch?.(batch);
+        void observing.ofRecorder.onBatch?.(batch);
         eventsOut.wake();
+        await caches.ofRecorder.onBatch?.(batch);
       },
     });
     started.push(() => recorders.stop());

@@ -6,52 +6,15 @@ export function openStatistics(record: WaxwingRecord, cache: CacheService): Stat
   return createStats({ store: record.stats, cache });
 }
 
-/** A dashboard of a busy tenant is read anew this often at most. */
-const EVERY_MS = 1_000;
-
 /**
- * Gathers conversations that changed, and evicts what shows them with one call for all: at once after a quiet time,
- * else once a second. So a recorder that writes thousands of messages a second costs the cache one call.
+ * Evicts what shows conversations that changed. Dashboards of a busy tenant are read anew once a second at most. Never
+ * rejects, and when it resolves nothing is lost with this process: whoever acknowledges the change does so after it.
  */
-export class ThreadEvictions {
-  readonly #service: CacheService;
-  readonly #everyMs: number;
-  #tenants = new Set<string>();
-  #conversations = new Set<string>();
-  #lastMs = Number.NEGATIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(service: CacheService, everyMs = EVERY_MS) {
-    this.#service = service;
-    this.#everyMs = everyMs;
-  }
-
-  add(threads: readonly ChangedThread[]): void {
-    for (const { tenant, conversation } of threads) {
-      this.#tenants.add(tenant);
-      this.#conversations.add(conversation);
-    }
-    if (this.#tenants.size === 0 || this.#timer !== undefined) return;
-    const waitMs = Math.max(0, this.#lastMs + this.#everyMs - performance.now());
-    this.#timer = setTimeout(() => void this.flush(), waitMs);
-    this.#timer.unref();
-  }
-
-  /** Evicts what was gathered. Never rejects: the cache makes up for what it cannot do now. */
-  async flush(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#tenants.size === 0) return;
-    this.#lastMs = performance.now();
-    const [tenants, conversations] = [[...this.#tenants], [...this.#conversations]];
-    this.#tenants = new Set();
-    this.#conversations = new Set();
-    const { named, caches } = this.#service;
-    await Promise.all([
-      this.#service.dashboardsChanged(tenants),
-      caches.tiers.evict(
-        conversations.flatMap((id) => [named.conversation.key(id), named.conversationHistory.key(id)]),
-      ),
-    ]);
-  }
+export async function evictThreads(service: CacheService, threads: readonly ChangedThread[]): Promise<void> {
+  if (threads.length === 0) return;
+  const { named, caches } = service;
+  const tenants = new Set(threads.map(({ tenant }) => tenant));
+  const conversations = new Set(threads.map(({ conversation }) => conversation));
+  const keys = [...conversations].flatMap((id) => [named.conversation.key(id), named.conversationHistory.key(id)]);
+  await Promise.all([service.dashboardsChangedOften([...tenants]), caches.tiers.evict(keys)]);
 }

@@ -1,5 +1,6 @@
 import type { ApiKeys } from './api-keys.ts';
 import type { Bookings } from './bookings.ts';
+import type { Direct } from './direct.ts';
 import type { Chat } from './inbound/chat.ts';
 import type { InboundRecord } from './inbound/record.ts';
 import type { Alias } from './inbound/types.ts';
@@ -19,7 +20,7 @@ export interface RecordChanges {
   apiKey(id: string): Promise<void>;
   booking(tenant: string): Promise<void>;
   template(id: string): Promise<void>;
-  /** Conversations in which something was sent, received or read. May be told a moment later: see the caller. */
+  /** Conversations in which something was sent, received or read. */
   threads(threads: readonly ChangedThread[]): Promise<void>;
   /** Who is behind these names, or what is known of the person, may be another now. */
   contacts(aliases: readonly Alias[]): Promise<void>;
@@ -35,11 +36,12 @@ export interface AnnouncingStores {
   readonly providerChanges: ProviderChanges;
   readonly chat: Chat;
   readonly templates: Templates;
+  readonly direct: Direct;
 }
 
 /** The writers, with every change told. The recorder tells of its own (`RecordedBatch.threads`). */
 export function announced(stores: AnnouncingStores, changes: RecordChanges): AnnouncingStores {
-  const { tenants, senders, apiKeys, bookings, inbound, providerChanges, chat, templates } = stores;
+  const { tenants, senders, apiKeys, bookings, inbound, providerChanges, chat, templates, direct } = stores;
   const told = async <T extends { readonly id: string; readonly tenant: string | null }>(sender: T | null) => {
     if (sender !== null) await changes.sender(sender);
     return sender;
@@ -151,6 +153,14 @@ export function announced(stores: AnnouncingStores, changes: RecordChanges): Ann
       async addNames(tenant, before, after) {
         await providerChanges.addNames(tenant, before, after);
         await changes.contacts([...before, ...after]);
+      },
+    },
+    direct: {
+      ...direct,
+      async write(events) {
+        const threads = await direct.write(events);
+        await changes.threads(threads);
+        return threads;
       },
     },
     chat: {

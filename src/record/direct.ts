@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { MessageEvent } from '../model/events.ts';
 import type { Database } from './database.ts';
 import { prepare } from './recording/prepare.ts';
-import { type Execute, writeSteps } from './recording/write.ts';
+import { type ChangedThread, type Execute, writeSteps } from './recording/write.ts';
 
 /** Events of messages that went past the queue stand in no shard's log. */
 const NO_SHARD = -1;
@@ -27,8 +27,8 @@ export interface Claim {
 
 /** What was sent past the queue: the same rows, states and timeline as the recorder writes. */
 export interface Direct {
-  /** Writes the events of one message, in their order, in one transaction. */
-  write(events: readonly MessageEvent[]): Promise<void>;
+  /** Writes the events of one message, in their order, in one transaction. @returns conversations that changed */
+  write(events: readonly MessageEvent[]): Promise<readonly ChangedThread[]>;
   /** Claims an idempotency key for 24 h, in one atomic step. */
   claim(key: DirectKey): Promise<Claim>;
   /** Gives a key back whose message was certainly not sent. */
@@ -41,9 +41,9 @@ export function directOf(database: Database): Direct {
       // A place in a log that no engine writes: the time and a random number make it unlike any other.
       const position = { shard: NO_SHARD, entryMs: Date.now(), entrySeq: randomBytes(6).readUIntBE(0, 6) };
       const steps = events.map((event, entryIndex) => prepare({ position: { ...position, entryIndex }, event }));
-      await database.transaction(async (run) => {
+      return await database.transaction(async (run) => {
         const execute: Execute = async (statement, values) => await run(statement.text, values);
-        await writeSteps(execute, steps);
+        return (await writeSteps(execute, steps)).threads;
       });
     },
 

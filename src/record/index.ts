@@ -164,6 +164,7 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     providerChanges: providerChangesOf(database),
     chat: chatOf(database, messages),
     templates: templatesOf(database),
+    direct: directOf(database),
   };
   return {
     ...(options.changes === undefined ? stores : announced(stores, options.changes)),
@@ -180,7 +181,6 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     sessions: sessionsOf(database),
     signInAttempts: signInAttemptsOf(database, options.signInAttempts),
     totals: totalsOf(database),
-    direct: directOf(database),
     timings: timingsOf(database),
     stats: statsOf(database),
     connections: () => database.connections(),

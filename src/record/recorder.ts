@@ -42,7 +42,7 @@ export interface RecordedBatch {
   readonly deliveries: readonly DeliveryChange[];
   /** Messages that had been sent, of which a status reported for the first time that they failed for good. */
   readonly undelivered: number;
-  /** Conversations whose messages changed, for caches; one may be named twice. */
+  /** Conversations whose messages changed, also by a batch that was recorded before; one may be named twice. */
   readonly threads: readonly ChangedThread[];
   readonly durationMs: number;
 }
@@ -57,8 +57,8 @@ export interface RecorderOptions {
   readonly blockMs?: number;
   /** Hears of every failure that the recorder will overcome by trying again. */
   readonly onError?: (error: unknown) => void;
-  /** Hears of every committed batch. */
-  readonly onBatch?: (batch: RecordedBatch) => void;
+  /** Hears of every committed batch, before the log forgets it; a promise is waited for. Must not reject: it is recorded. */
+  readonly onBatch?: (batch: RecordedBatch) => unknown;
   /** Hears that a new connection to PostgreSQL answers. Must not throw. */
   readonly onReached?: () => void;
   /** Hears of an event that was put aside; the row in `recorder_quarantine` has it in full. */
@@ -78,6 +78,8 @@ export interface Recorder {
   state(): RecorderState;
 }
 
+/** Largest batch: what an earlier recorder may have recorded without telling of it, because it died, is no more. */
+const UNTOLD_MAX = 1_000;
 /** Wait after the first failure; doubles up to the second figure. Half of it is random: processes do not knock together. */
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 2_000;
@@ -99,6 +101,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   let drained = false;
   let recordedEvents = 0;
   let quarantinedEvents = 0;
+  let untold = 0;
   let lastBatchAtMs: number | null = null;
   let lastError: string | null = null;
 
@@ -131,6 +134,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   /** Records until the recorder is stopped or the connection fails. */
   async function follow(session: RecorderSession): Promise<void> {
     let after = '0-0';
+    untold = UNTOLD_MAX;
     // The first read must not wait: whether there is anything to catch up with is the first thing to know.
     let waitMs = 1;
     while (!stopped()) {
@@ -155,6 +159,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         // The log's failure, not PostgreSQL's: the lock is kept, and what was read is read again.
         await backOff(error);
         after = '0-0';
+        untold = UNTOLD_MAX;
         waitMs = 1;
       }
     }
@@ -163,7 +168,9 @@ export function createRecorder(options: RecorderOptions): Recorder {
   async function recordBatch(session: RecorderSession, entries: readonly EventEntry[]): Promise<void> {
     const startedMs = performance.now();
     try {
-      const { recorded, quarantined, deliveries, undelivered, threads } = await record(session, log.shard, entries);
+      const found = await record(session, log.shard, entries, untold > 0);
+      const { recorded, quarantined, deliveries, undelivered, threads } = found;
+      untold = Math.max(0, untold - entries.length);
       batch = Math.min(batchMax, batch * 2);
       failures = 0;
       lastError = null;
@@ -171,7 +178,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       quarantinedEvents += quarantined.length;
       lastBatchAtMs = Date.now();
       for (const reason of quarantined) options.onQuarantined?.(reason);
-      options.onBatch?.({
+      await options.onBatch?.({
         shard: log.shard,
         entries: entries.length,
         events: recorded,

@@ -35,12 +35,14 @@ export interface Outcome {
 /**
  * Records entries in the order of the log. An event that can never be recorded does not stop the others: it goes to
  * `recorder_quarantine` as it was.
+ * @param mayRepeat as for `writeSteps()`
  * @throws the driver's error when the server is the reason; what was committed before it is safe to record again
  */
 export async function record(
   session: RecorderSession,
   shard: number,
   entries: readonly EventEntry[],
+  mayRepeat = false,
 ): Promise<Outcome> {
   const refused: Refused[] = entries.flatMap((entry) => damagedIn(shard, entry));
   const steps: Step[] = [];
@@ -55,7 +57,7 @@ export async function record(
   let isolated = 0;
   const written: Written[] = [];
   for (let start = 0; start < steps.length; start += EVENTS_PER_TRANSACTION) {
-    const found = await writeOrIsolate(session, steps.slice(start, start + EVENTS_PER_TRANSACTION), written);
+    const found = await writeOrIsolate(session, steps.slice(start, start + EVENTS_PER_TRANSACTION), written, mayRepeat);
     isolated += found.length;
     refused.push(...found);
   }
@@ -82,11 +84,12 @@ async function writeOrIsolate(
   session: RecorderSession,
   steps: readonly Step[],
   written: Written[],
+  mayRepeat: boolean,
 ): Promise<Refused[]> {
   try {
     let changed: Written | undefined;
     await session.transaction(async (execute) => {
-      changed = await writeSteps(execute, steps);
+      changed = await writeSteps(execute, steps, mayRepeat);
     });
     if (changed !== undefined) written.push(changed);
     return [];
@@ -96,8 +99,8 @@ async function writeOrIsolate(
     if (steps.length === 1) return [refusedEvent(only.logged, error)];
     const middle = Math.ceil(steps.length / 2);
     return [
-      ...(await writeOrIsolate(session, steps.slice(0, middle), written)),
-      ...(await writeOrIsolate(session, steps.slice(middle), written)),
+      ...(await writeOrIsolate(session, steps.slice(0, middle), written, mayRepeat)),
+      ...(await writeOrIsolate(session, steps.slice(middle), written, mayRepeat)),
     ];
   }
 }

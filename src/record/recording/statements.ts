@@ -184,6 +184,17 @@ export const updateMessages: Statement = {
     returning messages.tenant, messages.conversation`,
 };
 
+/** Conversations of messages, by their ids and by those of their provider. */
+export const threadsOfMessages: Statement = {
+  name: 'threads_of_messages',
+  text: `
+    select tenant, conversation from messages where id = any($1::uuid[])
+    union
+    select message.tenant, message.conversation
+    from provider_messages sent join messages message on message.id = sent.message_id
+    where sent.provider_message_id = any($2::text[])`,
+};
+
 export const attemptRows = rowSet({
   message_id: 'uuid',
   attempt: 'integer',

@@ -26,8 +26,10 @@ export interface Written {
  *
  * Recording a step twice changes nothing: an engine event that already has its row in the timeline takes no further
  * part, and statuses have a key of their own and are derived anew from all that is known of the message.
+ * @param mayRepeat the steps may have been recorded by somebody who died before he told of it: `threads` has the
+ *   conversations of all of them then
  */
-export async function writeSteps(execute: Execute, steps: readonly Step[]): Promise<Written> {
+export async function writeSteps(execute: Execute, steps: readonly Step[], mayRepeat = false): Promise<Written> {
   const engineSteps = steps.filter((step) => step.kind === 'engine');
   const statusSteps = steps.filter((step) => step.kind === 'status');
   const fresh = await writeTimeline(execute, engineSteps);
@@ -47,7 +49,18 @@ export async function writeSteps(execute: Execute, steps: readonly Step[]): Prom
   const undelivered = await writeFailures(execute, queued, deliveries);
   const changed = deliveries.filter(({ status, was }) => status !== was);
   await tellStatuses(execute, fresh, changed);
-  return { deliveries: changed, undelivered, threads: threadsOf(folded, updated, changed) };
+  const told = mayRepeat ? await threadsOfRepeats(execute, engineSteps, statusSteps) : [];
+  return { deliveries: changed, undelivered, threads: threadsOf(folded, [...updated, ...deliveries, ...told]) };
+}
+
+async function threadsOfRepeats(
+  execute: Execute,
+  engineSteps: readonly EngineStep[],
+  statusSteps: readonly StatusStep[],
+): Promise<ChangedThread[]> {
+  const ids = new Set(engineSteps.map(({ messageId }) => messageId));
+  const providerIds = new Set(statusSteps.map(({ providerMessageId }) => providerMessageId));
+  return await execute<ChangedThread>(sql.threadsOfMessages, [[...ids], [...providerIds]]);
 }
 
 /** Ends of a message that its product hears of, as the engine says them. */
@@ -76,10 +89,10 @@ async function tellStatuses(
   if (rows.length > 0) await execute(sql.tellStatuses, sql.toldRows.parameters(rows));
 }
 
-/** Conversations, without repeats, of which a message was added or changed. */
-function threadsOf(folded: Folded, updated: readonly ChangedThread[], deliveries: readonly ChangedThread[]) {
+/** Conversations, each once, of which a message was added or changed. */
+function threadsOf(folded: Folded, others: readonly ChangedThread[]) {
   const found = new Map<string, ChangedThread>();
-  const all = [...folded.inserts.map(({ accepted }) => accepted), ...updated, ...deliveries];
+  const all = [...folded.inserts.map(({ accepted }) => accepted), ...others];
   for (const { tenant, conversation } of all) found.set(`${tenant} ${conversation}`, { tenant, conversation });
   return [...found.values()];
 }
