@@ -156,6 +156,8 @@ const COUNTER_SITES: readonly Site[] = [
   { file: 'revive.lua', code: "count('failed', 1)", means: ['[*] → failed'] },
   // `from` is failed, or sent when a status reported the failure later.
   { file: 'revive.lua', code: "move(from, 'deferred')", means: ['failed → deferred', 'sent → deferred'] },
+  // How often a message came back from there, so that a count of ends never shrinks; it moves nothing.
+  { file: 'revive.lua', code: "count('returned:' .. from, 1)", means: [] },
   { file: 'revive.lua', code: "move('held', 'failed')", means: ['held → failed'] },
   { file: 'revive.lua', code: "move('deferred', 'sent')", means: ['deferred → sent'] },
   { file: 'restart.lua', code: "move('unknown', 'queued')", means: ['unknown → queued'] },
