@@ -68,8 +68,9 @@ async function say(body: string, more: object = {}): Promise<string> {
 /** Waits until no question is left and nothing is on its way. */
 async function settled(): Promise<void> {
   await eventually(async () => {
-    const respond = await world.program.queues.getQueueDetail('respond');
+    // In the order in which one makes the other: asked the other way round, a question may come up in between.
     const webhook = await world.program.queues.getQueueDetail('webhook');
+    const respond = await world.program.queues.getQueueDetail('respond');
     return respond.waiting + respond.active + respond.delayed + webhook.waiting + webhook.active === 0;
   });
 }
