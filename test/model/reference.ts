@@ -214,15 +214,20 @@ export class Reference {
   /**
    * What the engine must answer to a revival, and what then is so.
    * @param fresh the message, when this engine has not known it until now
-   * @param isTimed the lane of the message waits for its timer
+   * @param at where the message stands: its lane waits for its timer, or it is dead there
    */
-  expectRevival(revival: Revival, fresh: CandidateMessage | null, isTimed: boolean, answered: number): number {
+  expectRevival(
+    revival: Revival,
+    fresh: CandidateMessage | null,
+    at: { readonly isTimed: boolean; readonly isBuried: boolean },
+    answered: number,
+  ): number {
     const { verb, id, limits, delayMs } = revival;
     const known = this.messages.get(id);
     if (verb === 'redrive' || verb === 'log') {
       const candidate = known ?? fresh;
       must(candidate !== null, 'a revival of nothing');
-      const code = this.#mayReturn(revival, known, candidate, answered);
+      const code = at.isBuried ? 0 : this.#mayReturn(revival, known, candidate, answered);
       if (code !== 1) return code;
       const message = known ?? this.#add(candidate, 'deferred');
       Object.assign(this.tenant(message.key).setup, { cap: limits.cap, weight: limits.weight });
@@ -239,7 +244,7 @@ export class Reference {
       this.#end(known, 'sent');
       return 1;
     }
-    if (known.inLane && !isTimed) return 0;
+    if (known.inLane && !at.isTimed) return 0;
     known.notBeforeMs = this.nowMs;
     return 1;
   }
@@ -256,7 +261,9 @@ export class Reference {
   /** What the engine must answer to these settlements, when nothing but this call settles. */
   expectSettle(settles: readonly SettleArgs[]): number[] {
     const states = new Map<string, string>();
-    return settles.map(({ id, entry, kind }) => {
+    const doubts = new Map<string, boolean>();
+    return settles.map((settle) => {
+      const { id, entry, kind } = settle;
       const message = this.messages.get(id);
       if (message === undefined) return 0;
       const state = states.get(id) ?? message.state;
@@ -265,15 +272,23 @@ export class Reference {
         const isHeld = message.ambiguous >= 1 || afterWait === 'hold';
         const isUnknown = kind === 'U' && !message.isProved && (ambiguousWaitMs > 0 || isHeld);
         states.set(id, isUnknown ? 'unknown' : 'settled');
+        const isResent = kind === 'U' ? !isUnknown && !message.isProved : message.ambiguous > 0;
+        doubts.set(id, isResent && this.#staysInLane(message, settle));
         return 1;
       }
-      const isInDoubt = message.isInDoubt && !states.has(id);
-      if (kind === 'S' && (state === 'unknown' || state === 'held' || isInDoubt)) {
+      if (kind === 'S' && (state === 'unknown' || state === 'held' || (doubts.get(id) ?? message.isInDoubt))) {
         states.set(id, 'settled');
+        doubts.set(id, false);
         return 2;
       }
       return 0;
     });
+  }
+
+  #staysInLane({ expiresAtMs }: Message, settle: SettleArgs): boolean {
+    if (expiresAtMs !== null && expiresAtMs <= this.wallMs) return false;
+    const isOut = settle.kind === 'S' || settle.kind === 'F' || (settle.kind === 'D' && !settle.flag);
+    return !isOut || (settle.kind !== 'S' && this.#isExcused(settle));
   }
 
   /** A person wants what waits after an attempt to go at once. @param timed lanes that wait for their timer */

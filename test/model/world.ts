@@ -357,8 +357,9 @@ export class World {
       JSON.stringify({ report: null, error: ERROR, slowRetries: 1, ...(delayMs < 0 ? {} : { delayMs }) }),
     ];
     const isTimed = this.dump?.timers.has(`l:${lane}`) === true && this.dump.lanes.get(lane)?.[0]?.id === id;
+    const isBuried = this.dump?.tombstones.has(id) === true;
     await this.#call(this.web, 'revive', [verb, id, lane, detail, ...(isReturn ? carried : [])], ([, result]) => {
-      const expected = this.reference.expectRevival(revival, fresh, isTimed, Number(result));
+      const expected = this.reference.expectRevival(revival, fresh, { isTimed, isBuried }, Number(result));
       if (result !== expected) {
         const state = this.reference.messages.get(id)?.state ?? 'unheard of';
         throw new Error(`${verb} of ${id}, which is ${state}, answered ${String(result)}, expected ${expected}`);

@@ -29,6 +29,10 @@ local function is_repeated(number)
   if call('HEXISTS', P .. 'sch', id) == 1 then
     return true
   end
+  -- A late proof ended it, and it still stands dead in its conversation: a mark of the dead is by id, and would be of both.
+  if has_tombstones() and call('HEXISTS', P .. 'x', id) == 1 then
+    return true
+  end
   local day = floor(now / DAY_MS)
   for back = 0, 1 do
     local last = call('HGET', P .. 'v:' .. (day - back), id)
