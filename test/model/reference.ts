@@ -233,7 +233,7 @@ export class Reference {
       Object.assign(this.tenant(message.key).setup, { cap: limits.cap, weight: limits.weight });
       message.returns.set(Math.floor(this.nowMs / DAY_MS), numberOf(revival));
       message.attempts = revival.attempts;
-      message.notBeforeMs = this.nowMs + Math.max(0, delayMs);
+      message.notBeforeMs = this.#after(delayMs);
       return 1;
     }
     if (known === undefined) return 0;
@@ -283,6 +283,11 @@ export class Reference {
       }
       return 0;
     });
+  }
+
+  /** What may go at once may go whatever the clock says: set back, it stands up to 100 ms before where it was. */
+  #after(delayMs: number): number {
+    return delayMs > 0 ? this.nowMs + delayMs : 0;
   }
 
   #staysInLane({ expiresAtMs }: Message, settle: SettleArgs): boolean {
@@ -397,7 +402,7 @@ export class Reference {
           const isExcused = this.#isExcused(settle);
           must(settle.kind === 'R' || isExcused, `retry, but told ${settle.kind}`);
           this.#freePair(message, settle);
-          message.notBeforeMs = this.nowMs + (isExcused ? 0 : settle.number);
+          message.notBeforeMs = this.#after(isExcused ? 0 : settle.number);
           message.isProved = false;
         } else {
           const isWanted = call.restarts?.has(message.id) === true;
@@ -474,7 +479,7 @@ export class Reference {
       const isResent = ambiguousWaitMs === 0 && !message.willBeHeld && !message.isProved;
       message.state = isResent ? 'queued' : 'unknown';
       message.isInDoubt = isResent;
-      message.notBeforeMs = this.nowMs + ambiguousWaitMs;
+      message.notBeforeMs = this.#after(ambiguousWaitMs);
       return;
     }
     const lease = this.leases.get(message.entry);
