@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { shardPrefix } from '../../src/engine/keys.ts';
 import { slotOf } from '../../src/engine/slots.ts';
 import { eventually } from '../support/eventually.ts';
-import { withClient } from '../support/many-redis.ts';
+import { LOOK_MS, withClient } from '../support/many-redis.ts';
 import type { TestRedis } from '../support/services.ts';
 import { acceptThrough, describeOp } from './harness/load.ts';
 import { faultTest } from './harness/fault-test.ts';
@@ -57,7 +57,7 @@ async function untilPromoted(world: World, oldPort: number, fromMs: number): Pro
     async () => {
       const { port } = await clusterOf(world).masterOf(SHARD);
       if (port === oldPort) return false;
-      return await withClient(port, async (node) => /state=online/.test(await node.info('replication')));
+      return await withClient(port, async (node) => /state=online/.test(await node.info('replication')), LOOK_MS);
     },
     { timeoutMs: 60_000, what: 'a replica to be promoted' },
   );
@@ -75,7 +75,7 @@ async function whole(world: World): Promise<void> {
     async () => {
       const infos = await Promise.all(
         clusterOf(world).nodes.map(
-          async ({ port }) => await withClient(port, async (node) => await node.info('replication')),
+          async ({ port }) => await withClient(port, async (node) => await node.info('replication'), LOOK_MS),
         ),
       );
       const masters = infos.filter((info) => info.includes('role:master'));

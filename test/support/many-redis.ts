@@ -111,7 +111,9 @@ export async function testCluster(options: TestClusterOptions = {}): Promise<Tes
 /** Asks the living nodes; a master that stands still is not asked, and may still be the one that they name. */
 async function masterOf(nodes: readonly TestRedis[], slot: number): Promise<TestRedis> {
   for (const { port } of nodes) {
-    const ranges = await withClient(port, async (client) => await client.call('CLUSTER', 'SLOTS')).catch(() => null);
+    const ranges = await withClient(port, async (client) => await client.call('CLUSTER', 'SLOTS'), LOOK_MS).catch(
+      () => null,
+    );
     for (const [from, to, master] of (ranges ?? []) as [number, number, [string, number]][]) {
       if (slot < from || slot > to) continue;
       const found = nodes.find((node) => node.port === master[1]);
@@ -121,8 +123,16 @@ async function masterOf(nodes: readonly TestRedis[], slot: number): Promise<Test
   throw new Error(`no node knows the master of slot ${slot}`);
 }
 
-export async function withClient<T>(port: number, work: (client: Redis) => Promise<T>): Promise<T> {
-  const client = new Redis(port, '127.0.0.1', { protocol: 2, maxRetriesPerRequest: 0, commandTimeout: 1000 });
+/** For a server that may stand still, and is asked again. */
+export const LOOK_MS = 1000;
+
+/** @param patienceMs longest time of one command: a busy disk holds a server up for seconds, and an act is not repeated */
+export async function withClient<T>(
+  port: number,
+  work: (client: Redis) => Promise<T>,
+  patienceMs = 10_000,
+): Promise<T> {
+  const client = new Redis(port, '127.0.0.1', { protocol: 2, maxRetriesPerRequest: 0, commandTimeout: patienceMs });
   client.on('error', () => undefined);
   try {
     return await work(client);
@@ -153,7 +163,7 @@ export async function testPair(): Promise<TestPair> {
 export async function followed({ port }: Pick<TestRedis, 'port'>): Promise<void> {
   await eventually(
     async () =>
-      await withClient(port, async (client) => /slave0:.*state=online/.test(await client.info('replication'))),
+      await withClient(port, async (client) => /slave0:.*state=online/.test(await client.info('replication')), LOOK_MS),
     { timeoutMs: 20_000, what: 'the replica to follow' },
   );
 }
