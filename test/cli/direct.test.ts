@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startEmulator, type Emulator } from '../../src/emulator/index.ts';
@@ -74,6 +77,27 @@ const failWith = (recipient: string | undefined, code: number) =>
     action: { kind: 'error', code, httpStatus: 400 },
   });
 
+/** A provider that takes a message and answers it when the test says so. */
+async function heldProvider() {
+  let requests = 0;
+  const server = createServer(() => (requests += 1));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return {
+    apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v23.0`,
+    requests: () => requests,
+    /** Resolves with the way to answer when the next request is here. */
+    async asked(): Promise<(body: object) => void> {
+      const [, response] = (await once(server, 'request')) as [IncomingMessage, ServerResponse];
+      return (body) => response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
+    },
+  };
+}
+
 describe('a repetition in direct mode', () => {
   it('F3 · S7 · waits for the first call, and is answered as that one was', async () => {
     const waxwing = await start();
@@ -104,20 +128,18 @@ describe('a repetition in direct mode', () => {
   });
 
   it('S7 · of a call that another process has not ended: 503, and what that one sent once it has', async () => {
-    const [one, other] = [await start(), await start()];
+    const provider = await heldProvider();
+    const settings = { WHATSAPP_API_URL: provider.apiUrl, PROVIDER_TIMEOUT_MS: '12000' };
+    const [one, other] = [await start(settings), await start(settings)];
     const to = phone();
-    await one.sendMessage(to, 'opens the gap');
     const first = one.sendMessage(to, 'same');
-    // The other process knows nothing of the gap: it must be the claim that stops it.
-    await eventually(async () => {
-      const early = await other.sendMessage(to, 'same').catch((error: unknown) => error);
-      expect(early).toMatchObject({ code: 'DIRECT_NOT_SENT', retryable: true });
-      return true;
-    });
+    const answer = await provider.asked();
+    await expect(other.sendMessage(to, 'same')).rejects.toMatchObject({ code: 'DIRECT_NOT_SENT', retryable: true });
+    answer({ messaging_product: 'whatsapp', messages: [{ id: 'wamid.held' }] });
     const { messageId } = await first;
     const late = await eventually(() => other.sendMessage(to, 'same').catch(() => undefined));
     expect(late).toMatchObject({ duplicate: true, messageId });
-    expect(sentTo(to)).toHaveLength(2);
+    expect(provider.requests()).toBe(1);
   });
 });
 
