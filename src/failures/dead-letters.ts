@@ -149,7 +149,8 @@ export function createDeadLetterDesk(ports: DeadLetterPorts): DeadLetterDesk {
     if (place !== null && !letter.held) return 'in-flight';
     if (message.expiresAtMs !== null && message.expiresAtMs <= now()) return 'expired';
     if (message.type === 'template') return null;
-    const windowEndsMs = await record.deadLetters.windowOf(message.id);
+    const names = [message.contact, message.to, message.recipient].filter((name) => name !== null);
+    const windowEndsMs = await record.conversations.windowOf({ sender, tenant, conversation, names });
     if (windowEndsMs !== null) return windowEndsMs <= now() ? 'window-closed' : null;
     // Nobody knows the window: WhatsApp's own word that it was closed counts until the person is seen to write.
     return letter.code === '131047' || letter.code === '63016' ? 'window-closed' : null;

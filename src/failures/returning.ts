@@ -5,7 +5,10 @@ import { timeOfId } from '../util/ids.ts';
 
 /** What bringing a message back needs. */
 export interface ReturnPorts {
-  readonly record: Pick<WaxwingRecord, 'messages' | 'tenants' | 'senders' | 'failures' | 'deadLetters'>;
+  readonly record: Pick<
+    WaxwingRecord,
+    'messages' | 'tenants' | 'senders' | 'failures' | 'deadLetters' | 'conversations'
+  >;
   readonly retries: RetryDesk;
   /** Makes the engine know a sender again that it has lost. False = there is no such sender. */
   readonly prepareSender: (id: string) => Promise<boolean>;

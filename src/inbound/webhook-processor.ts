@@ -3,6 +3,7 @@ import type { SendQueue } from '../engine/contract.ts';
 import { AppError } from '../errors/app-error.ts';
 import { JobImpossible, JobLater, type JobContext, type WebhookJobData } from '../jobs/index.ts';
 import { createMemory } from '../messages/index.ts';
+import { hasServiceWindow } from '../model/service-window.ts';
 import type { TagKey } from '../providers/tag.ts';
 import type { InboundMessage, ProviderEvent } from '../providers/events.ts';
 import type {
@@ -295,7 +296,7 @@ function newMessage(
     aliases,
     name: message.isEcho ? null : message.contact.name,
     conversation: conversationOf(aliases),
-    windowUntilMs: message.isEcho ? null : message.atMs + windowMs,
+    windowUntilMs: message.isEcho || !hasServiceWindow(sender.provider) ? null : message.atMs + windowMs,
   };
 }
 

@@ -1,4 +1,5 @@
 import { aliasList } from './alias-list.ts';
+import { hasServiceWindow } from '../model/service-window.ts';
 import { Conditions } from './conditions.ts';
 import { openCursor, page, pageLimit } from './cursor.ts';
 import type { Database, Row } from './database.ts';
@@ -50,15 +51,24 @@ interface ConversationRow extends Row {
   readonly last_message_at: Date;
   readonly last_inbound_at: Date | null;
   readonly window_expires_at: Date | null;
+  readonly person_window_expires_at: Date | null;
+  /** Null = the sender was deleted. */
+  readonly provider: string | null;
   readonly unread: number;
   readonly updated_at: Date;
   readonly contact_name: string | null;
   readonly aliases: ConversationRecord['aliases'];
 }
 
+/** The window is the person's: open in all their conversations with a sender, whichever of them they wrote in. */
 const SELECT = `
   select thread.*, contact.name as contact_name,
-    ${aliasList('contact.id')} as aliases
+    ${aliasList('contact.id')} as aliases,
+    (
+      select max(own.window_expires_at) from conversations own
+      where own.contact_id = thread.contact_id and own.sender = thread.sender
+    ) as person_window_expires_at,
+    (select provider from senders where senders.id = thread.sender) as provider
   from conversations thread left join contacts contact on contact.id = thread.contact_id`;
 
 /** Both ways to a person are needed: a first message finds nobody by its conversation, an own id nobody by number. */
@@ -130,6 +140,7 @@ export function conversationsOf(database: Database): Conversations {
 }
 
 function fromRow(row: ConversationRow): ConversationRecord {
+  const windowExpiresAt = row.person_window_expires_at ?? row.window_expires_at;
   return {
     tenant: row.tenant,
     sender: row.sender,
@@ -140,7 +151,8 @@ function fromRow(row: ConversationRow): ConversationRecord {
     createdAtMs: row.created_at.getTime(),
     lastMessageAtMs: row.last_message_at.getTime(),
     lastInboundAtMs: row.last_inbound_at === null ? null : row.last_inbound_at.getTime(),
-    windowExpiresAtMs: row.window_expires_at === null ? null : row.window_expires_at.getTime(),
+    hasWindow: row.provider === null || hasServiceWindow(row.provider),
+    windowExpiresAtMs: windowExpiresAt === null ? null : windowExpiresAt.getTime(),
     unread: row.unread,
     updatedAtMs: row.updated_at.getTime(),
     contactName: row.contact_name,

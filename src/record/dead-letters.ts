@@ -38,8 +38,6 @@ export interface DeadLetters {
   oldest(filter: DeadLetterFilter, limit: number, after?: string): Promise<DeadLetter[]>;
   /** Takes letters out for good; those that the queue holds stay. @returns the ids that were taken out */
   discard(ids: readonly string[], by: string): Promise<string[]>;
-  /** Until when free-form messages may go to the message's conversation, epoch ms; null = not known. */
-  windowOf(messageId: string): Promise<number | null>;
   /** Sent messages of which no status has told anything since `beforeMs`, at most 100,000. */
   countSilent(beforeMs: number): Promise<number>;
 }
@@ -113,18 +111,6 @@ export function deadLettersOf(database: Database): DeadLetters {
         );
         return messageIds;
       });
-    },
-
-    async windowOf(messageId) {
-      const [row] = await database.query<{ window_expires_at: Date | null } & Row>(
-        `select conversation.window_expires_at
-         from messages message
-         join conversations conversation on conversation.tenant = message.tenant
-           and conversation.sender = message.sender and conversation.id = message.conversation
-         where message.id = $1`,
-        [messageId],
-      );
-      return row?.window_expires_at?.getTime() ?? null;
     },
 
     async countSilent(beforeMs) {

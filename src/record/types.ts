@@ -152,7 +152,9 @@ export interface ConversationRecord {
   readonly createdAtMs: number;
   readonly lastMessageAtMs: number;
   readonly lastInboundAtMs: number | null;
-  /** Until when free-form messages may go; null = the person never wrote. */
+  /** False = the sender's provider knows no such window: free-form messages may always go. */
+  readonly hasWindow: boolean;
+  /** Until when free-form messages may go to the person; null = the person never wrote to this sender. */
   readonly windowExpiresAtMs: number | null;
   /** Messages from the person since it was last marked as read. */
   readonly unread: number;

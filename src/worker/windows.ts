@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Grant } from '../engine/contract.ts';
 import type { MessageBody } from '../model/message.ts';
+import { hasServiceWindow } from '../model/service-window.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 
 /** Reads until when free-form messages may go to a person, epoch ms; null = nobody knows. */
@@ -36,7 +37,7 @@ export class Windows {
 
   /** @returns false also where there is no such rule: templates always go, and an unofficial sender has no window */
   async forbids(account: Pick<SenderAccount, 'provider'>, grant: Grant, body: MessageBody): Promise<boolean> {
-    return account.provider !== 'evolution' && body.type !== 'template' && (await this.isClosed(grant, body));
+    return hasServiceWindow(account.provider) && body.type !== 'template' && (await this.isClosed(grant, body));
   }
 
   async isClosed(

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MessageError } from '../../src/model/message.ts';
+import type { NewInboundMessage, RecordedMessage } from '../../src/record/index.ts';
 import { newId } from '../../src/util/ids.ts';
 import { eventually } from '../support/eventually.ts';
 import { startApi, text, type Api, type Call } from './support/api.ts';
@@ -30,6 +31,20 @@ async function dead(more: Record<string, unknown> = {}): Promise<string> {
   api.queue.fail(id, REFUSED);
   await api.recorded();
   return id;
+}
+
+/** The person of this message says something, in the conversation that is named after them. */
+async function writes(to: RecordedMessage | null): Promise<void> {
+  if (to === null) throw new Error('The message is not recorded.');
+  const { tenant, sender, contact } = to;
+  const nowMs = Date.now();
+  const message: NewInboundMessage = {
+    ...{ tenant, sender, webhookId: newId(), providerMessageId: newId(), isEcho: false, type: 'text' },
+    ...{ content: { body: 'Hello' }, replyTo: null, referral: null, providerAtMs: nowMs, receivedAtMs: nowMs },
+    ...{ aliases: [{ kind: 'e164', value: contact }], name: null, conversation: contact },
+    windowUntilMs: nowMs + 86_400_000,
+  };
+  await api.record.inbound.add({ messages: [message], webhooks: [], events: [] });
 }
 
 describe('Bad input', () => {
@@ -154,6 +169,19 @@ describe('S12 · dead letters', () => {
     const reasons = (body['items'] as { id: string; reason: string | null }[]).map(({ id, reason }) => [id, reason]);
     expect(Object.fromEntries(reasons)).toEqual({ [expired]: 'expired', [closed]: 'window-closed', [fine]: null });
     expect(body['sentence']).toBe('1 of 3 would be redriven.');
+  });
+
+  test('a word of the person in any of their conversations opens the window for what died in another', async () => {
+    const id = await send({ tenant: 'own', conversation: 'order-17' });
+    api.queue.fail(id, { ...REFUSED, providerCode: '131047' });
+    await api.recorded();
+    const reason = async () => {
+      const { body } = await act('redrive', { ids: [id], dryRun: true });
+      return (body['items'] as { reason: string | null }[])[0]?.reason;
+    };
+    expect(await reason()).toBe('window-closed');
+    await writes(await api.record.messages.find(null, id));
+    expect(await reason()).toBe(null);
   });
 
   test('what is skipped does not stand in the way of the next thousand', async () => {

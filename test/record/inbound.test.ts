@@ -131,6 +131,24 @@ describe('a message that comes in', () => {
     expect(conversation?.windowExpiresAtMs).toBe(ad.receivedAtMs + 72 * HOUR_MS);
   });
 
+  test('opens the window of every conversation of the person with this sender, and of nobody else', async () => {
+    const [contact, stranger] = ['+4915112345678', '+4915100000099'];
+    const place = { tenant: 'salon', contact };
+    await recordAll(
+      url,
+      logOf([
+        accepted({ ...place, sender: 'main', conversation: 'order-7' }),
+        accepted({ ...place, sender: 'other', conversation: 'order-8' }),
+        accepted({ ...place, sender: 'main', conversation: 'order-9', contact: stranger }),
+      ]),
+    );
+    const one = message();
+    await add(one);
+    const page = await record.conversations.list('salon');
+    const ends = Object.fromEntries(page.items.map(({ id, windowExpiresAtMs }) => [id, windowExpiresAtMs]));
+    expect(ends).toEqual({ 'order-7': one.windowUntilMs, 'order-8': null, 'order-9': null });
+  });
+
   test('an echo counts neither as unread nor for the window', async () => {
     await add(message({ isEcho: true, windowUntilMs: null, name: null }));
     expect(await record.conversations.find({ tenant: 'salon', id: '+4915112345678' })).toMatchObject({

@@ -30,8 +30,12 @@ export const conversationSchema = z.object({
   messagesOut: z.int(),
   unread: z.int(),
   window: z
-    .object({ open: z.boolean(), expiresAt: time.nullable() })
-    .describe("The customer service window: 24 h from the person's last message, 72 h after a click on an ad."),
+    .object({ open: z.boolean(), expiresAt: time.nullable().describe('Null = the person never wrote.') })
+    .nullable()
+    .describe(
+      "The customer service window: 24 h from the person's last message in any conversation with this sender, 72 h " +
+        'after a click on an ad. Null = the sender has no such window (Evolution).',
+    ),
   lastInboundAt: time.nullable(),
   lastMessageAt: time,
   updatedAt: time.describe('The last thing that happened, statuses included.'),
@@ -83,7 +87,7 @@ export function contactView(contact: ContactRecord) {
 }
 
 export function conversationView(record: ConversationRecord, nowMs: number) {
-  const { id, tenant, sender, contactId, messagesIn, messagesOut, unread, windowExpiresAtMs } = record;
+  const { id, tenant, sender, contactId, messagesIn, messagesOut, unread, hasWindow, windowExpiresAtMs } = record;
   return {
     id,
     tenant,
@@ -92,7 +96,9 @@ export function conversationView(record: ConversationRecord, nowMs: number) {
     messagesIn,
     messagesOut,
     unread,
-    window: { open: windowExpiresAtMs !== null && windowExpiresAtMs > nowMs, expiresAt: iso(windowExpiresAtMs) },
+    window: hasWindow
+      ? { open: windowExpiresAtMs !== null && windowExpiresAtMs > nowMs, expiresAt: iso(windowExpiresAtMs) }
+      : null,
     lastInboundAt: iso(record.lastInboundAtMs),
     lastMessageAt: new Date(record.lastMessageAtMs).toISOString(),
     updatedAt: new Date(record.updatedAtMs).toISOString(),

@@ -103,6 +103,7 @@ export function messageReads(app: FastifyInstance, { messages, record, secret }:
         sender,
         conversation: isClear ? id : maskNumbers(id),
         contact: { name: person(name), phone: person(phone) },
+        hasWindow: thread?.hasWindow ?? true,
         windowExpiresAt: thread?.windowExpiresAtMs == null ? null : new Date(thread.windowExpiresAtMs).toISOString(),
         items: page.items.map((item) => (isClear ? chatView(item) : maskMessage(chatView(item)))),
         next: page.next,

@@ -17,6 +17,7 @@ interface Chat {
   readonly tenant: string;
   readonly sender: string;
   readonly contact: { readonly name: string | null; readonly phone: string | null };
+  readonly hasWindow: boolean;
   readonly windowExpiresAt: string | null;
   readonly items: readonly Item[];
   readonly next: string | null;
@@ -65,20 +66,22 @@ export function Bubbles({ id, cursor = '' }: { id: string; cursor?: string }) {
   );
 }
 
+function windowWords({ hasWindow, windowExpiresAt: until }: Chat): readonly string[] {
+  if (!hasWindow) return [];
+  if (until === null) return ['the person has not written yet: WhatsApp may take templates only'];
+  if (Date.parse(until) <= Date.now()) return ['the 24-hour window is closed: templates only'];
+  return [`the 24-hour window is open until ${time(until)}`];
+}
+
 export function Conversation({ id }: { id: string }) {
   const { data } = useGet<Chat>(`/dashboard/api/messages/${encodeURIComponent(id)}/conversation?limit=1`);
-  const until = data?.windowExpiresAt ?? null;
-  const isOpen = until !== null && Date.parse(until) > Date.now();
   return (
     <>
       <Heading aside={<a href={href(`/messages/${id}`)}>Back to the message</a>}>
         {data?.contact.name ?? data?.contact.phone ?? 'Conversation'}
       </Heading>
       {data !== null && (
-        <p class="dim">
-          {data.tenant} through {data.sender} ·{' '}
-          {isOpen ? `the 24-hour window is open until ${time(until)}` : 'the 24-hour window is closed: templates only'}
-        </p>
+        <p class="dim">{[`${data.tenant} through ${data.sender}`, ...windowWords(data)].join(' · ')}</p>
       )}
       <div class="card page-chat">
         <Bubbles id={id} cursor={place.value.searchParams.get('cursor') ?? ''} />
