@@ -13,6 +13,7 @@ import {
 } from '../observe/index.ts';
 import { HTTP_METRIC } from '../http/metrics/routes.ts';
 import { EVENT_METRICS } from './events-out.ts';
+import { INBOUND_METRICS } from './inbound-figures.ts';
 import { JOB_METRICS } from './job-figures.ts';
 import { RETRY_WORKER_METRICS } from './retry-worker-figures.ts';
 
@@ -26,6 +27,7 @@ export const SOURCE_METRICS: readonly MetricDefinition[] = [
   ...CIRCUIT_METRICS,
   ...JOB_METRICS,
   ...RETRY_WORKER_METRICS,
+  ...INBOUND_METRICS,
   ...EVENT_METRICS,
   ...CACHE_METRICS,
   ...ALERT_METRICS,

@@ -32,6 +32,7 @@ import { openEventsOut } from './events-out.ts';
 import { openResponding } from './responding.ts';
 import type { Responder } from '../inbound/index.ts';
 import { createInbound, type Inbound } from './inbound.ts';
+import { inboundSource } from './inbound-figures.ts';
 import { openQueue } from './queue.ts';
 import { openStatistics } from './statistics.ts';
 import { openTemplates, restoreHolds, stoppedTemplates } from './templates.ts';
@@ -172,6 +173,7 @@ export async function startProgram(
       settingsAccounts: settingsAccounts(config),
     });
     started.push(() => inbound.close());
+    observing.metrics.register(inboundSource(inbound.statistics));
     const parts = { ...base, inbound, responding, eventsOut };
     const noteStopped = stoppedTemplates(templates, log);
     const leaving = new Leaving({ drainMs: config.shutdownDrainMs, graceMs: config.shutdownGraceMs });
