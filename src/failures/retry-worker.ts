@@ -48,6 +48,8 @@ export interface RetryWorkerOptions extends ReturnPorts {
   readonly catchUpMs?: number;
   readonly onError?: (error: unknown) => void;
   readonly onAudit?: (report: AuditReport) => void;
+  /** Hears of a message that had been sent, and whose reported failure is final because its retry cannot be made. */
+  readonly onUndelivered?: () => void;
   readonly now?: () => number;
 }
 
@@ -76,7 +78,7 @@ export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
     const message = await record.messages.find(null, failure.id);
     if (message === null) return false;
     if (message.expiresAtMs !== null && message.expiresAtMs <= now()) {
-      await record.failures.giveUp(failure.id, 'expired');
+      await giveUp(failure.id, 'expired', from);
       return false;
     }
     const delayMs = Math.max(0, (failure.nextRetryAtMs ?? 0) - now());
@@ -87,9 +89,15 @@ export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
         : retries.redrive(back, 'lost', { cause: 'repair', by: 'waxwing', delayMs }, failure.attemptCount),
     );
     // Without an end these would be asked for again and again, and stand in the way of others.
-    if (result === 'expired') await record.failures.giveUp(failure.id, 'expired');
-    if (result === 'unknown-sender') await record.failures.giveUp(failure.id, 'sender-removed');
+    if (result === 'expired') await giveUp(failure.id, 'expired', from);
+    if (result === 'unknown-sender') await giveUp(failure.id, 'sender-removed', from);
     return result === 'done';
+  }
+
+  async function giveUp(id: string, resolution: string, from: 'sent' | 'lost'): Promise<void> {
+    const isEnded = await record.failures.giveUp(id, resolution);
+    // Of what a queue has lost, its counters are lost too.
+    if (isEnded && from === 'sent') options.onUndelivered?.();
   }
 
   async function takeReported(): Promise<number> {

@@ -6,6 +6,7 @@ import { createFailures, type RetryWorker, type WaxwingFailures } from '../failu
 import { senderLimits } from '../messages/index.ts';
 import { parseRecipient } from '../messages/content/index.ts';
 import type { WaxwingRecord } from '../record/index.ts';
+import type { Observing } from './observing.ts';
 import type { Accepting } from './web.ts';
 
 interface FailureParts {
@@ -13,12 +14,13 @@ interface FailureParts {
   readonly queue: RedisSendQueue;
   readonly record: WaxwingRecord;
   readonly accepting: Pick<Accepting, 'senders'>;
+  readonly observing: Pick<Observing, 'onUndelivered'>;
   readonly log: Logger;
 }
 
 /** Failures of this program. Its retry worker does not run yet: processes that send start it. */
 export function openFailures(parts: FailureParts): WaxwingFailures & { readonly worker: RetryWorker } {
-  const { config, queue, record, accepting, log } = parts;
+  const { config, queue, record, accepting, observing, log } = parts;
   return createFailures({
     record,
     queue,
@@ -39,6 +41,7 @@ export function openFailures(parts: FailureParts): WaxwingFailures & { readonly 
       throw new AppError('REQUEST_INVALID', { field: 'to', detail: parsed.sentence });
     },
     onError: (error) => log.warn({ err: error }, 'the retry worker waits'),
+    onUndelivered: () => observing.onUndelivered(1),
     onAudit: ({ returned, letGo, timesCorrected }) => {
       if (returned + letGo + timesCorrected === 0) return;
       log.warn({ returned, letGo, timesCorrected }, 'failure table and queue differed and were repaired');

@@ -43,6 +43,8 @@ export interface Observing {
   readonly ofQueue: Pick<SendQueueOptions, 'onAccept'>;
   readonly ofRecorder: Pick<RecorderOptions, 'onBatch'>;
   readonly onSettled: (request: SettleRequest) => void;
+  /** Messages that had been sent and have failed for good, as a status told. */
+  readonly onUndelivered: (count: number) => void;
   /** Settlements told since the start. */
   readonly settled: () => number;
   /** Adds what queue and record know, once they are open. */
@@ -84,6 +86,9 @@ export function createObserving(config: Config, isMeasured = true): Observing {
   let settled = 0;
   const breakers: Pick<Breakers, 'list'>[] = [];
   const totals = new LiveTotals();
+  const onUndelivered = (count: number) => {
+    if (isMeasured && count > 0) totals.count('undelivered:final', count);
+  };
   let directory: SenderDirectory = () => Promise.resolve(new Map());
   return {
     metrics,
@@ -93,7 +98,7 @@ export function createObserving(config: Config, isMeasured = true): Observing {
     ofRecorder: {
       onBatch: ({ deliveries, undelivered }) => {
         if (!isMeasured) return;
-        if (undelivered > 0) totals.count('undelivered:final', undelivered);
+        onUndelivered(undelivered);
         for (const change of deliveries) {
           sending.delivered(change, change.status);
           if (change.status === 'delivered') totals.count('delivered');
@@ -107,6 +112,7 @@ export function createObserving(config: Config, isMeasured = true): Observing {
       sending.settled(request);
       if (request.settlement.kind === 'sent') totals.count(`sent:${request.grant.lane.sender}`);
     },
+    onUndelivered,
     settled: () => settled,
     watch({ queue, record, recorders, queues, retryWorker, queueDisk, caches }) {
       const { client } = queue.runner;

@@ -130,7 +130,7 @@ export async function startProgram(
     });
     started.push(() => recorders.stop());
     const accepting = createAccepting(config, queue, record, caches, log);
-    const failures = openFailures({ config, queue, record, accepting, log });
+    const failures = openFailures({ config, queue, record, accepting, observing, log });
     started.push(() => failures.worker.stop());
     if (role !== 'web') failures.worker.start();
     const jobs = openJobs(config, services.redis, log);

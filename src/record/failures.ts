@@ -70,8 +70,11 @@ export interface Failures {
   settledAmong(ids: readonly string[]): Promise<string[]>;
   /** Writes the queue's times where the table has others (by more than a second). @returns how many differed */
   correctTimes(times: readonly { readonly id: string; readonly dueAtMs: number }[]): Promise<number>;
-  /** Nothing more will be tried: the row ends as FAILED, and the message is a dead letter if it is failed. */
-  giveUp(id: string, resolution: string): Promise<void>;
+  /**
+   * Nothing more will be tried: the row ends as FAILED, and the message is a dead letter if it is failed.
+   * @returns false when it did not wait any more, so that of two who give it up one hears true
+   */
+  giveUp(id: string, resolution: string): Promise<boolean>;
 }
 
 interface FailureRow extends Row {
@@ -190,14 +193,15 @@ export function failuresOf(database: Database): Failures {
     },
 
     async giveUp(id, resolution) {
-      await database.transaction(async (run) => {
-        await run(
+      return await database.transaction(async (run) => {
+        const ended = await run(
           `update whatsapp_delivery_failures
            set status = 'FAILED', next_retry_at = null, metadata = metadata || jsonb_build_object('resolution', $2::text),
              updated_at = now()
-           where id = $1 and status = 'PENDING'`,
+           where id = $1 and status = 'PENDING' returning id`,
           [id, resolution],
         );
+        if (ended.length === 0) return false;
         await run(
           `insert into dead_letters (message_id, tenant, sender, code, held, dead_at)
            select message.id, message.tenant, message.sender, coalesce(failure.error_code, 'UNKNOWN'), false,
@@ -207,6 +211,7 @@ export function failuresOf(database: Database): Failures {
            on conflict do nothing`,
           [id],
         );
+        return true;
       });
     },
   };

@@ -3,6 +3,7 @@ import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
 import { signJwt } from '../../src/http/index.ts';
 import { ALERT_RULES } from '../../src/observe/index.ts';
 import type { Program } from '../../src/program/start-program.ts';
+import { sql } from '../record/support/record.ts';
 import { programSettings, runProgram } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 
@@ -14,9 +15,11 @@ import { eventually, testDatabase, testRedis } from '../support/services.ts';
 const NAME = 'waxwing_messages_total';
 let emulator: Emulator;
 let program: Program;
+let databaseUrl: string;
 
 beforeAll(async () => {
   const [redis, database] = await Promise.all([testRedis(), testDatabase()]);
+  databaseUrl = database.url;
   const statuses = { sentDelayMs: 5, deliveredDelayMs: 10, readDelayMs: 10, jitterMs: 5 };
   emulator = await startEmulator({ appSecret: 'app-secret', settings: { statuses } });
   const settings = programSettings(
@@ -107,4 +110,22 @@ test('S13, F7, Q10 · failures that statuses report raise the alerts of failures
   await eventually(async () => (await program.queue.counters()).deferred === 1, { timeoutMs: 15_000 });
   expect(await program.queue.counters()).toMatchObject({ accepted: 63, failed: 0, sent: 62 });
   expect(await ended()).toMatchObject({ sent: 93, undelivered: 30 });
+}, 60_000);
+
+test('F7, Q10 · a reported failure that expires before its retry is counted as undelivered, once', async () => {
+  const { undelivered = 0 } = await ended();
+  await program.failures.worker.stop();
+  await send(1, 'withheld too long');
+  const [reported] = await eventually(async () => {
+    const found = await program.record.failures.reported(10);
+    return found.length > 0 && found;
+  });
+  expect(reported).toMatchObject({ status: 'PENDING', errorCode: '131049' });
+  const id = reported?.id ?? '';
+  await sql(databaseUrl, "update messages set expires_at = now() - interval '1 second' where id = $1", [id]);
+  await Promise.all([program.failures.worker.takeReported(), program.failures.worker.takeReported()]);
+  await reach({ undelivered: undelivered + 1 });
+  expect(await program.failures.deadLetters.get(id)).toMatchObject({ letter: { code: '131049' } });
+  await program.failures.worker.takeReported();
+  expect(await ended()).toMatchObject({ undelivered: undelivered + 1 });
 }, 60_000);
