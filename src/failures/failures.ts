@@ -48,7 +48,7 @@ export interface WaxwingFailures {
   retryFailedMessages(n: number, waitMs?: number): Promise<RetryTotals>;
   /**
    * Starts the slow retry of one message now instead of at its time.
-   * @returns false when it waits for none, or when the error table asks for its pause
+   * @returns false when it waits for none, or when the provider or the error table asks for its pause
    */
   retryNow(id: string): Promise<boolean>;
   /**
@@ -92,7 +92,12 @@ export function createFailures(options: FailuresOptions): WaxwingFailures & { re
     return row.attemptCount > before.attemptCount ? 'failed' : null;
   }
 
+  /**
+   * Starts a slow retry now. Asked of the row as it is now: the provider may have asked for a pause since it was listed.
+   */
   async function hasten(id: string): Promise<boolean> {
+    const failure = await record.failures.get(id);
+    if (failure?.status !== 'PENDING' || isPauseAsked(failure)) return false;
     const message = await record.messages.find(null, id);
     if (message === null) return false;
     const { shard, sender, tenant, conversation } = message;
@@ -115,7 +120,6 @@ export function createFailures(options: FailuresOptions): WaxwingFailures & { re
       // What a status reported and nobody took in yet is the engine's from here on.
       await worker.takeReported();
       const started: DueFailure[] = [];
-      // Without those whose pause the error table asks for, such as 131049's day: it is not a person's to cut short.
       for (const failure of await record.failures.due(n)) {
         if (await hasten(failure.id)) started.push(failure);
       }
@@ -135,13 +139,7 @@ export function createFailures(options: FailuresOptions): WaxwingFailures & { re
       return totals;
     },
 
-    async retryNow(id) {
-      const failure = await record.failures.get(id);
-      if (failure?.status !== 'PENDING') return false;
-      const { source, waitsFor } = failure.metadata;
-      const isAsked = source === 'report' || waitsFor === 'report' || waitsFor === 'provider';
-      return !isAsked && (await hasten(id));
-    },
+    retryNow: hasten,
 
     async logDeliveryFailure(failure, error) {
       const attemptCount = failure.attemptCount ?? 1;
@@ -190,6 +188,11 @@ export function createFailures(options: FailuresOptions): WaxwingFailures & { re
       await queue.clearPairLimit(sender, options.contactOf(to).contact);
     },
   };
+}
+
+/** Does it wait because the provider or its table entry asks for it, such as 131049's day? That is nobody's to cut short. */
+function isPauseAsked({ metadata: { source, waitsFor } }: FailureRecord): boolean {
+  return source === 'report' || waitsFor === 'report' || waitsFor === 'provider';
 }
 
 /** Any error in the shape of ours; one that has it already, from the API or a provider, keeps it. */

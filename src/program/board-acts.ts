@@ -17,7 +17,10 @@ export function boardActs(
     },
     async hasten(id) {
       if (await failures.retryNow(id)) return;
-      throw new AppError('CONFLICT', { detail: 'Only a message that waits for a slow retry can be promoted.' });
+      throw new AppError('CONFLICT', {
+        detail:
+          'Only a message that waits for its slow retry can be promoted: this one waits for none, or for a pause that the provider asks for.',
+      });
     },
   };
 }

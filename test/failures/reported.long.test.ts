@@ -99,6 +99,9 @@ describe('A failure that a status reports', () => {
     // Nobody cuts the pause short.
     expect(await program.failures.retryNow(id)).toBe(false);
     expect((await program.record.failures.due(1000)).map((due) => due.id)).not.toContain(id);
+    // Nor a list that was read before the pause was asked for.
+    vi.spyOn(program.record.failures, 'due').mockResolvedValueOnce([{ id, attemptCount: row.attemptCount }]);
+    expect(await program.failures.retryFailedMessages(10, 1)).toMatchObject({ total: 0 });
     expect(callsOf(id)).toHaveLength(1);
     await makeDue(id);
     await failureOf(id, ({ status }) => status === 'FAILED');
