@@ -14,13 +14,8 @@ export interface ProviderErrorEntry {
   readonly meaning: string;
   readonly waxwingDoes: string;
   readonly personShould: string;
-  /** Wait before the next try, ms; absent = the retry policy's own backoff, or `schedule`. */
+  /** Wait before the next try, ms; absent = the retry policy's own backoff, for the class `pair` its schedule. */
   readonly retryAfterMs?: number;
-  /**
-   * How the wait grows when the same thing happens again in a row. Who counts the repeats applies it
-   * (`scheduledWaitMs()`), so the outcome of one attempt carries no wait of its own.
-   */
-  readonly schedule?: WaitSchedule;
   /** Attempts in all that make sense; absent = the retry policy's own number. */
   readonly attemptsMax?: number;
   /** The class when the message's media is a link, which the provider's servers fetch anew at every try. */
@@ -29,13 +24,6 @@ export interface ProviderErrorEntry {
   readonly whenReportedLater?: LaterRetry;
   /** The same code means something else when the provider's details say so; the first that matches counts. */
   readonly byDetails?: readonly { readonly pattern: RegExp; readonly entry: ProviderErrorEntry }[];
-}
-
-/** nth wait (n from 0) = `baseMs` × `factor`^n, at most `maxMs`. */
-export interface WaitSchedule {
-  readonly baseMs: number;
-  readonly factor: number;
-  readonly maxMs: number;
 }
 
 /** What Waxwing does is the same for all codes of a class unless the entry says more. */
@@ -61,9 +49,4 @@ export function entry(errorClass: ErrorClass, texts: Texts): ProviderErrorEntry 
 /** The entry that counts once the provider's details are known. */
 export function entryFor(found: ProviderErrorEntry, details: string): ProviderErrorEntry {
   return found.byDetails?.find(({ pattern }) => pattern.test(details))?.entry ?? found;
-}
-
-/** The nth wait of a schedule in ms, n from 0: how often the same thing happened before, in a row. */
-export function scheduledWaitMs(schedule: WaitSchedule, n: number): number {
-  return Math.min(schedule.maxMs, schedule.baseMs * schedule.factor ** Math.max(0, n));
 }

@@ -24,9 +24,11 @@ export interface RetryPolicy {
 const BACKOFF_MS_MAX = 5 * 60_000;
 /** Waits that a provider asks for are honoured up to a day. */
 const WAIT_MS_MAX = 24 * 3600_000;
-/** Meta's advice for 131056: wait 4^n s. After the third the pair's bucket is full again, so more would be waste. */
-const PAIR_WAITS_MS = [4000, 16_000, 64_000];
-const PAIR_WAIT_MS_MAX = 64_000;
+/**
+ * Meta's advice for 131056: wait 4^n s. The first step, 1 s, is left out, because a pair's bucket refills by one in 6 s.
+ * The last one repeats: in so long the bucket has gained ten.
+ */
+const PAIR_WAITS_MS = [4000, 16_000, 64_000] as const;
 
 /**
  * Decides what becomes of a message after an attempt: the one place that turns a provider's answer into a settlement.
@@ -59,8 +61,10 @@ function decideRejected(
   const { error, retryAfterMs } = outcome;
   switch (outcome.class) {
     case 'pair': {
-      const parked = grant.attempt - 1 - grant.counted;
-      const waitMs = retryAfterMs ?? PAIR_WAITS_MS[parked] ?? PAIR_WAIT_MS_MAX;
+      // Attempts that did not count: pair limits, and also what a circuit or the number's limit sent back, or what was
+      // before a redrive. The engine keeps no count of each, so such a message waits a longer step than it had to.
+      const step = Math.max(0, grant.attempt - 1 - grant.counted);
+      const waitMs = retryAfterMs ?? PAIR_WAITS_MS[step] ?? PAIR_WAITS_MS[2];
       return braked({ on: 'pair', waitMs: Math.min(waitMs, WAIT_MS_MAX) });
     }
     case 'sender-slow':

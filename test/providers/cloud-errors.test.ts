@@ -1,12 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  classify,
-  classifyBare,
-  lookupCloudError,
-  readEnvelope,
-  type CloudErrorEnvelope,
-} from '../../src/providers/cloud/errors.ts';
-import { scheduledWaitMs } from '../../src/providers/error-entry.ts';
+import { classify, classifyBare, readEnvelope, type CloudErrorEnvelope } from '../../src/providers/cloud/errors.ts';
 import { CLOUD_ERRORS, CLOUD_ERROR_RANGES } from '../../src/providers/cloud/error-table.ts';
 import type { ErrorClass } from '../../src/providers/contract.ts';
 
@@ -142,14 +135,10 @@ describe('waits', () => {
     expect(classify(500, envelope(131057)).retryAfterMs).toBe(60_000);
   });
 
-  it('131056 parks the pair for 4, 16 and then 64 s', () => {
-    const { schedule } = lookupCloudError(131056, 400, false);
-    // A wait in the outcome of every single attempt would keep the schedule from growing; only WhatsApp's own counts.
+  it('131056 leaves the wait to the retry policy unless WhatsApp asks for one', () => {
+    // A wait in the outcome of every single attempt would keep the steps from growing; only WhatsApp's own counts.
     expect(classify(400, envelope(131056)).retryAfterMs).toBeUndefined();
     expect(classify(400, envelope(131056), { 'retry-after': '20' }).retryAfterMs).toBe(20_000);
-    expect([0, 1, 2, 3, 50].map((n) => scheduledWaitMs(schedule ?? { baseMs: 0, factor: 0, maxMs: 0 }, n))).toEqual([
-      4_000, 16_000, 64_000, 64_000, 64_000,
-    ]);
   });
 
   it('131049 waits a day and is tried twice at most', () => {

@@ -1,4 +1,4 @@
-import { entry, type ProviderErrorEntry, type WaitSchedule } from '../error-entry.ts';
+import { entry, type ProviderErrorEntry } from '../error-entry.ts';
 
 /*
  * Meta's error codes as data: what each one means, what Waxwing does about it and what is left to a person.
@@ -9,9 +9,6 @@ import { entry, type ProviderErrorEntry, type WaitSchedule } from '../error-entr
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
-
-/** Meta advises 4^n seconds. The first step, 1 s, is left out: a pair's bucket refills by one in 6 s anyway. */
-const PAIR_SCHEDULE: WaitSchedule = { baseMs: 4 * SECOND_MS, factor: 4, maxMs: 64 * SECOND_MS };
 
 /** WhatsApp's own trouble, told after it had taken the message: nothing reached the phone, so a new attempt is safe. */
 const WHATSAPP_FAILED = { waitMs: MINUTE_MS, retriesMax: 2 };
@@ -268,7 +265,6 @@ export const CLOUD_ERRORS: Readonly<Record<number, ProviderErrorEntry>> = {
     title: 'Too many messages to this recipient',
     meaning: 'WhatsApp allows one message in six seconds to one user, with some burst.',
     personShould: 'Nothing; join short texts into one message if it happens often.',
-    schedule: PAIR_SCHEDULE,
     whenReportedLater: { waitMs: 5 * MINUTE_MS, retriesMax: 2 },
   }),
   131057: entry('sender-slow', {
