@@ -1,18 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hashApiKey, openRecord, type NewSender, type WaxwingRecord } from '../../src/record/index.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { hashApiKey, openRecord, type NewSender } from '../../src/record/index.ts';
 import { createSecretBox } from '../../src/util/secret-box.ts';
-import { testDatabase } from '../support/services.ts';
-import { openTestRecord, sql, TENANT_DEFAULTS } from './support/record.ts';
+import { recordOfFile, sql, TENANT_DEFAULTS } from './support/record.ts';
 
-let url: string;
-let record: WaxwingRecord;
+const { url, record } = await recordOfFile();
 
 beforeAll(async () => {
-  ({ url } = await testDatabase());
-  record = openTestRecord(url);
   await record.tenants.create({ id: 'salon1', name: 'Salon One' });
 });
-afterAll(() => record.close());
 
 function sender(id: string, fields: Partial<NewSender> = {}): NewSender {
   return {

@@ -1,17 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { MessageFilter, WaxwingRecord } from '../../src/record/index.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { MessageFilter } from '../../src/record/index.ts';
 import { newId } from '../../src/util/ids.ts';
-import { testDatabase } from '../support/services.ts';
 import { accepted, BASE_MS, sent } from './support/events.ts';
-import { logOf, openTestRecord, recordAll } from './support/record.ts';
+import { logOf, recordAll, recordOfFile } from './support/record.ts';
 
-let record: WaxwingRecord;
+const { url, record } = await recordOfFile();
 /** In the order of creation; pairs share a millisecond. */
 const created: { id: string; tenant: string; conversation: string; atMs: number; sender: string }[] = [];
 
 beforeAll(async () => {
-  const { url } = await testDatabase();
-  record = openTestRecord(url);
   for (let index = 0; index < 60; index++) {
     const atMs = BASE_MS + Math.floor(index / 2) * 1_000;
     created.push({
@@ -32,7 +29,6 @@ beforeAll(async () => {
     ),
   );
 });
-afterAll(() => record.close());
 
 /** Walks all pages. */
 async function walk(filter: MessageFilter): Promise<string[]> {

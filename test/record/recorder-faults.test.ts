@@ -1,21 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { EventLog, LifecycleEvent } from '../../src/model/events.ts';
-import { createRecorder, type WaxwingRecord } from '../../src/record/index.ts';
+import { createRecorder } from '../../src/record/index.ts';
 import { newId } from '../../src/util/ids.ts';
 import { eventually, testDatabase } from '../support/services.ts';
 import { accepted, sent } from './support/events.ts';
 import { openGate } from './support/gate.ts';
 import { MemoryLog } from './support/memory-log.ts';
-import { logOf, openTestRecord, recordAll, sql } from './support/record.ts';
+import { logOf, recordAll, recordOfFile, sql } from './support/record.ts';
 
-let url: string;
-let record: WaxwingRecord;
-
-beforeAll(async () => {
-  ({ url } = await testDatabase());
-  record = openTestRecord(url);
-});
-afterAll(() => record.close());
+const { url, record } = await recordOfFile();
 
 /** What the server says of the recorders' locks of a shard. */
 async function lockHolders(shard: number): Promise<{ held: number; waiting: number }> {

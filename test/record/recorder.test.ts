@@ -1,20 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { LifecycleEvent } from '../../src/model/events.ts';
-import type { WaxwingRecord } from '../../src/record/index.ts';
 import { newId } from '../../src/util/ids.ts';
 import { testDatabase } from '../support/services.ts';
 import { accepted, BASE_MS, ERROR, failed, report, sent } from './support/events.ts';
 import { MemoryLog } from './support/memory-log.ts';
-import { logOf, openTestRecord, recordAll, snapshot, sql } from './support/record.ts';
+import { logOf, openTestRecord, recordAll, recordOfFile, snapshot, sql } from './support/record.ts';
 
-let url: string;
-let record: WaxwingRecord;
-
-beforeAll(async () => {
-  ({ url } = await testDatabase());
-  record = openTestRecord(url);
-});
-afterAll(() => record.close());
+const { url, record } = await recordOfFile();
 
 async function recordEntries(...entries: LifecycleEvent[][]): Promise<void> {
   await recordAll(url, logOf(...entries));

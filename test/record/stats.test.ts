@@ -1,18 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { LifecycleEvent } from '../../src/model/events.ts';
-import type { NewInboundMessage, WaxwingRecord } from '../../src/record/index.ts';
+import type { NewInboundMessage } from '../../src/record/index.ts';
 import { newId } from '../../src/util/ids.ts';
-import { testDatabase } from '../support/services.ts';
 import { accepted, BASE_MS, ERROR, failed, sent, status } from './support/events.ts';
-import { logOf, openTestRecord, recordAll, sql } from './support/record.ts';
+import { logOf, recordAll, recordOfFile, sql } from './support/record.ts';
 
-let url: string;
-let record: WaxwingRecord;
-beforeAll(async () => {
-  ({ url } = await testDatabase());
-  record = openTestRecord(url);
-});
-afterAll(() => record.close());
+const { url, record } = await recordOfFile();
 
 const HOUR_MS = 3_600_000;
 const range = (tenant: string | null, timeZone = 'UTC') => ({

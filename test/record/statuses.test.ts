@@ -1,21 +1,13 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { LifecycleEvent } from '../../src/model/events.ts';
-import type { RecordedMessage, WaxwingRecord } from '../../src/record/index.ts';
+import type { RecordedMessage } from '../../src/record/index.ts';
 import { newId } from '../../src/util/ids.ts';
-import { testDatabase } from '../support/services.ts';
 import { accepted, BASE_MS, ERROR, failed, sent, status } from './support/events.ts';
 import { MemoryLog } from './support/memory-log.ts';
-import { logOf, openTestRecord, recordAll, sql } from './support/record.ts';
+import { logOf, recordAll, recordOfFile, sql } from './support/record.ts';
 
-let url: string;
-let record: WaxwingRecord;
-
-beforeAll(async () => {
-  ({ url } = await testDatabase());
-  record = openTestRecord(url);
-});
-afterAll(() => record.close());
+const { url, record } = await recordOfFile();
 
 type Word = 'sent' | 'delivered' | 'read' | 'failed' | 'played' | 'warming-up';
 const WORDS: readonly Word[] = ['sent', 'delivered', 'read', 'failed', 'played', 'warming-up'];

@@ -1,22 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createRecorder, type WaxwingRecord } from '../../src/record/index.ts';
+import { describe, expect, it } from 'vitest';
+import { createRecorder } from '../../src/record/index.ts';
 import type { RecordedBatch } from '../../src/record/recorder.ts';
 import type { LifecycleEvent } from '../../src/model/events.ts';
 import { newId } from '../../src/util/ids.ts';
 import { testDatabase } from '../support/services.ts';
 import { accepted, BASE_MS, sent, status } from './support/events.ts';
 import type { MemoryLog } from './support/memory-log.ts';
-import { logOf, openTestRecord, sql } from './support/record.ts';
+import { logOf, sql } from './support/record.ts';
 
 /* C4 · Caches learn of every change, also when the recorder that wrote it died before it told of it. */
 
-let url: string;
-let record: WaxwingRecord;
-beforeAll(async () => {
-  ({ url } = await testDatabase());
-  record = openTestRecord(url);
-});
-afterAll(() => record.close());
+const { url } = await testDatabase();
 
 /** A recorder that dies between its commit and its word: its connection and its lock are gone, its batch is kept. */
 async function dying(log: MemoryLog): Promise<void> {

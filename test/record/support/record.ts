@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { afterAll } from 'vitest';
 import {
   createRecorder,
   openRecord,
@@ -8,6 +9,7 @@ import {
 } from '../../../src/record/index.ts';
 import type { LifecycleEvent } from '../../../src/model/events.ts';
 import { createSecretBox } from '../../../src/util/secret-box.ts';
+import { testDatabase } from '../../support/services.ts';
 import { MemoryLog } from './memory-log.ts';
 
 export const TENANT_DEFAULTS = { concurrency: 5, weight: 1, backlogMax: 1_000_000 };
@@ -18,6 +20,14 @@ export function openTestRecord(databaseUrl: string): WaxwingRecord {
     tenantDefaults: TENANT_DEFAULTS,
     secretBox: createSecretBox({ key: 'the key of the record tests' }),
   });
+}
+
+/** A record on a database of the file's own, until the file is done. Called where the file begins, outside of any test. */
+export async function recordOfFile(): Promise<{ readonly url: string; readonly record: WaxwingRecord }> {
+  const { url } = await testDatabase();
+  const record = openTestRecord(url);
+  afterAll(() => record.close());
+  return { url, record };
 }
 
 /** Runs one statement on a connection of its own. */
