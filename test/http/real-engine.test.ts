@@ -1,34 +1,10 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { commandClient, disconnect, whenReady, type RedisClient } from '../../src/engine/connection.ts';
-import { ShardReader } from '../../src/engine/shard-reader.ts';
-import { ShardEventLog } from '../../src/engine/event-log.ts';
-import { RedisSendQueue } from '../../src/engine/queue.ts';
-import { eventually, testRedis, type TestRedis } from '../support/services.ts';
-import { startApi, text, type Api } from './support/api.ts';
+import { expect, test } from 'vitest';
+import { eventually } from '../support/services.ts';
+import { text } from './support/api.ts';
+import { apiOverEngine } from './support/over-engine.ts';
 
 /** The same API over the real engine: what the model of the other tests promises, Redis keeps. No worker runs here. */
-let redis: TestRedis;
-let queue: RedisSendQueue;
-let api: Api;
-let clients: RedisClient[] = [];
-
-beforeAll(async () => {
-  redis = await testRedis();
-  const target = { url: redis.url };
-  queue = new RedisSendQueue({ redis: target, shards: 1 });
-  await queue.connect();
-  const commands = commandClient(target, 1500);
-  const blocking = new ShardReader(target, 0);
-  clients = [commands];
-  await whenReady(commands, 5000);
-  await blocking.whenReady(5000);
-  api = await startApi({ realQueue: { queue, log: new ShardEventLog(0, commands, blocking) } });
-});
-afterAll(async () => {
-  await api.close();
-  queue.close();
-  for (const client of clients) disconnect(client);
-});
+const { redis, queue, api } = await apiOverEngine();
 
 const post = (body: Record<string, unknown>, headers: Record<string, string> = {}) =>
   api.call({ method: 'POST', url: '/v1/messages', body: text(body), headers });
@@ -110,8 +86,7 @@ test('a tenant with a full backlog is 429', async () => {
 });
 
 test('accepting goes on after Redis was emptied', async () => {
-  const [client] = clients;
-  await client?.flushall();
+  await queue.runner.client.flushall();
   expect((await post({ tenant: 'real' })).statusCode).toBe(202);
 });
 

@@ -1,41 +1,18 @@
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { commandClient, disconnect, whenReady, type RedisClient } from '../../src/engine/connection.ts';
-import { ShardReader } from '../../src/engine/shard-reader.ts';
-import { ShardEventLog } from '../../src/engine/event-log.ts';
-import { RedisSendQueue } from '../../src/engine/queue.ts';
+import { afterEach, expect, test, vi } from 'vitest';
 import { AppError } from '../../src/errors/app-error.ts';
-import { eventually, testRedis } from '../support/services.ts';
-import { startApi, text, type Api } from './support/api.ts';
+import { eventually } from '../support/services.ts';
+import { text } from './support/api.ts';
+import { apiOverEngine } from './support/over-engine.ts';
 import { Gate } from './support/gate.ts';
 
 /* R8 · Acts on streams and their audit while PostgreSQL comes and goes. */
 
-let queue: RedisSendQueue;
-let api: Api;
-let admin: string;
-let clients: RedisClient[] = [];
 const gate = new Gate();
-
-beforeAll(async () => {
-  const target = { url: (await testRedis()).url };
-  queue = new RedisSendQueue({ redis: target, shards: 1 });
-  await queue.connect();
-  const commands = commandClient(target, 1500);
-  const blocking = new ShardReader(target, 0);
-  clients = [commands];
-  await whenReady(commands, 5000);
-  await blocking.whenReady(5000);
-  api = await startApi({ viaGate: gate, realQueue: { queue, log: new ShardEventLog(0, commands, blocking) } });
-  admin = await api.token('admin');
-});
+const { queue, api } = await apiOverEngine({ viaGate: gate });
+const admin = await api.token('admin');
 afterEach(async () => {
   vi.restoreAllMocks();
   await gate.open();
-});
-afterAll(async () => {
-  await api.close();
-  queue.close();
-  for (const client of clients) disconnect(client);
 });
 
 const accept = async () =>

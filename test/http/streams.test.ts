@@ -1,33 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { commandClient, disconnect, whenReady, type RedisClient } from '../../src/engine/connection.ts';
-import { ShardReader } from '../../src/engine/shard-reader.ts';
-import { ShardEventLog } from '../../src/engine/event-log.ts';
-import { RedisSendQueue } from '../../src/engine/queue.ts';
-import { testRedis } from '../support/services.ts';
-import { startApi, text, type Api } from './support/api.ts';
+import { expect, test } from 'vitest';
+import { text } from './support/api.ts';
+import { apiOverEngine } from './support/over-engine.ts';
 
-let queue: RedisSendQueue;
-let api: Api;
-let admin: string;
-let clients: RedisClient[] = [];
-
-beforeAll(async () => {
-  const target = { url: (await testRedis()).url };
-  queue = new RedisSendQueue({ redis: target, shards: 1 });
-  await queue.connect();
-  const commands = commandClient(target, 1500);
-  const blocking = new ShardReader(target, 0);
-  clients = [commands];
-  await whenReady(commands, 5000);
-  await blocking.whenReady(5000);
-  api = await startApi({ realQueue: { queue, log: new ShardEventLog(0, commands, blocking) } });
-  admin = await api.token('admin');
-});
-afterAll(async () => {
-  await api.close();
-  queue.close();
-  for (const client of clients) disconnect(client);
-});
+const { queue, api } = await apiOverEngine();
+const admin = await api.token('admin');
 
 const accept = async () =>
   (await api.call({ method: 'POST', url: '/v1/messages', body: text() })).json<{ id: string }>().id;

@@ -1,19 +1,13 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { AppError } from '../../src/errors/app-error.ts';
-import { eventually, sharedRedisUrl, testDatabase, testRedis } from '../support/services.ts';
+import { eventually, testDatabase, testRedis } from '../support/services.ts';
 import { sql } from '../record/support/record.ts';
 import { APP_SECRET, cloudBody, cloudMessage, signatureOf } from './support/cloud.ts';
-import { openRoom, type Room } from './support/room.ts';
+import { openRoom, roomOfFile } from './support/room.ts';
 
-let room: Room;
-let url: string;
-beforeAll(async () => {
-  ({ url } = await testDatabase());
-  room = await openRoom({ redisUrl: await sharedRedisUrl(), databaseUrl: url, works: false });
-});
-afterAll(() => room.close());
+const { url, room } = await roomOfFile({ works: false });
 
 /** @returns 200, or the status of the refusal */
 async function post(body: Buffer, signature: string | undefined): Promise<number> {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   createJobWriter,
   type KeptWebhookJob,
@@ -12,9 +12,9 @@ import { maskData } from '../../src/http/board/mask.ts';
 import { newId } from '../../src/util/ids.ts';
 import { openGate } from '../record/support/gate.ts';
 import { sql } from '../record/support/record.ts';
-import { eventually, sharedRedisUrl, testDatabase, testRedis } from '../support/services.ts';
+import { eventually, testDatabase, testRedis } from '../support/services.ts';
 import { cloudBody, cloudMessage } from './support/cloud.ts';
-import { openRoom, type Room } from './support/room.ts';
+import { openRoom, roomOfFile } from './support/room.ts';
 
 function webhook(payload: string, priority = 5): ParcelWebhook {
   const job: KeptWebhookJob = {
@@ -143,14 +143,8 @@ test('Q8 · the board shows what a parcel holds, without numbers and texts of pe
   expect(shown).not.toMatch(/15112345678|My secret/);
 });
 
-describe('on a real queue', () => {
-  let room: Room;
-  let url: string;
-  beforeAll(async () => {
-    ({ url } = await testDatabase());
-    room = await openRoom({ redisUrl: await sharedRedisUrl(), databaseUrl: url });
-  });
-  afterAll(() => room.close());
+describe('on a real queue', async () => {
+  const { url, room } = await roomOfFile();
 
   test('P1 · Q3 · of a parcel with one that nobody can read all others are recorded, and it alone is shown as failed', async () => {
     const write = createJobWriter(room.queues);

@@ -1,16 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually, sharedRedisUrl, testDatabase } from '../support/services.ts';
+import { describe, expect, test } from 'vitest';
+import { eventually } from '../support/services.ts';
 import { sql } from '../record/support/record.ts';
 import { cloudBody, cloudMessage, wamid } from './support/cloud.ts';
-import { openRoom, type Room } from './support/room.ts';
+import { roomOfFile } from './support/room.ts';
 
-let room: Room;
-let url: string;
-beforeAll(async () => {
-  ({ url } = await testDatabase());
-  room = await openRoom({ redisUrl: await sharedRedisUrl(), databaseUrl: url, perMinute: 20 });
-});
-afterAll(() => room.close());
+const { url, room } = await roomOfFile({ perMinute: 20 });
 
 const rows = <R extends object>(text: string) => sql<R & Record<string, unknown>>(url, text);
 const found = (id: string) =>

@@ -1,24 +1,20 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { evolutionReader } from '../../src/providers/evolution/reader.ts';
 import { twilioReader } from '../../src/providers/twilio/reader.ts';
-import { eventually, sharedRedisUrl, testDatabase } from '../support/services.ts';
+import { eventually } from '../support/services.ts';
 import { sql } from '../record/support/record.ts';
 import { cloudBody, cloudMessage, wamid } from './support/cloud.ts';
-import { openRoom, type Room, SENDER } from './support/room.ts';
+import { roomOfFile, SENDER } from './support/room.ts';
 
 /* Webhooks come in any order, in parallel, and more than once: what they tell of senders and people goes by its time. */
 
-let room: Room;
-let url: string;
+const { url, room } = await roomOfFile({ intervalMs: 5 });
 beforeAll(async () => {
-  ({ url } = await testDatabase());
-  room = await openRoom({ redisUrl: await sharedRedisUrl(), databaseUrl: url, intervalMs: 5 });
   const credentials = { apiKey: 'key', webhookToken: 'word' };
   const evolution = { ...SENDER, id: 'evo', provider: 'evolution' as const, externalId: 'salon', credentials };
   await room.record.senders.ensure({ ...evolution, portfolio: null });
   await room.queue.configureSender({ ...evolution, sender: 'evo' });
 });
-afterAll(() => room.close());
 
 const rows = <R extends object>(text: string) => sql<R & Record<string, unknown>>(url, text);
 const T = 1_790_000_000;

@@ -1,15 +1,10 @@
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { eventually, sharedRedisUrl, testDatabase } from '../support/services.ts';
+import { expect, test, vi } from 'vitest';
+import { eventually } from '../support/services.ts';
 import { cloudBody, cloudMessage } from './support/cloud.ts';
-import { openRoom, type Room } from './support/room.ts';
+import { roomOfFile } from './support/room.ts';
 
-let room: Room;
-beforeAll(async () => {
-  const { url } = await testDatabase();
-  room = await openRoom({ redisUrl: await sharedRedisUrl(), databaseUrl: url });
-});
-afterAll(() => room.close());
+const { room } = await roomOfFile();
 
 /** Everything that goes to PostgreSQL while messages are taken in, transactions included. */
 async function queriesOf(messages: readonly Record<string, unknown>[]): Promise<number> {

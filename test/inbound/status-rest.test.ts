@@ -1,22 +1,16 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { evidenceOf } from '../../src/inbound/status-evidence.ts';
 import { evolutionReader } from '../../src/providers/evolution/reader.ts';
 import type { ReadWebhook } from '../../src/providers/events.ts';
 import { twilioReader } from '../../src/providers/twilio/reader.ts';
-import { eventually, sharedRedisUrl, testDatabase } from '../support/services.ts';
+import { eventually } from '../support/services.ts';
 import { sql } from '../record/support/record.ts';
 import { cloudBody, wamid } from './support/cloud.ts';
-import { openRoom, type Room, TAG_KEY } from './support/room.ts';
+import { roomOfFile, TAG_KEY } from './support/room.ts';
 
 /* Statuses go past the jobs into the event log: what they tell must come through, and a repeat must stay one. */
 
-let room: Room;
-let url: string;
-beforeAll(async () => {
-  ({ url } = await testDatabase());
-  room = await openRoom({ redisUrl: await sharedRedisUrl(), databaseUrl: url });
-});
-afterAll(() => room.close());
+const { url, room } = await roomOfFile();
 
 const kept = (id: string) =>
   sql<{ status: string; more: unknown; provider_at: Date }>(

@@ -1,3 +1,4 @@
+import { afterAll } from 'vitest';
 import {
   createProviderEventActions,
   createReception,
@@ -25,6 +26,7 @@ import {
 import { ShardEventLog } from '../../../src/engine/event-log.ts';
 import { ShardReader } from '../../../src/engine/shard-reader.ts';
 import { createSecretBox } from '../../../src/util/secret-box.ts';
+import { sharedRedisUrl, testDatabase } from '../../support/services.ts';
 import { APP_SECRET, signatureOf } from './cloud.ts';
 
 export const TAG_KEY = Buffer.from('tag key of the inbound tests');
@@ -162,4 +164,14 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
       await record.close();
     },
   };
+}
+
+/** A room on the file's Redis and a database of its own, until the file is done. Called where the file begins, outside of any test. */
+export async function roomOfFile(
+  options: Omit<RoomOptions, 'redisUrl' | 'databaseUrl'> = {},
+): Promise<{ readonly url: string; readonly room: Room }> {
+  const [{ url }, redisUrl] = await Promise.all([testDatabase(), sharedRedisUrl()]);
+  const room = await openRoom({ ...options, redisUrl, databaseUrl: url });
+  afterAll(() => room.close());
+  return { url, room };
 }
