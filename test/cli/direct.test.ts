@@ -2,51 +2,22 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { startEmulator, type Emulator } from '../../src/emulator/index.ts';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { shardPrefix } from '../../src/engine/keys.ts';
-import { createWaxwing, type Waxwing } from '../../src/index.ts';
-import { eventually, type TestDatabase, testDatabase, type TestRedis, testRedis } from '../support/services.ts';
-import { dataFolder } from './harness.ts';
+import { eventually, type TestRedis, testRedis } from '../support/services.ts';
+import { waxwingPlace } from '../support/waxwing.ts';
 
 /* What direct mode promises a caller who repeats himself, and a sender that must stop. */
 
-let redis: TestRedis;
-let database: TestDatabase;
-let emulator: Emulator;
-const running: Waxwing[] = [];
-
-beforeAll(async () => {
-  [redis, database] = await Promise.all([testRedis(), testDatabase()]);
-  emulator = await startEmulator();
-}, 60_000);
-afterEach(async () => {
-  for (const waxwing of running.splice(0)) await waxwing.stop();
-  emulator.reset();
-});
-afterAll(() => emulator.stop());
-
-async function start(settings: Record<string, string> = {}, role: 'all' | 'web' = 'web'): Promise<Waxwing> {
-  const waxwing = createWaxwing({
-    role,
-    settings: {
-      REDIS_URL: redis.url,
-      DATABASE_URL: database.url,
-      WAXWING_DATA_DIR: dataFolder(),
-      WHATSAPP_API_URL: emulator.apiUrl,
-      WHATSAPP_PHONE_NUMBER_ID: '100000000000001',
-      WHATSAPP_ACCESS_TOKEN: 'token',
-      WHATSAPP_SEND_QUEUE_ENABLED: 'false',
-      WHATSAPP_RATE_LIMIT_MS: '500',
-      PROVIDER_TIMEOUT_MS: '1000',
-      QUEUE_BACKOFF_DELAY: '20',
-      ...settings,
-    },
-  });
-  running.push(waxwing);
-  await waxwing.start();
-  return waxwing;
-}
+const { redis, emulator, start } = await waxwingPlace(
+  {
+    WHATSAPP_SEND_QUEUE_ENABLED: 'false',
+    WHATSAPP_RATE_LIMIT_MS: '500',
+    PROVIDER_TIMEOUT_MS: '1000',
+    QUEUE_BACKOFF_DELAY: '20',
+  },
+  'web',
+);
 
 /** REDIS_QUEUE_DB's default. */
 const QUEUE_DB = 1;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startEmulator, type Emulator } from '../../src/emulator/index.ts';
 import { createWaxwing, type Waxwing } from '../../src/index.ts';
+import { programSettings } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
-import { dataFolder } from './harness.ts';
 
 /* Waxwing inside another program: the same engine, no HTTP in between. */
 
@@ -12,17 +12,7 @@ let waxwing: Waxwing;
 beforeAll(async () => {
   const [redis, database] = await Promise.all([testRedis(), testDatabase()]);
   emulator = await startEmulator();
-  waxwing = createWaxwing({
-    role: 'all',
-    settings: {
-      REDIS_URL: redis.url,
-      DATABASE_URL: database.url,
-      WAXWING_DATA_DIR: dataFolder(),
-      WHATSAPP_API_URL: emulator.apiUrl,
-      WHATSAPP_PHONE_NUMBER_ID: '100000000000001',
-      WHATSAPP_ACCESS_TOKEN: 'token',
-    },
-  });
+  waxwing = createWaxwing({ role: 'all', settings: programSettings({ redis, database, emulator }) });
 }, 60_000);
 
 afterAll(async () => {

@@ -1,9 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startEmulator, type Emulator } from '../../src/emulator/index.ts';
-import { createWaxwing, type Waxwing } from '../../src/index.ts';
+import { describe, expect, it } from 'vitest';
+import { type Emulator } from '../../src/emulator/index.ts';
 import { generateIdempotencyKey, percentileOf } from '../../src/messages/index.ts';
-import { eventually, type TestDatabase, testDatabase, type TestRedis, testRedis } from '../support/services.ts';
-import { dataFolder } from './harness.ts';
+import { eventually, testRedis } from '../support/services.ts';
+import { waxwingPlace } from '../support/waxwing.ts';
 
 /* The throttled sender and direct mode, from the library's functions to the emulator's ledger. */
 
@@ -11,41 +10,11 @@ const GAP_MS = 250;
 /** What the arrival of two requests may differ from their starts. */
 const JITTER_MS = 20;
 
-let redis: TestRedis;
-let database: TestDatabase;
-let emulator: Emulator;
-const running: Waxwing[] = [];
-
-beforeAll(async () => {
-  [redis, database] = await Promise.all([testRedis(), testDatabase()]);
-  emulator = await startEmulator();
-}, 60_000);
-afterEach(async () => {
-  for (const waxwing of running.splice(0)) await waxwing.stop();
-  emulator.reset();
+const { emulator, start } = await waxwingPlace({
+  WHATSAPP_RATE_LIMIT_MS: String(GAP_MS),
+  PROVIDER_TIMEOUT_MS: '1000',
+  QUEUE_BACKOFF_DELAY: '20',
 });
-afterAll(() => emulator.stop());
-
-async function start(settings: Record<string, string> = {}, role: 'all' | 'web' = 'all'): Promise<Waxwing> {
-  const waxwing = createWaxwing({
-    role,
-    settings: {
-      REDIS_URL: redis.url,
-      DATABASE_URL: database.url,
-      WAXWING_DATA_DIR: dataFolder(),
-      WHATSAPP_API_URL: emulator.apiUrl,
-      WHATSAPP_PHONE_NUMBER_ID: '100000000000001',
-      WHATSAPP_ACCESS_TOKEN: 'token',
-      WHATSAPP_RATE_LIMIT_MS: String(GAP_MS),
-      PROVIDER_TIMEOUT_MS: '1000',
-      QUEUE_BACKOFF_DELAY: '20',
-      ...settings,
-    },
-  });
-  running.push(waxwing);
-  await waxwing.start();
-  return waxwing;
-}
 
 let numbers = 0;
 const phone = () => `+4477009${String((numbers += 1)).padStart(5, '0')}`;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startEmulator, type Emulator } from '../../src/emulator/index.ts';
 import { createWaxwing, type Waxwing } from '../../src/index.ts';
-import { dataFolder } from '../cli/harness.ts';
 import { sql } from '../record/support/record.ts';
+import { programSettings } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 
 /* The slow path through the whole program: queue, worker, provider, recorder, retry worker; time is compressed. */
@@ -18,18 +18,14 @@ beforeAll(async () => {
   emulator = await startEmulator();
   waxwing = createWaxwing({
     role: 'all',
-    settings: {
-      REDIS_URL: redis.url,
-      DATABASE_URL: database.url,
-      WAXWING_DATA_DIR: dataFolder(),
-      WHATSAPP_API_URL: emulator.apiUrl,
-      WHATSAPP_PHONE_NUMBER_ID: '100000000000001',
-      WHATSAPP_ACCESS_TOKEN: 'token',
-      QUEUE_RETRY_ATTEMPTS: '1',
-      RETRY_SCHEDULE_SECONDS: SCHEDULE_SECONDS.join(','),
-      WHATSAPP_RATE_LIMIT_MS: '0',
-      CIRCUIT_BREAKER_THRESHOLD: '1000',
-    },
+    settings: programSettings(
+      { redis, database, emulator },
+      {
+        QUEUE_RETRY_ATTEMPTS: '1',
+        RETRY_SCHEDULE_SECONDS: SCHEDULE_SECONDS.join(','),
+        CIRCUIT_BREAKER_THRESHOLD: '1000',
+      },
+    ),
   });
   await waxwing.start();
 }, 60_000);
