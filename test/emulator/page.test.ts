@@ -1,38 +1,14 @@
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { openBrowser } from '../support/browser.ts';
 import { accepted, CUSTOMER, emulator, message, NUMBER, Receiver, text } from './support.ts';
-
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-const PLACES = [
-  ...(process.env['PATH'] ?? '').split(delimiter).flatMap((folder) => NAMES.map((name) => join(folder, name))),
-  '/snap/bin/chromium',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-  'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
-];
 
 let browser: Browser;
 // A busy machine may take a while for a browser's first page.
 vi.setConfig({ testTimeout: 90_000 });
 
 beforeAll(async () => {
-  const executablePath = PLACES.find((place) => existsSync(place));
-  if (!executablePath)
-    throw new Error('This test needs Chromium or Chrome: install it (Debian: apt install chromium) or put it on PATH.');
-  browser = await chromium.launch({
-    headless: true,
-    executablePath,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+  browser = await openBrowser();
 });
 afterAll(async () => {
   await browser.close();

@@ -1,8 +1,9 @@
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { mkdirSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createQueueService, JobImpossible, type QueueService } from '../../src/jobs/index.ts';
 import { startWorkers } from '../jobs/support.ts';
+import { openBrowser } from '../support/browser.ts';
 import { eventually, testRedis } from '../support/services.ts';
 import { startApi, text, type Api, type Call } from './support/api.ts';
 
@@ -43,11 +44,7 @@ beforeAll(async () => {
   await api.app.listen({ port: 0, host: '127.0.0.1' });
   const address = api.app.server.address();
   url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
-  browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
-  });
+  browser = await openBrowser();
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   await context.setExtraHTTPHeaders({ authorization: `Bearer ${tokens.admin}` });
   page = await context.newPage();

@@ -1,20 +1,13 @@
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
 import { expect, onTestFinished } from 'vitest';
 import { type Emulator, startEmulator } from '../../../src/emulator/index.ts';
 import { type Role, signJwt } from '../../../src/http/index.ts';
 import type { Program } from '../../../src/program/start-program.ts';
+import { openBrowser } from '../../support/browser.ts';
 import { programSettings, runProgram } from '../../support/program.ts';
 import { testDatabase, testRedis } from '../../support/services.ts';
 
-const PLACES = [
-  ...(process.env['PATH'] ?? '')
-    .split(delimiter)
-    .flatMap((folder) => ['chromium', 'chromium-browser', 'google-chrome'].map((name) => join(folder, name))),
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-  'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
-];
 /** Set to a folder to keep pictures of the pages. */
 const PICTURES = process.env['WAXWING_TEST_PICTURES'];
 export const ACCOUNT = '102290129340398';
@@ -43,10 +36,7 @@ export class World {
       programSettings({ redis, database, emulator }, { WHATSAPP_BUSINESS_ACCOUNT_ID: ACCOUNT }),
     );
     emulator.patch({ webhook: { url: `${program.server?.url ?? ''}/webhooks/whatsapp/cloud` } });
-    const executablePath = PLACES.find((place) => existsSync(place));
-    if (executablePath === undefined) throw new Error('This test needs Chromium or Chrome: put it on PATH.');
-    const args = ['--no-sandbox', '--disable-gpu'];
-    return new World(emulator, program, await chromium.launch({ headless: true, executablePath, args }));
+    return new World(emulator, program, await openBrowser());
   }
 
   async stop(): Promise<void> {

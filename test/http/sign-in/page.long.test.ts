@@ -1,18 +1,11 @@
-import { existsSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { delimiter, join } from 'node:path';
-import { chromium, type Browser } from 'playwright-core';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { hashPassword } from '../../../src/util/passwords.ts';
+import { openBrowser } from '../../support/browser.ts';
 import { startApi, type Api } from '../support/api.ts';
 
-const PLACES = [
-  ...(process.env['PATH'] ?? '')
-    .split(delimiter)
-    .flatMap((folder) => ['chromium', 'chromium-browser', 'google-chrome'].map((name) => join(folder, name))),
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-  'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
-];
 const PASSWORD = 'correct horse battery staple';
 /** Set to a folder to keep pictures of the pages. */
 const PICTURES = process.env['WAXWING_TEST_PICTURES'];
@@ -28,9 +21,7 @@ beforeAll(async () => {
   await api.record.people.add({ name: 'ann', role: 'admin', passwordHash: await hashPassword(PASSWORD) });
   await api.app.listen({ host: '0.0.0.0', port: 0 });
   port = (api.app.server.address() as AddressInfo).port;
-  const executablePath = PLACES.find((place) => existsSync(place));
-  if (executablePath === undefined) throw new Error('This test needs Chromium or Chrome: put it on PATH.');
-  browser = await chromium.launch({ headless: true, executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+  browser = await openBrowser('--host-resolver-rules=MAP waxwing.test 127.0.0.1');
 });
 afterAll(async () => {
   await browser.close();
@@ -42,15 +33,7 @@ test.each([
   ['localhost', 'dark', { width: 360, height: 640 }],
   ['waxwing.test', 'light', { width: 1200, height: 800 }],
 ] as const)('a person signs in and out in a real browser at %s, %s', async (host, colorScheme, viewport) => {
-  const own =
-    host === 'localhost'
-      ? browser
-      : await chromium.launch({
-          headless: true,
-          executablePath: PLACES.find((place) => existsSync(place)) ?? '',
-          args: ['--no-sandbox', '--disable-gpu', '--host-resolver-rules=MAP waxwing.test 127.0.0.1'],
-        });
-  const context = await own.newContext({ viewport, colorScheme });
+  const context = await browser.newContext({ viewport, colorScheme });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   const troubles: string[] = [];
@@ -101,6 +84,5 @@ test.each([
     expect(troubles).toEqual([]);
   } finally {
     await context.close();
-    if (own !== browser) await own.close();
   }
 });
