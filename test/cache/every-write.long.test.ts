@@ -1,11 +1,10 @@
 import { createHmac } from 'node:crypto';
 import { Redis } from 'ioredis';
-import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DUE } from '../../src/cache/keys.ts';
-import { loadConfig } from '../../src/config/index.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
-import { type Program, startProgram } from '../../src/program/start-program.ts';
+import type { Program } from '../../src/program/start-program.ts';
+import { programSettings, runProgram } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 
 /*
@@ -22,35 +21,25 @@ let a: Program;
 let b: Program;
 
 beforeAll(async () => {
-  const server = await testRedis();
-  const { url: databaseUrl } = await testDatabase();
+  const [server, database] = await Promise.all([testRedis(), testDatabase()]);
   redis = new Redis(server.url);
   emulator = await startEmulator({
     appSecret: SECRET,
     accessToken: 'token',
     settings: { statuses: { enabled: false } },
   });
-  const loaded = loadConfig(
+  const settings = programSettings(
+    { redis: { url: `${server.url}/1` }, database, emulator },
     {
-      REDIS_URL: `${server.url}/1`,
-      DATABASE_URL: databaseUrl,
       WAXWING_API_KEY: KEY,
       WAXWING_SECRET_KEY: 'secret-key-of-these-tests-32-chars-long',
       JWT_SECRET: 'jwt-secret-of-these-tests-32-characters',
-      WHATSAPP_API_URL: emulator.apiUrl,
       WHATSAPP_PHONE_NUMBER_ID: '1000',
-      WHATSAPP_ACCESS_TOKEN: 'token',
-      WHATSAPP_APP_SECRET: SECRET,
       WHATSAPP_BUSINESS_ACCOUNT_ID: emulator.settings().businessAccountId,
-      WHATSAPP_RATE_LIMIT_MS: '0',
-      PORT: '0',
     },
-    '/nonexistent',
   );
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const log = pino({ level: 'silent' });
-  a = await startProgram(loaded.config, 'all', log);
-  b = await startProgram(loaded.config, 'web', log);
+  a = await runProgram(settings);
+  b = await runProgram(settings, 'web');
   emulator.patch({ webhook: { url: `${a.server?.url ?? ''}/webhooks/whatsapp/cloud` } });
 }, 60_000);
 afterAll(async () => {

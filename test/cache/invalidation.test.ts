@@ -1,9 +1,8 @@
 import { Redis } from 'ioredis';
-import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config/index.ts';
-import { type Program, startProgram } from '../../src/program/start-program.ts';
+import type { Program } from '../../src/program/start-program.ts';
 import { signJwt } from '../../src/http/index.ts';
+import { runProgram } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 
 /* C4 · Every write that the API has, and what both processes read after it. */
@@ -18,21 +17,16 @@ beforeAll(async () => {
   const server = await testRedis();
   const { url: databaseUrl } = await testDatabase();
   redis = new Redis(server.url);
-  const loaded = loadConfig(
-    {
-      REDIS_URL: `${server.url}/1`,
-      DATABASE_URL: databaseUrl,
-      WAXWING_API_KEY: 'platform-key-of-these-tests',
-      JWT_SECRET: JWT.secret,
-      WAXWING_SECRET_KEY: 'secret-key-of-these-tests-32-chars-long',
-      PORT: '0',
-    },
-    '/nonexistent',
-  );
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const log = pino({ level: 'silent' });
-  a = await startProgram(loaded.config, 'web', log);
-  b = await startProgram(loaded.config, 'web', log);
+  const settings = {
+    REDIS_URL: `${server.url}/1`,
+    DATABASE_URL: databaseUrl,
+    WAXWING_API_KEY: 'platform-key-of-these-tests',
+    JWT_SECRET: JWT.secret,
+    WAXWING_SECRET_KEY: 'secret-key-of-these-tests-32-chars-long',
+    PORT: '0',
+  };
+  a = await runProgram(settings, 'web');
+  b = await runProgram(settings, 'web');
   admin = await signJwt({ role: 'admin', name: 'admin@example.com' }, JWT);
 }, 60_000);
 afterAll(async () => {

@@ -1,19 +1,11 @@
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { DUE, HOUSE, STATE } from '../../src/cache/keys.ts';
-import { eventually, testRedis, type TestRedis } from '../support/services.ts';
-import { openCache, type Opened } from './support/open-cache.ts';
+import { eventually } from '../support/services.ts';
+import { cacheServer, openCache, type Opened } from './support/open-cache.ts';
 
 /* C4 · Dashboards of a busy tenant are read anew once a second, and no eviction is lost with the process that owes it. */
 
-let server: TestRedis;
-let redis: Redis;
-beforeAll(async () => {
-  server = await testRedis({ fsync: 'none' });
-  redis = new Redis(server.url);
-});
-afterAll(() => redis.disconnect());
-beforeEach(() => redis.flushall());
+const { server, redis } = await cacheServer();
 
 const policy = { ttlSeconds: 60, staleSeconds: 600 };
 const put = ({ tiers }: Opened, tag: string) => tiers.set(`shown:${tag}`, 'old', policy, [tag]);

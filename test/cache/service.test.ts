@@ -1,16 +1,8 @@
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Redis } from 'ioredis';
-import { eventually, testRedis, type TestRedis } from '../support/services.ts';
-import { openCache } from './support/open-cache.ts';
+import { describe, expect, it } from 'vitest';
+import { eventually } from '../support/services.ts';
+import { cacheServer, openCache } from './support/open-cache.ts';
 
-let server: TestRedis;
-let redis: Redis;
-beforeAll(async () => {
-  server = await testRedis({ fsync: 'none' });
-  redis = new Redis(server.url);
-  return () => redis.disconnect();
-});
-beforeEach(() => redis.flushall());
+const { server, redis } = await cacheServer();
 
 describe('C1 · CacheService', () => {
   it('get, set, del, reset', async () => {

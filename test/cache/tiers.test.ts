@@ -1,18 +1,11 @@
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { INDEX, SIZES, STATE } from '../../src/cache/keys.ts';
 import { AppError } from '../../src/errors/app-error.ts';
-import { eventually, testRedis, type TestRedis } from '../support/services.ts';
-import { openCache, TTLS } from './support/open-cache.ts';
+import { eventually, testRedis } from '../support/services.ts';
+import { cacheServer, openCache, TTLS } from './support/open-cache.ts';
 
-let server: TestRedis;
-let redis: Redis;
-beforeAll(async () => {
-  server = await testRedis({ fsync: 'none' });
-  redis = new Redis(server.url);
-});
-afterAll(() => redis.disconnect());
-beforeEach(() => redis.flushall());
+const { server, redis } = await cacheServer();
 
 const policy = { ttlSeconds: 60, staleSeconds: 600 };
 const away = () => Promise.reject(new AppError('RECORD_UNAVAILABLE'));

@@ -8,7 +8,7 @@ import { signJwt } from '../../src/http/index.ts';
 import type { FailureRecord } from '../../src/record/index.ts';
 import type { Program } from '../../src/program/start-program.ts';
 import { sql } from '../record/support/record.ts';
-import { programSettings, runProgram, type Settings } from '../support/program.ts';
+import { callProgram, programSettings, runProgram, type Settings } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 
 /*
@@ -57,13 +57,7 @@ async function settingsOf(more: Settings = {}): Promise<Settings> {
 }
 
 async function call(path: string, body?: unknown, to = program): Promise<Record<string, unknown>> {
-  const jwt = { secret: to.keys.jwtSecret, audience: undefined, issuer: undefined };
-  const key = path.startsWith('/admin') ? await signJwt({ role: 'admin', name: 'ada' }, jwt) : to.keys.apiKey;
-  const response = await fetch(`${to.server?.url ?? ''}${path}`, {
-    method: body === undefined ? 'GET' : 'POST',
-    headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
+  const response = await callProgram(to, path, body);
   return (await response.json()) as Record<string, unknown>;
 }
 const TEXT = { type: 'text', text: { body: 'Your table' } };

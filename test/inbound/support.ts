@@ -2,11 +2,10 @@ import { createHmac } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
-import { signJwt } from '../../src/http/index.ts';
 import type { Responder } from '../../src/inbound/index.ts';
 import type { Program } from '../../src/program/start-program.ts';
 import { testDatabase, testRedis } from '../support/services.ts';
-import { PHONE_NUMBER_ID, programSettings, runProgram } from '../support/program.ts';
+import { callProgram, PHONE_NUMBER_ID, programSettings, runProgram } from '../support/program.ts';
 
 export const EVENTS_SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 export const RESPONDER_SECRET = 'responder-secret-of-these-tests';
@@ -113,17 +112,7 @@ export async function startWorld(
     url,
     databaseUrl: database.url,
     async call(method, path, body) {
-      const jwt = { secret: program.keys.jwtSecret, audience: undefined, issuer: undefined };
-      const isAdmin = path.startsWith('/admin');
-      const bearer = isAdmin ? await signJwt({ role: 'admin', name: 'test' }, jwt) : program.keys.apiKey;
-      const response = await fetch(url + path, {
-        method,
-        headers: {
-          authorization: `Bearer ${bearer}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
+      const response = await callProgram(program, path, body, method);
       return { status: response.status, body: (await response.json()) as Record<string, unknown> };
     },
     async stop() {

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
-import { signJwt } from '../../src/http/index.ts';
 import { ALERT_RULES } from '../../src/observe/index.ts';
 import type { Program } from '../../src/program/start-program.ts';
 import { sql } from '../record/support/record.ts';
-import { programSettings, runProgram } from '../support/program.ts';
+import { callProgram, programSettings, runProgram } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 
 /*
@@ -36,13 +35,7 @@ afterAll(async () => {
 });
 
 async function call(path: string, body?: unknown): Promise<Response> {
-  const jwt = { secret: program.keys.jwtSecret, audience: undefined, issuer: undefined };
-  const key = path.startsWith('/admin') ? await signJwt({ role: 'admin', name: 'ada' }, jwt) : program.keys.apiKey;
-  const response = await fetch(`${program.server?.url ?? ''}${path}`, {
-    method: body === undefined ? 'GET' : 'POST',
-    headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
+  const response = await callProgram(program, path, body);
   expect(response.status).toBeLessThan(300);
   return response;
 }

@@ -1,5 +1,6 @@
 import pino from 'pino';
 import { loadConfig } from '../../src/config/index.ts';
+import { signJwt } from '../../src/http/index.ts';
 import { type Program, type Role, startProgram } from '../../src/program/start-program.ts';
 import { dataFolder } from '../cli/harness.ts';
 
@@ -41,4 +42,23 @@ export async function runProgram(
   const loaded = loadConfig({ ...settings }, dataFolder());
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   return await startProgram(loaded.config, role, pino({ level: process.env['TEST_LOG'] ?? 'silent' }), options);
+}
+
+/**
+ * One request of the product, or of an administrator where the path begins with `/admin`.
+ * @param method default GET, or POST with a body
+ */
+export async function callProgram(
+  program: Pick<Program, 'keys' | 'server'>,
+  path: string,
+  body?: unknown,
+  method = body === undefined ? 'GET' : 'POST',
+): Promise<Response> {
+  const jwt = { secret: program.keys.jwtSecret, audience: undefined, issuer: undefined };
+  const key = path.startsWith('/admin') ? await signJwt({ role: 'admin', name: 'ada' }, jwt) : program.keys.apiKey;
+  return await fetch(`${program.server?.url ?? ''}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
 }

@@ -1,11 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config/index.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
-import { type Program, startProgram } from '../../src/program/start-program.ts';
+import type { Program } from '../../src/program/start-program.ts';
 import { createTwilioTemplates } from '../../src/providers/twilio/templates.ts';
+import { programSettings, runProgram } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 
 /* T1 · The whole way: API, registry, a provider (the emulator), webhooks, engine, worker. */
@@ -14,33 +13,24 @@ let program: Program;
 let emulator: Emulator;
 
 beforeAll(async () => {
-  const server = await testRedis();
-  const { url: databaseUrl } = await testDatabase();
+  const [server, database] = await Promise.all([testRedis(), testDatabase()]);
   emulator = await startEmulator({
     appSecret: 'app-secret',
     accessToken: 'token',
     settings: { statuses: { enabled: false } },
   });
-  const loaded = loadConfig(
+  const settings = programSettings(
+    { redis: { url: `${server.url}/1` }, database, emulator },
     {
-      REDIS_URL: `${server.url}/1`,
-      DATABASE_URL: databaseUrl,
       WAXWING_API_KEY: 'platform-key-of-these-tests',
       WAXWING_SECRET_KEY: 'secret-key-of-these-tests-32-chars-long',
       JWT_SECRET: 'jwt-secret-of-these-tests-32-characters',
-      WHATSAPP_API_URL: emulator.apiUrl,
       WHATSAPP_PHONE_NUMBER_ID: '1000',
-      WHATSAPP_ACCESS_TOKEN: 'token',
-      WHATSAPP_APP_SECRET: 'app-secret',
       WHATSAPP_BUSINESS_ACCOUNT_ID: emulator.settings().businessAccountId,
-      WHATSAPP_RATE_LIMIT_MS: '0',
       WHATSAPP_QUEUE_INTERVAL: '5',
-      PORT: '0',
     },
-    '/nonexistent',
   );
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  program = await startProgram(loaded.config, 'all', pino({ level: 'silent' }));
+  program = await runProgram(settings);
   emulator.patch({ webhook: { url: `${program.server?.url ?? ''}/webhooks/whatsapp/cloud` } });
 }, 60_000);
 afterAll(async () => {

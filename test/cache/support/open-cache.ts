@@ -1,7 +1,9 @@
-import { onTestFinished } from 'vitest';
+import { Redis } from 'ioredis';
+import { afterAll, beforeEach, onTestFinished } from 'vitest';
 import { Caches } from '../../../src/cache/cache.ts';
 import { CacheService } from '../../../src/cache/cache-service.ts';
 import { TieredCache, type TieredCacheOptions } from '../../../src/cache/tiered-cache.ts';
+import { testRedis, type TestRedis } from '../../support/services.ts';
 
 export const TTLS = {
   defaultSeconds: 3600,
@@ -26,4 +28,13 @@ export async function openCache(redisUrl: string | null, more: Partial<TieredCac
   await tiers.start(3000);
   onTestFinished(() => tiers.stop());
   return { tiers, service: new CacheService(new Caches({ tiers, spikeThreshold: 0.5 }), TTLS) };
+}
+
+/** A server for the file's caches, emptied before each test, and a client of it. Called where the file begins, outside of any test. */
+export async function cacheServer(): Promise<{ readonly server: TestRedis; readonly redis: Redis }> {
+  const server = await testRedis({ fsync: 'none' });
+  const redis = new Redis(server.url);
+  beforeEach(() => redis.flushall());
+  afterAll(() => redis.disconnect());
+  return { server, redis };
 }
