@@ -109,14 +109,17 @@ export class DirectKeys {
     const claim = await orNull(this.#stored.claim(key));
     const unreleased = this.#unreleased.get(name);
     if (claim === null || unreleased === undefined) return claim;
+    const isOurs = claim.messageId === unreleased.messageId;
+    // Away once more: it is still known here that the key is free.
+    if (isOurs && !(await this.#release(unreleased))) return null;
     this.#unreleased.delete(name);
-    if (claim.messageId !== unreleased.messageId || !(await this.#release(unreleased))) return claim;
-    return await orNull(this.#stored.claim(key));
+    return isOurs ? await orNull(this.#stored.claim(key)) : claim;
   }
 
   async #free(name: string, key: DirectKey, known: Known): Promise<void> {
     if (this.#own.get(name) === known) this.#own.delete(name);
-    if (!(await this.#release(key))) this.#unreleased.set(name, key);
+    // One that stands there already is what the record has; this one was never written.
+    if (!(await this.#release(key)) && !this.#unreleased.has(name)) this.#unreleased.set(name, key);
   }
 
   async #release(key: DirectKey): Promise<boolean> {

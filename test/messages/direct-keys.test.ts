@@ -15,6 +15,7 @@ const key = (messageId: string): DirectKey => ({
 class Stored implements Pick<Direct, 'claim' | 'release'> {
   isAway = false;
   ageMs = 0;
+  failsRelease = false;
   #first: string | undefined;
 
   async claim({ messageId }: DirectKey): Promise<Claim> {
@@ -24,6 +25,7 @@ class Stored implements Pick<Direct, 'claim' | 'release'> {
   }
   async release({ messageId }: DirectKey): Promise<void> {
     await this.#reach();
+    if (this.failsRelease) throw new AppError('RECORD_UNAVAILABLE');
     if (this.#first === messageId) this.#first = undefined;
   }
   async #reach(): Promise<void> {
@@ -83,6 +85,20 @@ it('S7 · a key that could not be given back while the record was away is free w
   await claim.end({ kind: 'told', messageId: 'a', error: new AppError('DIRECT_NOT_SENT') }, false);
   stored.isAway = false;
   expect(await keys.claim(key('b'))).toMatchObject({ kind: 'first' });
+});
+
+it('S7 · a key that could not be given back twice in a row is still known to be free', async () => {
+  const stored = new Stored();
+  const keys = new DirectKeys(stored);
+  for (const messageId of ['a', 'b']) {
+    const claim = await first(keys, messageId);
+    stored.isAway = true;
+    await claim.end({ kind: 'told', messageId, error: new AppError('DIRECT_NOT_SENT') }, false);
+    stored.isAway = false;
+    // There for the claim, and away again for giving it back.
+    stored.failsRelease = messageId === 'a';
+  }
+  expect(await keys.claim(key('c'))).toMatchObject({ kind: 'first' });
 });
 
 it('S7 · without the record, a repetition in the same process is told what was sent', async () => {
