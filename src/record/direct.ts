@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import type { MessageEvent } from '../model/events.ts';
+import { timeOfId } from '../util/ids.ts';
 import type { Database } from './database.ts';
 import { prepare } from './recording/prepare.ts';
 import { type ChangedThread, type Execute, writeSteps } from './recording/write.ts';
@@ -27,7 +27,11 @@ export interface Claim {
 
 /** What was sent past the queue: the same rows, states and timeline as the recorder writes. */
 export interface Direct {
-  /** Writes the events of one message, in their order, in one transaction. @returns conversations that changed */
+  /**
+   * Writes the events of one message, all of them at once, in one transaction. Safe to repeat: the answer of a commit
+   * may be lost.
+   * @returns conversations that changed
+   */
   write(events: readonly MessageEvent[]): Promise<readonly ChangedThread[]>;
   /** Claims an idempotency key for 24 h, in one atomic step. */
   claim(key: DirectKey): Promise<Claim>;
@@ -35,15 +39,24 @@ export interface Direct {
   release(key: DirectKey): Promise<void>;
 }
 
+/**
+ * A place in a log that no engine writes, unlike that of any other message: its id is a time and a random number.
+ * Written once more, its events find themselves there.
+ */
+function placeOf(messageId: string): { readonly shard: number; readonly entryMs: number; readonly entrySeq: number } {
+  return { shard: NO_SHARD, entryMs: timeOfId(messageId) ?? 0, entrySeq: Number.parseInt(messageId.slice(-12), 16) };
+}
+
 export function directOf(database: Database): Direct {
   return {
     async write(events) {
-      // A place in a log that no engine writes: the time and a random number make it unlike any other.
-      const position = { shard: NO_SHARD, entryMs: Date.now(), entrySeq: randomBytes(6).readUIntBE(0, 6) };
+      const [first] = events;
+      if (first === undefined) return [];
+      const position = placeOf(first.messageId);
       const steps = events.map((event, entryIndex) => prepare({ position: { ...position, entryIndex }, event }));
       return await database.transaction(async (run) => {
         const execute: Execute = async (statement, values) => await run(statement.text, values);
-        return (await writeSteps(execute, steps)).threads;
+        return (await writeSteps(execute, steps, true)).threads;
       });
     },
 
