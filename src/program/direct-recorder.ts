@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { AppError } from '../errors/app-error.ts';
 import type { MessageEvent } from '../model/events.ts';
 import type { Direct } from '../record/index.ts';
 
@@ -13,7 +14,10 @@ export interface DirectRecorder {
 const KEPT_MAX = 10_000;
 const RETRY_MS = 2000;
 
-/** Writes what direct sends did as soon as PostgreSQL can take it; memory is all that keeps it until then. */
+/**
+ * Writes what direct sends did as soon as PostgreSQL can take it; memory is all that keeps it until then. What can never
+ * be written is said and left out, so that it does not stand in the way of the rest.
+ */
 export function createDirectRecorder(direct: Pick<Direct, 'write'>, log: Logger): DirectRecorder {
   const waiting: (readonly MessageEvent[])[] = [];
   let dropped = 0;
@@ -26,6 +30,11 @@ export function createDirectRecorder(direct: Pick<Direct, 'write'>, log: Logger)
       try {
         await direct.write(events);
       } catch (error) {
+        if (!(error instanceof AppError && error.retryable)) {
+          log.error({ err: error, message: events[0]?.messageId }, 'a direct send could not be recorded; it was sent');
+          waiting.shift();
+          continue;
+        }
         if (!isStopped) {
           timer = setTimeout(start, RETRY_MS);
           timer.unref();
