@@ -1,10 +1,11 @@
 import { defineCommand } from 'citty';
 import { formatProblems, loadConfig, printConfig } from '../../config/index.ts';
 import { settings } from '../settings.ts';
+import { json } from '../common-args.ts';
 
 const check = defineCommand({
   meta: { name: 'check', description: 'Check all settings; exit 1 and every problem when some are wrong' },
-  args: { json: { type: 'boolean', description: 'Print JSON' } },
+  args: { json },
   run({ args }) {
     const result = loadConfig(process.env, process.cwd());
     const problems = result.ok ? [] : result.problems;
@@ -20,7 +21,7 @@ const check = defineCommand({
 
 const print = defineCommand({
   meta: { name: 'print', description: 'Print the settings in force, secrets hidden' },
-  args: { json: { type: 'boolean', description: 'Print JSON' } },
+  args: { json },
   run({ args }) {
     const printed = printConfig(settings());
     if (args.json) console.log(JSON.stringify(Object.fromEntries(printed.map(({ name, value }) => [name, value]))));

@@ -1,13 +1,8 @@
 import { defineCommand } from 'citty';
 import { adminClient } from '../admin-client.ts';
 import { CommandError } from '../settings.ts';
+import { given, json, url } from '../common-args.ts';
 
-const url = {
-  type: 'string',
-  description: 'Address of the program (default: from HOST and PORT)',
-  valueHint: 'address',
-} as const;
-const json = { type: 'boolean', description: 'Print JSON' } as const;
 const reveal = {
   type: 'boolean',
   description: 'With texts and whole numbers; the audit says so. Without it they are masked',
@@ -23,8 +18,6 @@ const filters = {
   to: { type: 'string', description: 'Dead before, ISO 8601', valueHint: 'time' },
 } as const;
 
-type Filters = { readonly [Name in keyof typeof filters]?: string | undefined };
-
 interface Letter {
   readonly id: string;
   readonly tenant: string;
@@ -34,17 +27,12 @@ interface Letter {
   readonly deadAt: string;
 }
 
-function filterOf({ tenant, sender, code, from, to }: Filters): Filters {
-  const given = Object.entries({ tenant, sender, code, from, to }).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given);
-}
-
 const list = defineCommand({
   meta: { name: 'list', description: 'List dead letters, newest first' },
   args: { ...filters, limit: { type: 'string', default: '50', description: '1 to 200' }, url, json },
   async run({ args }) {
     const client = await adminClient(args.url);
-    const page = (await client.get('/admin/dead-letters', { ...filterOf(args), limit: args.limit })) as {
+    const page = (await client.get('/admin/dead-letters', { ...given(filters, args), limit: args.limit })) as {
       items: Letter[];
       next: string | null;
     };
@@ -105,7 +93,7 @@ function act(word: 'redrive' | 'discard', description: string) {
       json,
     },
     async run({ args }) {
-      const filter = filterOf(args);
+      const filter = given(filters, args);
       const { id } = args;
       if (id === undefined && Object.keys(filter).length === 0 && args.all !== true) {
         throw new CommandError('Give an id, a filter such as --code 131026, or --all.');
@@ -139,7 +127,7 @@ const exportAll = defineCommand({
   async run({ args }) {
     const { role, query } = asks(args.reveal);
     const client = await adminClient(args.url, role);
-    for await (const part of await client.stream('/admin/dead-letters/export', { ...filterOf(args), ...query })) {
+    for await (const part of await client.stream('/admin/dead-letters/export', { ...given(filters, args), ...query })) {
       process.stdout.write(part);
     }
   },

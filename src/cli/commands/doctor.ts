@@ -10,13 +10,14 @@ import { diagnoseServices } from '../../observe/doctor-services.ts';
 import { diagnose, type Finding } from '../../observe/doctor.ts';
 import { schemaState, type WaxwingRecord } from '../../record/index.ts';
 import { CommandError, settings } from '../settings.ts';
+import { json } from '../common-args.ts';
 
 export const doctor = defineCommand({
   meta: {
     name: 'doctor',
     description: 'Examine queue, record, job queues and cache against the promises; exit 1 on a finding',
   },
-  args: { json: { type: 'boolean', description: 'Print JSON' } },
+  args: { json },
   async run({ args }) {
     const config = settings();
     const log = createLog('warn');

@@ -1,13 +1,8 @@
 import { defineCommand } from 'citty';
 import { adminClient } from '../admin-client.ts';
 import { CommandError } from '../settings.ts';
+import { given, json, url } from '../common-args.ts';
 
-const url = {
-  type: 'string',
-  description: 'Address of the program (default: from HOST and PORT)',
-  valueHint: 'address',
-} as const;
-const json = { type: 'boolean', description: 'Print JSON' } as const;
 const filters = {
   state: { type: 'string', description: 'pending, delivered or dead', valueHint: 'state' },
   tenant: { type: 'string', description: 'Only of this tenant', valueHint: 'id' },
@@ -17,13 +12,6 @@ const filters = {
   from: { type: 'string', description: 'Written at or after, ISO 8601', valueHint: 'time' },
   to: { type: 'string', description: 'Written before, ISO 8601', valueHint: 'time' },
 } as const;
-
-type Filters = { readonly [Name in keyof typeof filters]?: string | undefined };
-
-function filterOf({ state, tenant, endpoint, type, conversation, from, to }: Filters): Filters {
-  const given = Object.entries({ state, tenant, endpoint, type, conversation, from, to });
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
-}
 
 interface EventLine {
   readonly id: string;
@@ -40,7 +28,7 @@ const list = defineCommand({
   args: { ...filters, limit: { type: 'string', default: '50', description: '1 to 200' }, url, json },
   async run({ args }) {
     const client = await adminClient(args.url);
-    const page = (await client.get('/admin/events', { ...filterOf(args), limit: args.limit })) as {
+    const page = (await client.get('/admin/events', { ...given(filters, args), limit: args.limit })) as {
       items: EventLine[];
     };
     if (args.json) console.log(JSON.stringify(page));
@@ -88,7 +76,7 @@ const replay = defineCommand({
     json,
   },
   async run({ args }) {
-    const filter = filterOf(args);
+    const filter = given(filters, args);
     if (args.id === undefined && Object.keys(filter).length === 0) {
       throw new CommandError('Give an id, or a filter such as --state dead.');
     }

@@ -3,13 +3,14 @@ import { resolveKeys } from '../../config/index.ts';
 import type { Explanation } from '../../messages/index.ts';
 import { addressOf, ask } from '../running.ts';
 import { settings } from '../settings.ts';
+import { json, url } from '../common-args.ts';
 
 export const explain = defineCommand({
   meta: { name: 'explain', description: 'Say why a message is where it is, and when it will probably go' },
   args: {
     id: { type: 'positional', description: 'Id of the message' },
-    url: { type: 'string', description: 'Address of the program (default: from HOST and PORT)', valueHint: 'address' },
-    json: { type: 'boolean', description: 'Print JSON' },
+    url,
+    json,
   },
   async run({ args }) {
     const config = settings();

@@ -1,5 +1,6 @@
 import { defineCommand } from 'citty';
 import { adminClient } from '../admin-client.ts';
+import { json, url } from '../common-args.ts';
 
 interface Failure {
   readonly id: string;
@@ -17,8 +18,8 @@ const list = defineCommand({
     tenant: { type: 'string', description: 'Only of this tenant', valueHint: 'id' },
     code: { type: 'string', description: 'Only with this code', valueHint: 'code' },
     limit: { type: 'string', default: '50', description: '1 to 200' },
-    url: { type: 'string', description: 'Address of the program (default: from HOST and PORT)', valueHint: 'address' },
-    json: { type: 'boolean', description: 'Print JSON' },
+    url,
+    json,
   },
   async run({ args }) {
     const client = await adminClient(args.url);

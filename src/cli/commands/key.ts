@@ -3,6 +3,7 @@ import type { ApiKeyRecord } from '../../record/index.ts';
 import { CommandError } from '../settings.ts';
 import { commandActor, withRecord } from '../with-record.ts';
 import { parseInteger } from './start.ts';
+import { json } from '../common-args.ts';
 
 const idArg = { type: 'positional', required: true, description: 'Id of the key; see: waxwing key list' } as const;
 
@@ -31,7 +32,7 @@ const list = defineCommand({
   meta: { name: 'list', description: 'Show keys, never the keys themselves' },
   args: {
     tenant: { type: 'string', description: 'Of one tenant only', valueHint: 'id' },
-    json: { type: 'boolean', description: 'Print JSON' },
+    json,
   },
   async run({ args }) {
     const keys = await withRecord(async (record) => {

@@ -4,6 +4,7 @@ import { findRunning } from '../../embedded/index.ts';
 import type { Resealed } from '../../record/index.ts';
 import { CommandError, settings } from '../settings.ts';
 import { commandActor, withRecord } from '../with-record.ts';
+import { json } from '../common-args.ts';
 
 /** Previous keys that stay in the data folder: they still read the tags of messages that are on their way. */
 const KEEP = 5;
@@ -14,7 +15,7 @@ const rotate = defineCommand({
     description: 'Seal all stored secrets with the current WAXWING_SECRET_KEY, or with a new one where it was made',
   },
   args: {
-    json: { type: 'boolean', description: 'Print JSON' },
+    json,
     stopped: { type: 'boolean', description: 'All programs are stopped; asked for where that cannot be seen' },
   },
   async run({ args }) {

@@ -3,6 +3,7 @@ import { request } from 'undici';
 import { resolveKeys } from '../../config/index.ts';
 import { CommandError, settings } from '../settings.ts';
 import { parseInteger } from './start.ts';
+import { url } from '../common-args.ts';
 
 export const send = defineCommand({
   meta: { name: 'send', description: 'Send one text message through a running program' },
@@ -19,7 +20,7 @@ export const send = defineCommand({
       description: 'Seconds to wait until it is sent, 0 to 30',
       valueHint: 'seconds',
     },
-    url: { type: 'string', description: 'Address of the program (default: from HOST and PORT)', valueHint: 'address' },
+    url,
     json: { type: 'boolean', description: 'Print the whole message as JSON' },
   },
   async run({ args }) {

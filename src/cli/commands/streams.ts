@@ -5,12 +5,13 @@ import { jwtSettings } from '../../program/web.ts';
 import { addressOf, ask, type Asked } from '../running.ts';
 import { settings } from '../settings.ts';
 import { commandActor } from '../with-record.ts';
+import { json, url } from '../common-args.ts';
 
 const scope = {
   shard: { type: 'string', description: 'A shard number, or all (default)', valueHint: 'number' },
   sender: { type: 'string', description: 'Only what goes through this sender', valueHint: 'id' },
-  url: { type: 'string', description: 'Address of the program (default: from HOST and PORT)', valueHint: 'address' },
-  json: { type: 'boolean', description: 'Print JSON' },
+  url,
+  json,
 } satisfies ArgsDef as ArgsDef;
 const confirm = {
   confirm: {

@@ -6,6 +6,7 @@ import { hashPassword, PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN } from '
 import { askSecret } from '../ask-secret.ts';
 import { commandActor, withRecord } from '../with-record.ts';
 import { CommandError } from '../settings.ts';
+import { json } from '../common-args.ts';
 
 const nameArg = { type: 'positional', required: true, description: 'Name to sign in with', valueHint: 'name' } as const;
 const generateArg = { type: 'boolean', description: 'Make a password and print it once' } as const;
@@ -32,7 +33,7 @@ const add = defineCommand({
 
 const list = defineCommand({
   meta: { name: 'list', description: 'Show who may sign in' },
-  args: { json: { type: 'boolean', description: 'Print JSON' } },
+  args: { json },
   async run({ args }) {
     const people = await withRecord((record) => record.people.list());
     if (args.json) console.log(JSON.stringify(people.map(asJson), null, 2));

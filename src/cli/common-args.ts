@@ -1,0 +1,19 @@
+/* Arguments that mean the same in every command. */
+
+export const url = {
+  type: 'string',
+  description: 'Address of the program (default: from HOST and PORT)',
+  valueHint: 'address',
+} as const;
+
+export const json = { type: 'boolean', description: 'Print JSON' } as const;
+
+/** The filters of `filters` that were given. */
+export function given<Filters extends Readonly<Record<string, unknown>>>(
+  filters: Filters,
+  args: { readonly [Name in keyof Filters]?: string | undefined },
+): { readonly [Name in keyof Filters]?: string } {
+  const names = Object.keys(filters) as (keyof Filters)[];
+  const pairs = names.flatMap((name) => (args[name] === undefined ? [] : [[name, args[name]]]));
+  return Object.fromEntries(pairs) as { readonly [Name in keyof Filters]?: string };
+}
