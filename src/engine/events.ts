@@ -1,5 +1,4 @@
-import type { AttemptReport, CircuitEvent, LifecycleEvent, RedrivenEvent } from '../model/events.ts';
-import type { LaterRetry } from '../model/later-retry.ts';
+import type { AttemptReport, CircuitEvent, LifecycleEvent, RedrivenEvent, StatusEvent } from '../model/events.ts';
 import type { MessageError } from '../model/message.ts';
 import { openBody } from './body.ts';
 import { unpackLane } from './lane.ts';
@@ -32,15 +31,10 @@ export interface CancelDetail {
 type CircuitDetail = Pick<CircuitEvent, 'state' | 'untilMs' | 'reason'>;
 
 /** What a provider status writes into its event, as JSON. */
-export interface StatusDetail {
-  readonly providerMessageId: string;
-  readonly status: string;
-  readonly providerAtMs: number;
-  readonly error: MessageError | null;
-  readonly laterRetry?: LaterRetry;
-  readonly isTimeOurs?: true;
-  readonly more?: Readonly<Record<string, unknown>>;
-}
+export type StatusDetail = Pick<
+  StatusEvent,
+  'providerMessageId' | 'status' | 'providerAtMs' | 'error' | 'laterRetry' | 'isTimeOurs' | 'more'
+>;
 
 /**
  * Decodes the flat fields of one entry of the events stream: kind letter, `atMs|id|rest`, …
