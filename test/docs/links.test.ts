@@ -67,3 +67,18 @@ test('every page of docs can be reached from README', () => {
   const lost = pages().filter((file) => !reached.has(file));
   expect(lost.map((file) => relative(root, file))).toEqual([]);
 });
+
+test('decisions are called by their own numbers, and the architecture lists all of them', () => {
+  const wrong: string[] = [];
+  for (const file of pages()) {
+    for (const [link, said, number] of prose(file).matchAll(/\[decision (\d+)\]\([^)]*?(\d{4})-[^)]*\)/gi)) {
+      if (Number(said) !== Number(number)) wrong.push(`${relative(root, file)}: ${link}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+  const listed = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
+  for (const file of readdirSync(join(root, 'docs/decisions')).sort()) {
+    const [, number, title] = /^# (\d+)\. (.+)$/m.exec(readFileSync(join(root, 'docs/decisions', file), 'utf8')) ?? [];
+    expect(listed).toContain(`${number}. [${title}](decisions/${file})`);
+  }
+});
