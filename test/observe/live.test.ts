@@ -75,10 +75,25 @@ describe('is it flowing, and if not, why', () => {
     expect(judged.sentence).toMatch(sentence);
   });
 
+  test('says how many wait for what most of them wait for', () => {
+    const reasonOf = (input: Partial<VerdictInput>) => judge({ ...base, ...input }, NOW).reason;
+    const flowing = { sentPerSecond: 2 };
+    expect(reasonOf({ ...flowing, waiting: 1, holds: { pair: 1 } })).toBe(
+      '1 message waits for the pace of one contact.',
+    );
+    expect(reasonOf({ ...flowing, waiting: 1200, holds: { pair: 1100, retry: 100 } })).toBe(
+      '1,200 messages wait, 1,100 of them for the pace of one contact.',
+    );
+    expect(reasonOf({ waiting: 1, holds: { pair: 1 } })).toBe('It waits for the pace of one contact.');
+    expect(reasonOf({ waiting: 3, holds: { circuit: 2, pair: 1 } })).toBe(
+      '2 of them wait for an open circuit breaker.',
+    );
+  });
+
   test('names the senders behind a hold, at most three of them', () => {
     const input = { waiting: 5, holds: { circuit: 5 }, openCircuits: ['a', 'b', 'c', 'd'] };
     expect(judge({ ...base, ...input }, NOW).reason).toBe(
-      'Most of them wait for an open circuit breaker. Circuit open: a, b, c and 1 more.',
+      'All wait for an open circuit breaker. Circuit open: a, b, c and 1 more.',
     );
   });
 });

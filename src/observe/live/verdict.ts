@@ -22,10 +22,10 @@ const STUCK_AFTER_MS = 5000;
 
 /** Words for holds in a sentence: "342 wait for …". */
 const HOLD_WORDS: Readonly<Record<string, string>> = {
-  conversation: 'an earlier message of their conversation',
+  conversation: 'an earlier message of the same conversation',
   pair: 'the pace of one contact',
-  tenant: "their tenant's limit or pause",
-  'sender-rate': 'the rate of their sender',
+  tenant: 'the limit or pause of a tenant',
+  'sender-rate': 'the rate of a sender',
   'sender-paused': 'a paused sender',
   circuit: 'an open circuit breaker',
   scheduled: 'the time they are scheduled for',
@@ -84,7 +84,7 @@ export function judge(input: VerdictInput, nowMs: number): Judged {
   if (isStill && inFlight === 0) {
     return { state: 'held', sentence: `Nothing goes: ${count(waiting)}.`, reason: whyHeld(input, main) };
   }
-  const rest = waiting === 0 || main === null ? null : `${count(waiting)}, most of them for ${wordsOf(main)}.`;
+  const rest = main === null ? null : `${count(waiting)}${shareOf(main, waiting)} for ${wordsOf(main.hold)}.`;
   const named = [...namesOf('Paused', input.pausedSenders), ...namesOf('Circuit open', input.openCircuits)];
   return {
     state: 'flowing',
@@ -93,11 +93,17 @@ export function judge(input: VerdictInput, nowMs: number): Judged {
   };
 }
 
-function whyHeld(input: VerdictInput, main: string | null): string | null {
+function whyHeld(input: VerdictInput, main: MainHold | null): string | null {
   if (main === null) return null;
-  const first = main === 'deferred' || main === 'retry' ? 'A failure is behind it: see the failures.' : '';
+  const first = main.hold === 'deferred' || main.hold === 'retry' ? 'A failure is behind it: see the failures.' : '';
   const names = [...namesOf('Paused', input.pausedSenders), ...namesOf('Circuit open', input.openCircuits)];
-  return [`Most of them wait for ${wordsOf(main)}.`, ...names, first].filter((one) => one !== '').join(' ');
+  const who =
+    input.waiting === 1
+      ? 'It waits'
+      : main.held < input.waiting
+        ? `${main.held.toLocaleString('en')} of them wait${main.held === 1 ? 's' : ''}`
+        : 'All wait';
+  return [`${who} for ${wordsOf(main.hold)}.`, ...names, first].filter((one) => one !== '').join(' ');
 }
 
 function namesOf(word: string, names: readonly string[]): string[] {
@@ -106,13 +112,22 @@ function namesOf(word: string, names: readonly string[]): string[] {
   return [`${word}: ${names.slice(0, 3).join(', ')}${more}.`];
 }
 
-function mainHold(holds: VerdictInput['holds']): string | null {
+interface MainHold {
+  readonly hold: string;
+  /** Messages that wait for it. */
+  readonly held: number;
+}
+
+function mainHold(holds: VerdictInput['holds']): MainHold | null {
   const [first] = Object.entries(holds)
     .filter(([, held]) => held > 0)
     .sort(([, a], [, b]) => b - a);
-  return first?.[0] ?? null;
+  return first === undefined ? null : { hold: first[0], held: first[1] };
 }
 
+/** Empty when it is all of them. */
+const shareOf = ({ held }: MainHold, waiting: number) =>
+  held < waiting ? `, ${held.toLocaleString('en')} of them` : '';
 const wordsOf = (hold: string) => HOLD_WORDS[hold] ?? hold;
 const rate = (value: number) => (value >= 10 ? Math.round(value).toLocaleString('en') : String(value));
 const plural = (value: number, word: string) => `${value.toLocaleString('en')} ${word}${value === 1 ? '' : 's'}`;
