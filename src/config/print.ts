@@ -16,12 +16,16 @@ export function printConfig(config: Config): PrintedSetting[] {
     const value = (config as unknown as Record<string, unknown>)[camelCase(name)];
     return {
       name,
-      value: value === undefined ? null : setting.secret ? '***' : asText(value),
+      value: isUnset(value) ? null : setting.secret ? '***' : asText(value),
       // The data folder is resolved to a full path, so texts are compared by their end.
       isDefault:
         asText(value) === asText(setting.default) || (name === 'WAXWING_DATA_DIR' && endsWith(value, setting.default)),
     };
   });
+}
+
+function isUnset(value: unknown): boolean {
+  return value === undefined || (Array.isArray(value) && value.length === 0);
 }
 
 function asText(value: unknown): string {

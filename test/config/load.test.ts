@@ -248,6 +248,7 @@ describe('printConfig()', () => {
     expect(printed).toContainEqual({ name: 'SHARDS', value: '4', isDefault: false });
     expect(printed).toContainEqual({ name: 'WAXWING_API_KEY', value: '***', isDefault: false });
     expect(printed).toContainEqual({ name: 'JWT_SECRET', value: null, isDefault: true });
+    expect(printed).toContainEqual({ name: 'WAXWING_SECRET_KEY_PREVIOUS', value: null, isDefault: true });
     expect(printed).toContainEqual({ name: 'WAXWING_DATA_DIR', value: join(cwd, '.waxwing'), isDefault: true });
   });
 });
