@@ -20,6 +20,8 @@ export interface RedisBinary {
 }
 
 export interface FindRedisOptions {
+  /** REDIS_SERVER_BIN as the settings have it; default: as the environment has it. */
+  readonly program?: string;
   readonly environment?: NodeJS.ProcessEnv;
   /** Told what is going on when it takes longer, as when a package is fetched. */
   readonly onProgress?: (sentence: string) => void;
@@ -98,7 +100,7 @@ export async function findRedis(options: FindRedisOptions = {}): Promise<RedisBi
     return undefined;
   };
 
-  const chosen = environment['REDIS_SERVER_BIN'];
+  const chosen = options.program ?? environment['REDIS_SERVER_BIN'];
   if (chosen !== undefined && chosen !== '') {
     const binary = await consider(chosen);
     if (binary !== undefined) return binary;

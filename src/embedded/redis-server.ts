@@ -22,6 +22,8 @@ export interface StartRedisOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Default: what `findRedis` finds. */
   readonly binary?: RedisBinary;
+  /** As for `findRedis`. */
+  readonly program?: string;
   /** Is it started again when it dies. Default true. */
   readonly isSupervised?: boolean;
   /** The port to take when it is free; default the one it had the last time. */
@@ -142,7 +144,9 @@ async function mendTorn(child: ChildProcess, folder: string, port: number, optio
  * @throws EmbeddedError `REDIS_MISSING`, `REDIS_FAILED`
  */
 export async function startRedis(options: StartRedisOptions): Promise<RedisServer> {
-  const binary = options.binary ?? (await findRedis(options.onProgress ? { onProgress: options.onProgress } : {}));
+  const { program, onProgress } = options;
+  const wish = { ...(program === undefined ? {} : { program }), ...(onProgress === undefined ? {} : { onProgress }) };
+  const binary = options.binary ?? (await findRedis(wish));
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   const folder = realpathSync(options.folder);
   const record = join(folder, 'server.json');

@@ -13,6 +13,8 @@ export interface StartEmbeddedOptions {
   readonly dataDir: string;
   /** Is an own Redis wanted, that is: no `REDIS_URL` was given. */
   readonly redis: boolean;
+  /** REDIS_SERVER_BIN of the settings, which may come from a file or from code; default: of the environment. */
+  readonly redisProgram?: string | undefined;
   /** Is an own PostgreSQL wanted, that is: no `DATABASE_URL` was given. */
   readonly postgres: boolean;
   /** Told in sentences what goes on; no secrets in them. */
@@ -105,8 +107,9 @@ export async function startEmbedded(options: StartEmbeddedOptions): Promise<Embe
     return stopping;
   };
 
+  const program = options.redisProgram === undefined ? {} : { program: options.redisProgram };
   const starts = await Promise.allSettled([
-    options.redis ? startRedis(common('redis')).then((server) => (redis = server)) : undefined,
+    options.redis ? startRedis({ ...common('redis'), ...program }).then((server) => (redis = server)) : undefined,
     options.postgres ? startPostgres(common('postgres')).then((server) => (postgres = server)) : undefined,
   ]);
   const failed = starts.find((start) => start.status === 'rejected');

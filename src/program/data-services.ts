@@ -22,6 +22,7 @@ export async function openDataServices(config: Config, log: Logger): Promise<Dat
   const embedded = await startEmbedded({
     dataDir: config.waxwingDataDir,
     redis: config.queueRedisUrl === undefined && config.queueServers === undefined,
+    redisProgram: config.redisServerBin,
     postgres: config.databaseUrl === undefined,
     onLog: (sentence) => log.info(sentence),
     onEvent: (server, event, sentence) => {

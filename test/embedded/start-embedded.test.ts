@@ -39,6 +39,13 @@ async function start(options: Partial<StartEmbeddedOptions> & { dataDir: string 
 
 const modeOf = (path: string): number => statSync(path).mode & 0o777;
 
+test('the Redis program of the settings is asked for first, wherever the settings come from', async () => {
+  const said: string[] = [];
+  const redisProgram = '/nowhere/redis-server';
+  await start({ dataDir: dataFolder(), postgres: false, redisProgram, onLog: (sentence) => said.push(sentence) });
+  expect(said.join()).toContain(`REDIS_SERVER_BIN cannot be used: ${redisProgram}`);
+});
+
 test('starts both servers under folders closed to others, durable, on loopback, with passwords', async () => {
   const dataDir = dataFolder();
   const { redisUrl, databaseUrl } = await start({ dataDir });
