@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/index.ts';
+import { type RedisTarget, whenReady } from '../engine/connection.ts';
 import type { EngineOptions } from '../engine/options.ts';
 import { RedisSendQueue, type SendQueueOptions } from '../engine/queue.ts';
 import { checkQueueSafety } from '../engine/safety.ts';
@@ -17,12 +18,23 @@ export function engineOptions(config: Config): Partial<EngineOptions> {
   };
 }
 
-/** Opens the queue and refuses a Redis that would not keep what is accepted. */
+/** What a person hears of a queue that does not answer. Without user and password. */
+export function unreachableQueue({ url, clusterNodes, sentinels }: RedisTarget): string {
+  const nodes = clusterNodes ?? sentinels;
+  const where = nodes === undefined ? new URL(url).host : nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
+  return `The queue Redis at ${where} does not answer: see that it runs, and that its address and password are right.`;
+}
+
+/**
+ * Opens the queue.
+ * @throws StartError for a Redis that does not answer, or would not keep what is accepted
+ */
 export async function openQueue(
   config: Config,
   { redis, queueDisk }: Pick<DataServices, 'redis' | 'queueDisk'>,
   log: Logger,
   watching: Pick<SendQueueOptions, 'onAccept'> = {},
+  connectMsMax = 10_000,
 ): Promise<RedisSendQueue> {
   const queue = new RedisSendQueue({
     redis,
@@ -33,7 +45,8 @@ export async function openQueue(
     ...(queueDisk === undefined ? {} : { isDiskFull: queueDisk.isFull }),
   });
   try {
-    await queue.connect(10_000);
+    if (!(await whenReady(queue.runner.client, connectMsMax))) throw new StartError(unreachableQueue(redis));
+    await queue.connect();
     await assertSafe(queue, config, log);
     return queue;
   } catch (error) {

@@ -5,6 +5,7 @@ import { createQueueAdministration } from '../../jobs/index.ts';
 import { openJobs } from '../../program/jobs.ts';
 import { createLog } from '../../program/log.ts';
 import { joinDataServices } from '../../program/data-services.ts';
+import { unreachableQueue } from '../../program/queue.ts';
 import { openRecordOf } from '../../program/record.ts';
 import { diagnoseServices } from '../../observe/doctor-services.ts';
 import { diagnose, type Finding } from '../../observe/doctor.ts';
@@ -27,7 +28,7 @@ export const doctor = defineCommand({
     const client = commandClient(services.redis, 30_000);
     const jobs = openJobs(config, services.redis, log);
     try {
-      if (!(await whenReady(client, 5000))) throw new CommandError('The queue Redis cannot be reached.');
+      if (!(await whenReady(client, 5000))) throw new CommandError(unreachableQueue(services.redis));
       const { shards, acceptDurability: durability } = config;
       const findings = [
         ...(await diagnose({ client, shards, durability, record })),
