@@ -7,7 +7,7 @@ import { eventually, testRedis, type TestRedis } from '../support/services.ts';
 
 /* A status webhook usually comes within a second: before a timeout has run, and before a dead worker is missed. */
 
-const ENGINE = { sendTimeoutMs: 200, ambiguousWaitMs: 60_000, onAmbiguous: 'reconcile' } as const;
+const ENGINE = { sendTimeoutMs: 200, ambiguousWaitMs: 60_000, onAmbiguous: 'reconcile', startByMs: 10_000 } as const;
 const SENDER = {
   sender: 's1',
   shard: 0,

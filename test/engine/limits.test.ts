@@ -1,6 +1,18 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { testRedis, type TestRedis } from '../support/services.ts';
-import { Bench, FREE_SENDER, grants, mostAtOnce, mostGrants, SENT, slow } from './support/bench.ts';
+import { watchStandstill } from '../support/standstill.ts';
+import {
+  Bench,
+  FREE_SENDER,
+  grants,
+  message,
+  mostAtOnce,
+  mostGrants,
+  type Provider,
+  SENT,
+  slow,
+} from './support/bench.ts';
 
 let redis: TestRedis;
 let bench: Bench;
@@ -20,11 +32,20 @@ async function acceptMany(count: number, tenants = 1, concurrency = 1000): Promi
   );
 }
 
+/** Nothing is answered before so many are under way; then each takes its time. */
+function onceStarted(count: number, ms: number): Provider {
+  const take = slow(ms);
+  return async (grant) => {
+    await bench.started(count);
+    return await take(grant);
+  };
+}
+
 describe('Limits are never exceeded', () => {
   it('S3 · S11 · 50 messages of one tenant are never more than five in flight, over two workers', async () => {
     bench = await Bench.open(redis);
-    await bench.worker('w1', slow(15));
-    await bench.worker('w2', slow(15));
+    await bench.worker('w1', onceStarted(5, 15));
+    await bench.worker('w2', onceStarted(5, 15));
     await acceptMany(50, 1, 5);
     await bench.settled(50);
     expect(mostAtOnce(bench.ledger)).toBe(5);
@@ -32,13 +53,13 @@ describe('Limits are never exceeded', () => {
 
   it('S3 · S11 · 100 messages over 10 tenants: each tenant has its own five places', async () => {
     bench = await Bench.open(redis);
-    await bench.worker('w1', slow(30));
+    await bench.worker('w1', onceStarted(50, 30));
     await acceptMany(100, 10, 5);
     await bench.settled(100);
     for (let t = 0; t < 10; t += 1) {
       expect(mostAtOnce(bench.ledger, ({ grant }) => grant.lane.tenant === `t${t}`)).toBeLessThanOrEqual(5);
     }
-    expect(mostAtOnce(bench.ledger)).toBeGreaterThan(5);
+    expect(mostAtOnce(bench.ledger)).toBe(50);
   });
 
   it('S3 · a lower tenant cap holds at once, a higher one is felt by what waits already', async () => {
@@ -61,8 +82,8 @@ describe('Limits are never exceeded', () => {
 
   it('S4 · at most 20 at once per sender, over two workers', async () => {
     bench = await Bench.open(redis, { concurrency: 20 });
-    await bench.worker('w1', slow(20));
-    await bench.worker('w2', slow(20));
+    await bench.worker('w1', onceStarted(20, 20));
+    await bench.worker('w2', onceStarted(20, 20));
     await acceptMany(80, 8);
     await bench.settled(80);
     expect(mostAtOnce(bench.ledger)).toBe(20);
@@ -70,6 +91,7 @@ describe('Limits are never exceeded', () => {
 
   it('S4 · S11 · 150 messages beyond a rate of 80 per second all go, never faster than the rate and the burst', async () => {
     bench = await Bench.open(redis, { ratePerSecond: 80, burst: 1 });
+    const standstill = watchStandstill(() => bench.client.ping());
     await bench.worker('w1');
     await bench.worker('w2');
     await acceptMany(150, 3);
@@ -80,72 +102,58 @@ describe('Limits are never exceeded', () => {
     const times = grants(bench.ledger);
     const tookMs = (times.at(-1) ?? 0) - (times[0] ?? 0);
     expect(tookMs).toBeGreaterThanOrEqual((149 / 80) * 1000 - DUE_MS);
-    expect(tookMs).toBeLessThan(3500);
+    expect(tookMs).toBeLessThan(3500 + standstill.ms());
   });
 
   it('S4 · after a quiet time a burst of five starts at once, and no more', async () => {
     bench = await Bench.open(redis, { ratePerSecond: 5, burst: 5 });
-    await bench.worker('w1');
     await acceptMany(8);
+    await bench.worker('w1');
     await bench.settled(8);
     const times = grants(bench.ledger);
     expect(mostGrants(bench.ledger, 150)).toBe(5);
     expect((times[7] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(600 - DUE_MS);
   });
 
-  it('S11 · 10 per second for 5 s: each starts at once', async () => {
+  it('S11 · 10 per second for 5 s: each is handed over with its accept', async () => {
     bench = await Bench.open(redis, { ratePerSecond: 80, burst: 1 });
     await bench.worker('w1');
-    const accepted: Promise<void>[] = [];
-    await new Promise<void>((resolve) => {
-      const timer = setInterval(() => {
-        const atMs = performance.now();
-        const n = accepted.length;
-        accepted.push(
-          bench.accept({ conversation: `c${n}` }).then(async ({ id }) => {
-            await bench.until(
-              (ledger) => ledger.some(({ grant }) => grant.messageId === id),
-              `the start of message ${n}`,
-            );
-            expect(performance.now() - atMs).toBeLessThan(500);
-          }),
-        );
-        if (accepted.length === 50) {
-          clearInterval(timer);
-          resolve();
-        }
-      }, 100);
-    });
-    await Promise.all(accepted);
+    for (let n = 0; n < 50; n += 1) {
+      await delay(100);
+      const one = message({ conversation: `c${n}` });
+      expect(await bench.queue.accept(one)).toMatchObject({ kind: 'accepted', immediate: true });
+      await bench.settled(n + 1);
+      expect(bench.ids().at(-1)).toBe(one.id);
+    }
   });
 
   it('F1 · one message per pair per 2 s: the first at once, the second 1.5 s after 0.5 s, the third 2.5 s after 1.5 s', async () => {
     bench = await Bench.open(redis, { pairGapMs: 2000 });
     await bench.worker('w1');
+    const standstill = watchStandstill(() => bench.client.ping());
     const send = (conversation: string) => bench.accept({ conversation, contact: '+966500000001' });
-    const at = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
     await send('c1');
     await bench.settled(1);
-    await at(500);
+    await delay(500);
     await send('c2');
-    await at(1000);
+    await delay(1000);
     await send('c3');
     await bench.settled(3);
-    const starts = bench.ledger.map(({ startMs }) => startMs);
-    const ends = bench.ledger.map(({ endMs }) => endMs ?? 0);
     for (const n of [1, 2]) {
-      const gapMs = (starts[n] ?? 0) - (ends[n - 1] ?? 0);
+      const gapMs = (bench.ledger[n]?.startMs ?? 0) - (bench.ledger[n - 1]?.endMs ?? 0);
       expect(gapMs).toBeGreaterThanOrEqual(2000 - 5);
-      expect(gapMs).toBeLessThan(2000 + 300);
+      expect(gapMs).toBeLessThan(2000 + 300 + standstill.ms());
     }
   });
 
   it('F1 · many conversations with one contact keep the gap, over two workers; another contact does not wait', async () => {
     bench = await Bench.open(redis, { pairGapMs: 60 });
+    await Promise.all([
+      ...Array.from({ length: 12 }, (_, n) => bench.accept({ conversation: `c${n}`, contact: 'same' })),
+      bench.accept({ conversation: 'other', contact: 'other' }),
+    ]);
     await bench.worker('w1', slow(5));
     await bench.worker('w2', slow(5));
-    await Promise.all(Array.from({ length: 12 }, (_, n) => bench.accept({ conversation: `c${n}`, contact: 'same' })));
-    await bench.accept({ conversation: 'other', contact: 'other' });
     await bench.settled(13);
     const same = bench.ledger.filter(({ grant }) => grant.contact === 'same');
     same.slice(1).forEach(({ startMs }, n) => expect(startMs - (same[n]?.endMs ?? 0)).toBeGreaterThanOrEqual(60 - 5));
@@ -156,8 +164,8 @@ describe('Limits are never exceeded', () => {
 
   it('F1 · a pair bucket of three lets three go, then one per refill', async () => {
     bench = await Bench.open(redis, { pairBucketCapacity: 3, pairBucketRefillPerSecond: 5 });
-    await bench.worker('w1');
     await Promise.all(Array.from({ length: 5 }, (_, n) => bench.accept({ conversation: `c${n}`, contact: 'same' })));
+    await bench.worker('w1');
     await bench.settled(5);
     const [first = 0, , third = 0, fourth = 0, fifth = 0] = grants(bench.ledger);
     expect(third - first).toBeLessThan(150);
@@ -166,12 +174,14 @@ describe('Limits are never exceeded', () => {
   });
 
   it('a pair limit of the provider parks the pair and no other', async () => {
+    // Long enough that the others are accepted meanwhile on a busy machine, too.
+    const PARKED_MS = 2500;
     bench = await Bench.open(redis);
     let isLimited = true;
     await bench.worker('w1', (grant) => {
       if (grant.contact !== 'limited' || !isLimited) return { kind: 'sent', providerMessageId: 'wamid' };
       isLimited = false;
-      return { kind: 'retry', delayMs: 0, counted: false, brake: { on: 'pair', waitMs: 250 } };
+      return { kind: 'retry', delayMs: 0, counted: false, brake: { on: 'pair', waitMs: PARKED_MS } };
     });
     const first = await bench.accept({ conversation: 'c1', contact: 'limited' });
     await bench.settled(1);
@@ -181,7 +191,7 @@ describe('Limits are never exceeded', () => {
     expect(bench.ids()[1]).toBe(free.id);
     expect([...bench.ids().slice(2)].sort()).toEqual([first.id, second.id].sort());
     const [start = 0, , again = 0] = bench.ledger.map(({ startMs }) => startMs);
-    expect(again - start).toBeGreaterThanOrEqual(250 - 5);
+    expect(again - start).toBeGreaterThanOrEqual(PARKED_MS - 5);
     expect(bench.ledger.filter(({ grant }) => grant.messageId === first.id).map(({ grant }) => grant.counted)).toEqual([
       0, 0,
     ]);

@@ -56,10 +56,11 @@ describe('Retries', () => {
     await bench.worker('w1', (grant) => {
       if (grant.messageId !== first.id || !isFirst) return SENT;
       isFirst = false;
-      return { kind: 'deferred', delayMs: 250, block: false };
+      return { kind: 'deferred', delayMs: 60_000, block: false };
     });
     await bench.settled(2);
     expect(await bench.queue.counters()).toMatchObject({ deferred: 1 });
+    await bench.queue.retries.hasten({ id: first.id, shard: 0, lane: first.lane });
     await bench.settled(3);
     expect(bench.ids()).toEqual([first.id, second.id, first.id]);
     expect(bench.ledger[2]?.grant).toMatchObject({ attempt: 2, counted: 1, deferrals: 1 });

@@ -70,13 +70,14 @@ describe('A message that comes back', () => {
     await bench.settled(1);
     const fromMs = performance.now();
     expect(await bench.queue.retries.redrive(returning(one, 1), 'sent', { ...BY, delayMs: 150 })).toBe('done');
-    expect(await bench.queue.place({ ...one, seq: 1 })).toMatchObject({ status: 'deferred', attempts: 1 });
     await bench.settled(2);
     const [first, second] = bench.ledger;
     expect((second?.startMs ?? 0) - fromMs).toBeGreaterThanOrEqual(150 - 5);
     expect((second?.startMs ?? 0) - (first?.endMs ?? 0)).toBeGreaterThanOrEqual(300 - 5);
     // This one had been counted as failed; whoever calls says what it was, so the sum stays right.
     expect(await counters()).toMatchObject({ accepted: 1, sent: 0, failed: 1 });
+    expect(await bench.queue.retries.redrive(returning(one, 2), 'sent', { ...BY, delayMs: 60_000 })).toBe('done');
+    expect(await bench.queue.place({ ...one, seq: 1 })).toMatchObject({ status: 'deferred', attempts: 2 });
   });
 
   it('S12 · is refused when it has expired or the backlog is full, and nothing changes', async () => {
@@ -98,8 +99,13 @@ describe('A message that comes back', () => {
     await bench.worker('w1', (grant) => (grant.attempt === 1 ? FAILED : SENT));
     const one = await bench.accept();
     await bench.settled(1);
-    const back = returning(one, 1, { expiresAtMs: Date.now() + 150 });
-    expect(await bench.queue.retries.redrive(back, 'failed', { ...BY, delayMs: 60_000 })).toBe('done');
+    // On a busy machine it may have expired before it is asked for, which changes nothing.
+    for (let aheadMs = 150; ; aheadMs *= 4) {
+      const back = returning(one, 1, { expiresAtMs: Date.now() + aheadMs });
+      const result = await bench.queue.retries.redrive(back, 'failed', { ...BY, delayMs: 60_000 });
+      if (result === 'done') break;
+      expect(result).toBe('expired');
+    }
     await eventually(async () => (await counters()).expired === 1);
     expect(await counters()).toMatchObject({ accepted: 1, expired: 1, deferred: 0 });
   });
@@ -108,10 +114,11 @@ describe('A message that comes back', () => {
     bench = await Bench.open(redis);
     await bench.worker('w1');
     const one = message();
-    const failure = { error: FAILURE, slowRetries: 1, delayMs: 100 };
+    const failure = { error: FAILURE, slowRetries: 1, delayMs: 60_000 };
     expect(await bench.queue.retries.log(returning(one, 2), failure)).toBe('done');
     expect(await bench.queue.retries.log(returning(one, 2), failure)).toBe('not-there');
     expect(await counters()).toMatchObject({ accepted: 1, deferred: 1 });
+    expect(await bench.queue.retries.hasten({ id: one.id, shard: 0, lane: one.lane })).toBe('done');
     await bench.settled(1);
     expect(bench.ledger[0]?.grant).toMatchObject({ messageId: one.id, attempt: 3, deferrals: 2 });
     const spent = message();

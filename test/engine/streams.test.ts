@@ -146,7 +146,8 @@ describe('R8 · destroy and recreate', () => {
 
 describe('R8 · claim pending', () => {
   it('R8 · takes over what a dead worker holds; a live one keeps its own', async () => {
-    const one = await open();
+    // The live one must not give back what the dead one has not begun yet.
+    const one = await open({}, { startByMs: 10_000 });
     await one.worker('alive', SILENT, 1);
     await one.accept();
     await one.started(1);

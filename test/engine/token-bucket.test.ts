@@ -13,9 +13,10 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 it('R4 · a bucket of 5 gives 5 messages at once, then one per token, and never one early', async () => {
+  // All of them wait when the first worker comes, so that nothing but the bucket decides when they go.
+  await Promise.all(Array.from({ length: 10 }, (_, n) => bench.accept({ conversation: `c${n}` })));
   await bench.worker('w1');
   await bench.worker('w2');
-  await Promise.all(Array.from({ length: 10 }, (_, n) => bench.accept({ conversation: `c${n}` })));
   await bench.until((ledger) => ledger.length === 10, 'all ten');
   const times = grants(bench.ledger);
   const since = times.map((atMs) => atMs - (times[0] ?? 0));

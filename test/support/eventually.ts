@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** A busy machine may stand still between two looks; that time is not the condition's. */
+const STEP_MS_MAX = 250;
+
 /**
  * Calls `fn` until it returns something other than `false`, `undefined` or `null` and does not throw, and returns
  * that. For conditions that announce themselves by no event; the pause between two looks is 5 ms, then 25 ms.
@@ -11,7 +14,8 @@ export async function eventually<T>(
   options: { readonly timeoutMs?: number; readonly what?: string } = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
   const timeoutMs = options.timeoutMs ?? 5_000;
-  const startMs = performance.now();
+  let elapsedMs = 0;
+  let lookedAtMs = performance.now();
   for (;;) {
     let failure: unknown;
     try {
@@ -20,7 +24,9 @@ export async function eventually<T>(
     } catch (error) {
       failure = error;
     }
-    const elapsedMs = performance.now() - startMs;
+    const nowMs = performance.now();
+    elapsedMs += Math.min(nowMs - lookedAtMs, STEP_MS_MAX);
+    lookedAtMs = nowMs;
     if (elapsedMs > timeoutMs) {
       if (failure instanceof Error) throw failure;
       throw new Error(`Waited ${timeoutMs} ms in vain for ${options.what ?? String(fn)}.`);

@@ -23,12 +23,17 @@ export class Ghost {
 
   async begin(grants: readonly Grant[]): Promise<void> {
     const entries = [...new Set(grants.map(({ entry }) => entry))];
-    const [, begun] = await this.#exchange(0, entries);
+    // However late it is: only a live worker would have given it back.
+    const [, begun] = await this.#exchange(0, entries, 60_000);
     if (begun.some((one) => one !== 1)) throw new Error('the ghost came too late to begin');
   }
 
-  async #exchange(count: number, begins: readonly string[]): Promise<[number, number[], number[], string, string[]]> {
-    const { startByMs, ambiguousWaitMs, sendTimeoutMs } = this.#engine;
+  async #exchange(
+    count: number,
+    begins: readonly string[],
+    startByMs = this.#engine.startByMs,
+  ): Promise<[number, number[], number[], string, string[]]> {
+    const { ambiguousWaitMs, sendTimeoutMs } = this.#engine;
     const times = [startByMs, ambiguousWaitMs, 'resend', sendTimeoutMs];
     // As many slots as it takes: it is never idle, so nothing is put into its mailbox.
     const args = [this.#name, count, count, '0', ...times, begins.length, ...begins, 0];
