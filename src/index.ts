@@ -1,4 +1,4 @@
-import pino, { type Logger } from 'pino';
+import type { Logger } from 'pino';
 import type { CacheReport, CacheService, HitDetail } from './cache/index.ts';
 import { formatProblems, loadConfig } from './config/index.ts';
 import type { Responder } from './inbound/index.ts';
@@ -16,6 +16,7 @@ import { messageRequestSchema, parseRequest } from './messages/request.ts';
 import type { Statistics } from './stats/index.ts';
 import type { ContentSidOptions, Creator, TemplateRegistry } from './templates/index.ts';
 import type { WaxwingFailures } from './failures/index.ts';
+import { createLog } from './program/log.ts';
 import { type Program, type Role, startProgram } from './program/start-program.ts';
 
 export { AppError } from './errors/app-error.ts';
@@ -184,5 +185,5 @@ async function startFrom({ settings, role, listen = false, log, responder }: Wax
   const loaded = loadConfig({ ...process.env, ...settings }, process.cwd());
   if (!loaded.ok) throw new Error(formatProblems(loaded.problems));
   const { config } = loaded;
-  return await startProgram(config, role ?? config.waxwingRole, log ?? pino({ level: 'error' }), { listen, responder });
+  return await startProgram(config, role ?? config.waxwingRole, log ?? createLog('error'), { listen, responder });
 }

@@ -1,4 +1,5 @@
 import pino, { type Logger } from 'pino';
+import { errorFields } from '../util/error-fields.ts';
 
 /** Fields that must never be written, wherever they stand: a second wall behind not passing them at all. */
 const SECRET_PATHS = [
@@ -23,7 +24,24 @@ const SECRET_PATHS = [
  */
 export function createLog(level: string): Logger {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, redact: SECRET_PATHS };
-  return process.stdout.isTTY ? pino(options, { write: (line: string) => writeShort(line) }) : pino(options);
+  const log = process.stdout.isTTY ? pino(options, { write: (line: string) => writeShort(line) }) : pino(options);
+  return withSafeErrors(log);
+}
+
+/** The same log, whoever made it, with nothing on errors but what `errorFields()` lets through. */
+export function withSafeErrors(log: Logger): Logger {
+  return log.child({}, { serializers: { err: errorFields } });
+}
+
+/**
+ * A fault that nobody caught ends the process, as without this, but is written to its log: Node would print the error
+ * with all that a driver keeps on it. What was accepted is safe; whoever watches the process starts it anew.
+ */
+export function logLastWords(log: Logger): void {
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'ended by a fault of its own; please report it');
+    process.exit(1);
+  });
 }
 
 const LEVELS: Readonly<Record<number, string>> = {

@@ -23,6 +23,7 @@ import { type DataServices, openDataServices } from './data-services.ts';
 import { openBookings, startReminderSweep } from './bookings.ts';
 import { createJobProcessors } from './job-processors.ts';
 import { openJobs } from './jobs.ts';
+import { withSafeErrors } from './log.ts';
 import { type AlertOptions, createObserving, type Observing } from './observing.ts';
 import { startMetricsServer } from './metrics-server.ts';
 import { Leaving } from './leaving.ts';
@@ -86,7 +87,7 @@ export interface Program {
 export async function startProgram(
   config: Config,
   role: Role,
-  log: Logger,
+  givenLog: Logger,
   options: {
     readonly listen?: boolean;
     readonly responder?: Responder | undefined;
@@ -94,6 +95,7 @@ export async function startProgram(
     readonly isMeasured?: boolean;
   } = {},
 ): Promise<Program> {
+  const log = withSafeErrors(givenLog);
   const started: (() => unknown)[] = [];
   const abort = new AbortController();
   const undo = async () => {

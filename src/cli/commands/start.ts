@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty';
-import { createLog } from '../../program/log.ts';
+import { createLog, logLastWords } from '../../program/log.ts';
 import { type Program, type Role, startProgram } from '../../program/start-program.ts';
 import { CommandError, settings } from '../settings.ts';
 import { untilSignal } from '../until-signal.ts';
@@ -14,6 +14,7 @@ export const start = defineCommand({
   async run({ args }) {
     const config = settings({ WAXWING_ROLE: args.role, PORT: args.port, HOST: args.host });
     const log = createLog(config.logLevel);
+    logLastWords(log);
     const program = await startProgram(config, config.waxwingRole, log);
     announce(program, config.waxwingDataDir);
     const signal = await untilSignal();
