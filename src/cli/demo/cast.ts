@@ -3,7 +3,7 @@ export interface DemoTenant {
   readonly id: string;
   readonly customers: readonly { readonly name: string; readonly phone: string }[];
   readonly lines: readonly string[];
-  /** Messages per second on average. */
+  /** Messages per second on average. Each customer must get clearly less than one per 6 s, or the backlog only grows. */
   readonly rate: number;
   readonly priority: number;
 }
@@ -38,29 +38,29 @@ function customers(prefix: string, count: number, from: number) {
 export const CAST: readonly DemoTenant[] = [
   {
     id: 'salon-aurora',
-    customers: customers('+447700900', 8, 0),
+    customers: customers('+447700900', 10, 0),
     lines: [
       'Hi {name}, your appointment is tomorrow at 10:30.',
       'See you soon, {name}! Reply 1 to confirm.',
       'We have a free slot today at 16:00. Would you like it, {name}?',
     ],
-    rate: 1.2,
+    rate: 1.1,
     priority: 5,
   },
   {
     id: 'restaurant-basil',
-    customers: customers('+447700900', 6, 20),
+    customers: customers('+447700900', 12, 20),
     lines: [
       'Your table for 4 is ready, {name}.',
       'Thank you for your order, {name}! It is on its way.',
       'How was everything, {name}?',
     ],
-    rate: 1.5,
+    rate: 1.2,
     priority: 7,
   },
   {
     id: 'clinic-north',
-    customers: customers('+447700900', 5, 40),
+    customers: customers('+447700900', 6, 40),
     lines: ['{name}, your results are ready. Please call us.', 'Reminder: check-up on Monday at 8:15, {name}.'],
     rate: 0.6,
     priority: 9,
@@ -82,7 +82,7 @@ export const TROUBLES = [
     says: 'one customer of the salon is not on WhatsApp (131026): fails at once, nobody else waits',
   },
   {
-    recipient: '+447700900123',
+    recipient: '+447700900125',
     action: { kind: 'error', code: 131000, httpStatus: 500 },
     every: 3,
     says: 'one customer of the restaurant meets a server fault every third time (131000): tried again, in order',
