@@ -36,15 +36,8 @@ export type { Audit } from './audit.ts';
 export type { RecordChanges } from './changes.ts';
 export type { CacheCounts, CacheHistory, CacheHour } from './cache-history.ts';
 export type { ContentSid, ContentSids } from './content-sids.ts';
-export type {
-  BookingFields,
-  BookingRecord,
-  Bookings,
-  DueReminder,
-  PlannedReminder,
-  ReminderRecord,
-  ReminderStatus,
-} from './bookings.ts';
+export type { DueReminder, PlannedReminder, ReminderRecord, ReminderStatus } from './booking-reminders.ts';
+export type { BookingFields, BookingRecord, Bookings } from './bookings.ts';
 export type { Contacts } from './contacts.ts';
 export type { Exclusive } from './exclusive.ts';
 export type { Conversations } from './conversations.ts';
@@ -61,12 +54,11 @@ export {
   type FailureRecord,
   type Failures,
 } from './failures.ts';
+export { DEFAULT_ENDPOINT, type EndpointRecord } from './event-receivers.ts';
 export {
-  DEFAULT_ENDPOINT,
   EVENT_STATES,
   type AttemptResult,
   type ClaimedEvent,
-  type EndpointRecord,
   type EventFilter,
   type EventsOut,
   type EventState,

@@ -3,6 +3,7 @@ import type { DeliveryChange, Execute } from './execute.ts';
 import { fold, type Folded, type NewRow } from './fold.ts';
 import type { EngineStep, Position, SenderStep, Step, StatusStep } from './prepare.ts';
 import * as sql from './statements.ts';
+import * as statusSql from './status-statements.ts';
 import { writeFailures, type DerivedDelivery } from './write-failures.ts';
 
 export type { DeliveryChange, Execute } from './execute.ts';
@@ -86,7 +87,7 @@ async function tellStatuses(
       .filter(({ status, shown }) => status === shown && status !== 'sent')
       .map(({ id, shown }) => ({ message_id: id, type: shown, at: null, is_news: true })),
   ].map((row, ord) => ({ ...row, ord }));
-  if (rows.length > 0) await execute(sql.tellStatuses, sql.toldRows.parameters(rows));
+  if (rows.length > 0) await execute(statusSql.tellStatuses, statusSql.toldRows.parameters(rows));
 }
 
 /** Conversations, each once, of which a message was added or changed. */
@@ -225,8 +226,8 @@ async function writeStatuses(
   await execute(sql.insertProviderMessages, [providerIds, [...messageIds.values()]]);
   if (statusSteps.length > 0) {
     await execute(
-      sql.insertStatuses,
-      sql.statusRows.parameters(
+      statusSql.insertStatuses,
+      statusSql.statusRows.parameters(
         statusSteps.map((step) => ({
           provider_message_id: step.providerMessageId,
           status: step.status,
@@ -239,8 +240,8 @@ async function writeStatuses(
       ),
     );
   }
-  await execute(sql.matchStatuses, [providerIds]);
-  return await execute<DerivedDelivery>(sql.deriveDeliveries, [providerIds]);
+  await execute(statusSql.matchStatuses, [providerIds]);
+  return await execute<DerivedDelivery>(statusSql.deriveDeliveries, [providerIds]);
 }
 
 export function columns(position: Position): Record<'shard' | 'entry_ms' | 'entry_seq' | 'entry_index', number> {
