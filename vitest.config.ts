@@ -9,6 +9,8 @@ export default defineConfig({
     // Two cores: more workers only fight for them, and the timing tests suffer.
     maxWorkers: 2,
     testTimeout: 20_000,
+    // The default of one second is no deadline on a busy machine.
+    expect: { poll: { timeout: 10_000 } },
     hookTimeout: 60_000,
     teardownTimeout: 60_000,
   },

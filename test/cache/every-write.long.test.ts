@@ -115,7 +115,7 @@ async function evicts({ dashboards, conversation, contact }: Shown, write: () =>
   await write();
   for (const program of [a, b]) {
     const gone = async () => (expect(new Set(await Promise.all(kept(program)))).toEqual(new Set([undefined])), true);
-    await eventually(gone, { timeoutMs: 4000 });
+    await eventually(gone);
   }
 }
 
@@ -132,7 +132,7 @@ async function shows(tenant: string, read: (figures: Figures) => unknown, wanted
       const figures = await call('GET', path, undefined, program);
       return (expect(read(figures as unknown as Figures)).toEqual(wanted), true);
     };
-    await eventually(same, { timeoutMs: 4000 });
+    await eventually(same);
   }
 }
 
@@ -218,7 +218,7 @@ describe('C4 · no stale templates', () => {
   const both = async (id: unknown, wanted: string) => {
     for (const program of [a, b]) {
       const same = async () => (expect(await status(id, program)).toBe(wanted), true);
-      await eventually(same, { timeoutMs: 4000 });
+      await eventually(same);
     }
   };
   const review = (word: string, isTold: boolean) =>

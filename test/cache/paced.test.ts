@@ -12,8 +12,11 @@ const put = ({ tiers }: Opened, tag: string) => tiers.set(`shown:${tag}`, 'old',
 const read = async ({ tiers }: Opened, tag: string) => (await tiers.get(`shown:${tag}`))?.value;
 const evictions = async () => Number(await redis.hget(STATE, 'seq'));
 const due = () => redis.zrange(DUE, '0', '-1');
-/** A pause that no slow machine outlasts. */
-const hold = (tag: string) => redis.pexpire(`${HOUSE}paced:${tag}`, 60_000);
+/** A pause that no slow machine outlasts; also when the real one is over already. */
+const hold = async (tag: string) => {
+  const key = `${HOUSE}paced:${tag}`;
+  if ((await redis.pexpire(key, 60_000)) === 0) await redis.set(key, '1', 'PX', 60_000);
+};
 /** As if a pause had passed. */
 const letPass = async (tag: string) => {
   await redis.del(`${HOUSE}paced:${tag}`);
@@ -45,7 +48,7 @@ describe('C4 · evictions of what changes many times a second', () => {
     expect(await read(b, 't')).toBe('old');
     await letPass('t');
     for (const one of [a, b]) {
-      await eventually(async () => (expect(await read(one, 't')).toBe(undefined), true), { timeoutMs: 5000 });
+      await eventually(async () => (expect(await read(one, 't')).toBe(undefined), true));
     }
     expect(await evictions()).toBe(before + 1);
     expect(await due()).toEqual([]);
@@ -57,7 +60,7 @@ describe('C4 · evictions of what changes many times a second', () => {
     await a.tiers.evictTagsPaced(['t']);
     await put(a, 't');
     await a.tiers.evictTagsPaced(['t']);
-    await eventually(async () => (expect(await read(b, 't')).toBe(undefined), true), { timeoutMs: 5000 });
+    await eventually(async () => (expect(await read(b, 't')).toBe(undefined), true));
     expect(performance.now() - startMs).toBeGreaterThan(900);
   });
 
@@ -73,7 +76,7 @@ describe('C4 · evictions of what changes many times a second', () => {
     const asked = a.tiers.getOrLoad('shown:t', policy, load, ['t']);
     await isBegun;
     await letPass('t');
-    await eventually(async () => (expect(await due()).toEqual([]), true), { timeoutMs: 5000 });
+    await eventually(async () => (expect(await due()).toEqual([]), true));
     finish('old');
     expect((await asked).value).toBe('old');
     expect(await read(a, 't')).toBe(undefined);
@@ -88,7 +91,7 @@ describe('C4 · evictions of what changes many times a second', () => {
     a.tiers.stop();
     expect(await read(b, 't')).toBe('old');
     await letPass('t');
-    await eventually(async () => (expect(await read(b, 't')).toBe(undefined), true), { timeoutMs: 5000 });
+    await eventually(async () => (expect(await read(b, 't')).toBe(undefined), true));
   });
 
   it('what all of them owed when they died is evicted before the next one reads anything', async () => {
@@ -109,7 +112,7 @@ describe('C4 · evictions of what changes many times a second', () => {
     const keys = Array.from({ length: 2500 }, (_, n) => `many:${n}`);
     await Promise.all(keys.map((key) => a.tiers.set(key, 'old', policy, ['t'])));
     await a.tiers.evictTagsPaced(['t']);
-    await eventually(async () => (expect(await redis.exists(...keys)).toBe(0), true), { timeoutMs: 5000 });
+    await eventually(async () => (expect(await redis.exists(...keys)).toBe(0), true));
   });
 
   it('a server that is full still evicts', async () => {

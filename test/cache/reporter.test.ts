@@ -5,7 +5,8 @@ import { CacheReporter } from '../../src/program/cache-reporter.ts';
 import { openRecord } from '../../src/record/index.ts';
 import { ContentSidCache } from '../../src/templates/index.ts';
 import { createSecretBox } from '../../src/util/secret-box.ts';
-import { testDatabase } from '../support/services.ts';
+import { sql } from '../record/support/record.ts';
+import { eventually, testDatabase } from '../support/services.ts';
 
 function processOn(databaseUrl: string, redisUrl: string | null = null) {
   const record = openRecord({
@@ -79,10 +80,12 @@ it('T1 · callers at once in two processes create once while the cache Redis is 
   const away = 'redis://127.0.0.1:1';
   const [a, b] = [processOn(url, away), processOn(url, away)];
   let made = 0;
+  const make = () => Promise.resolve(`HX${(made += 1)}`);
+  const othersWait = async () =>
+    (await sql(url, `select 1 from pg_locks where locktype = 'advisory' and not granted`)).length > 0;
   const slow = async () => {
-    made += 1;
-    const sid = `HX${made}`;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const sid = await make();
+    await eventually(othersWait, { what: 'the other process to wait for this one' });
     return sid;
   };
   const asked = [a, b, a, b].map(({ contentSids }) => contentSids.get('booking', slow, { data: { a: 1 } }));
@@ -90,5 +93,5 @@ it('T1 · callers at once in two processes create once while the cache Redis is 
   expect(made).toBe(1);
   const failing = () => Promise.reject(new Error('refused'));
   await expect(a.contentSids.get('broken', failing)).rejects.toThrow('refused');
-  expect(await b.contentSids.get('broken', slow)).toBe('HX2');
+  expect(await b.contentSids.get('broken', make)).toBe('HX2');
 });

@@ -23,7 +23,7 @@ describe('C1 · CacheService', () => {
     await a.service.set('k', 'old');
     expect(await b.service.get('k')).toBe('old');
     await a.service.set('k', 'new');
-    await eventually(async () => (await b.service.get('k')) === 'new', { timeoutMs: 1000 });
+    await eventually(async () => (await b.service.get('k')) === 'new');
   });
 
   it('refuses what JSON cannot keep', async () => {

@@ -164,7 +164,7 @@ describe('The audit, every WHATSAPP_RETRY_INTERVAL_MS', () => {
     const redis = program.queue.runner.client;
     await eventually(async () => (await redis.zscore(`${PREFIX}tm`, `d:${sent}`)) === null, { timeoutMs: 10_000 });
     const corrected = await failureOf(wrong, ({ nextRetryAtMs }) => (nextRetryAtMs ?? 0) > Date.now() + HOUR_MS / 2);
-    expect(Math.abs((corrected.nextRetryAtMs ?? 0) - (before.nextRetryAtMs ?? 0))).toBeLessThan(1000);
+    expect(Math.abs((corrected.nextRetryAtMs ?? 0) - (before.nextRetryAtMs ?? 0))).toBeLessThan(60_000);
     expect(callsOf(sent)).toHaveLength(1);
   }, 20_000);
 

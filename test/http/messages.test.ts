@@ -252,7 +252,7 @@ describe('GET /v1/messages/:id', () => {
 
   test('says why it waits and until when', async () => {
     const id = await idOf(text());
-    const untilMs = Date.now() + 1500;
+    const untilMs = Date.now() + 60_000;
     api.queue.hold(id, { hold: { kind: 'pair', untilMs }, attempts: 2 });
     for (const when of ['before', 'after']) {
       if (when === 'after') await api.recorded();

@@ -4,6 +4,7 @@ import { createEventDispatcher, createEventSecrets, EVENT_SCHEDULE_MS, judge } f
 import { openRecord, type WaxwingRecord } from '../../src/record/index.ts';
 import { createSecretBox } from '../../src/util/secret-box.ts';
 import { createGuardedFetch } from '../../src/util/guarded-fetch/index.ts';
+import { sql } from '../record/support/record.ts';
 import { eventually, testDatabase } from '../support/services.ts';
 import { EVENTS_SECRET, PHONE_NUMBER_ID, type Receiver, startReceiver, startWorld, type World } from './support.ts';
 
@@ -150,10 +151,11 @@ describe('events of the whole program', () => {
 
 describe('the sending of events', () => {
   let record: WaxwingRecord;
+  let databaseUrl: string;
   let product: Receiver;
   const running: { stop(graceMs: number): Promise<void> }[] = [];
   beforeAll(async () => {
-    const { url: databaseUrl } = await testDatabase();
+    databaseUrl = (await testDatabase()).url;
     record = openRecord({
       databaseUrl,
       tenantDefaults: { concurrency: 5, weight: 1, backlogMax: 1000 },
@@ -170,7 +172,9 @@ describe('the sending of events', () => {
     await record.close();
   });
 
-  const fetch = createGuardedFetch({ allowPrivate: true, timeoutMs: 400 });
+  // No answer of a busy machine is too late for this one.
+  const fetch = createGuardedFetch({ allowPrivate: true, timeoutMs: 10_000 });
+  const impatient = createGuardedFetch({ allowPrivate: true, timeoutMs: 400 });
   function dispatch(more: Partial<Parameters<typeof createEventDispatcher>[0]> = {}) {
     const dispatcher = createEventDispatcher({
       outbox: record.eventsOut,
@@ -205,18 +209,23 @@ describe('the sending of events', () => {
   it('F39 · 500, a time-out, and a redirect are tried again by the schedule, and then they are dead letters', async () => {
     for (const answer of [
       { status: 500 },
-      { waitMs: 1000 },
+      { waitMs: 60_000 },
       { status: 302, headers: { location: 'http://127.0.0.1:1/' } },
     ]) {
+      const isTimeOut = 'waitMs' in answer;
       product.received.length = 0;
       product.answer = () => answer;
-      const dispatcher = dispatch();
+      const dispatcher = dispatch(isTimeOut ? { fetch: impatient } : {});
       const id = await tell();
       await eventually(async () => (await stateOf(id)) === 'dead', { timeoutMs: 10_000 });
-      expect(product.received).toHaveLength(4);
-      const at = product.received.map(({ atMs }) => atMs);
-      for (const [index, waitMs] of [50, 100, 150].entries()) {
-        expect((at[index + 1] ?? 0) - (at[index] ?? 0)).toBeGreaterThanOrEqual(waitMs - 5);
+      expect((await record.eventsOut.get(id))?.attempts).toBe(4);
+      // What was given up may not even have been read by a receiver that stood still.
+      if (!isTimeOut) {
+        expect(product.received).toHaveLength(4);
+        const at = product.received.map(({ atMs }) => atMs);
+        for (const [index, waitMs] of [50, 100, 150].entries()) {
+          expect((at[index + 1] ?? 0) - (at[index] ?? 0)).toBeGreaterThanOrEqual(waitMs - 5);
+        }
       }
       expect(new Set(product.received.map(({ headers }) => headers['webhook-id']))).toEqual(new Set([id]));
       await dispatcher.stop(5000);
@@ -268,21 +277,28 @@ describe('the sending of events', () => {
     for (let index = 0; index < 60; index += 1) await tell('broken');
     dispatch();
     await eventually(() => hanging.received.length >= 10);
-    const startedAtMs = performance.now();
     const id = await tell();
     await eventually(async () => (await stateOf(id)) === 'delivered');
-    const tookMs = performance.now() - startedAtMs;
-    // All of them one after the other would take 60 × 400 ms / 10.
-    expect(tookMs).toBeLessThan(2000);
+    // The first ten still hang, each for its 10 s; the others wait behind them.
+    expect(hanging.received).toHaveLength(10);
     await hanging.close();
     await record.eventsOut.disable('broken', 'the test is over');
   }, 20_000);
 
   it('a process that dies during an attempt leaves the event to the next one', async () => {
     const id = await tell();
-    const [taken] = await record.eventsOut.claim({ perEndpoint: 10, leaseMs: 300, busy: new Map() });
-    expect(taken?.id).toBe(id);
-    expect(await record.eventsOut.claim({ perEndpoint: 10, leaseMs: 300, busy: new Map() })).toEqual([]);
+    const claim = async () =>
+      (await record.eventsOut.claim({ perEndpoint: 10, leaseMs: 60_000, busy: new Map() })).map((taken) => taken.id);
+    expect(await claim()).toEqual([id]);
+    expect(await claim()).toEqual([]);
+    const [lease] = await sql<{ left: number }>(
+      databaseUrl,
+      'select extract(epoch from due_at - now())::float as left from event_outbox where id = $1',
+      [id],
+    );
+    expect(lease?.left).toBeGreaterThan(30);
+    // As when the lease is over.
+    await sql(databaseUrl, 'update event_outbox set due_at = now() where id = $1', [id]);
     dispatch();
     await eventually(async () => (await stateOf(id)) === 'delivered');
     expect(product.received).toHaveLength(1);

@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../../src/errors/app-error.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
+import { watchStandstill } from '../support/standstill.ts';
 import { sql } from '../record/support/record.ts';
 import { APP_SECRET, cloudBody, cloudMessage, signatureOf } from './support/cloud.ts';
 import { openRoom, roomOfFile } from './support/room.ts';
@@ -121,10 +122,11 @@ test('F42 · nasty bodies with a good signature are 400 or kept, never an error 
     `{"entry":[{"changes":[{"field":"messages","value":{"messages":[${'{},'.repeat(999)}{}]}}]}]}`,
   ].map((body) => Buffer.from(body));
   const statuses = new Set<number>();
+  const standstill = watchStandstill(() => room.queue.runner.client.ping());
   for (const body of nasty) {
     const startMs = performance.now();
     statuses.add(await post(body, signatureOf(body)));
-    expect(performance.now() - startMs).toBeLessThan(2_000);
+    expect(performance.now() - startMs).toBeLessThan(2_000 + standstill.ms());
   }
   expect([...statuses].sort()).toEqual([200, 400]);
   expect(({} as { x?: number }).x).toBeUndefined();

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Webhook } from 'standardwebhooks';
 import { textDigest } from '../../src/emulator/index.ts';
 import { eventually } from '../support/services.ts';
+import { watchStandstill } from '../support/standstill.ts';
 import {
   PHONE_NUMBER_ID,
   postWebhook,
@@ -25,7 +26,8 @@ beforeAll(async () => {
   world = await startWorld({
     RESPONDER_URL: responder.url,
     RESPONDER_SECRET,
-    RESPONDER_TIMEOUT_MS: '2000',
+    // Long enough that a busy machine is no responder that takes too long.
+    RESPONDER_TIMEOUT_MS: '5000',
     RESPONDER_FALLBACK_TEXT: FALLBACK,
     CIRCUIT_BREAKER_THRESHOLD: '5',
     CIRCUIT_BREAKER_TIMEOUT: '1500',
@@ -78,10 +80,11 @@ async function settled(): Promise<void> {
 describe('replies of a responder', () => {
   it('R9 · P7 · a message is asked about, signed, and answered through the engine in less than three seconds', async () => {
     responder.answer = (received) => ({ ...echo(received), waitMs: 500 });
+    const standstill = watchStandstill(() => world.program.queue.runner.client.ping());
     const startedAtMs = performance.now();
     const providerMessageId = await say('Is a table free?');
     const sent = await eventually(() => sentTo().at(0));
-    expect(performance.now() - startedAtMs).toBeLessThan(3000);
+    expect(performance.now() - startedAtMs).toBeLessThan(3000 + standstill.ms());
     expect(sent.digest).toBe(textDigest('You said: Is a table free?'));
     const [asked] = responder.received;
     const verified = new Webhook(RESPONDER_SECRET, { format: 'raw' }).verify(
@@ -176,12 +179,12 @@ describe('replies of a responder', () => {
       () => ({ status: 500 }),
       () => ({ body: 'not json' }),
       () => ({ body: { messages: [{ type: 'text', text: { body: '' } }] } }),
-      (received: Received) => ({ ...echo(received), waitMs: 2500 }),
+      (received: Received) => ({ ...echo(received), waitMs: 60_000 }),
     ];
     for (const [index, fault] of faults.entries()) {
       responder.answer = fault;
       await say(`fault ${index}`);
-      await eventually(() => sentTo().length === index + 1);
+      await eventually(() => sentTo().length === index + 1, { timeoutMs: 15_000 });
       await settled();
     }
     expect(new Set(sentTo().map(({ digest }) => digest))).toEqual(new Set([textDigest(FALLBACK)]));

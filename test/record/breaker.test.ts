@@ -4,6 +4,7 @@ import { openDatabase, type Database } from '../../src/record/database.ts';
 import { type Breakers, createBreakers } from '../../src/util/breakers.ts';
 import { eventually, testDatabase } from '../support/services.ts';
 import { openGate, type Gate } from './support/gate.ts';
+import { holdConnection } from './support/held-connection.ts';
 
 /* The breaker before PostgreSQL: it spares callers a wait in vain, and never stands between them and a server that answers. */
 
@@ -90,9 +91,9 @@ describe('P4 · the breaker of PostgreSQL', () => {
         await run('delete from tenants');
       }),
     ).rejects.toMatchObject({ code: 'RECORD_UNAVAILABLE' });
-    const slow = database.query('select pg_sleep(1.6)');
+    const release = await holdConnection(database);
     await expect(database.query('select 1')).rejects.toMatchObject({ code: 'RECORD_UNAVAILABLE' });
-    await slow;
+    await release();
     expect(stateOf(breakers)).toBe('closed');
     expect(breakers.list()[0]).toMatchObject({ opened: 0, refused: 0 });
   });
