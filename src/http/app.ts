@@ -33,6 +33,7 @@ import { answerClientError, errors, sendProblem } from './plugins/errors.ts';
 import { DOCS_PREFIX, openapi } from './plugins/openapi.ts';
 import { safeHeaders } from './plugins/safe-headers.ts';
 import { traces } from './plugins/traces.ts';
+import { readJsonBodies } from './plugins/json-body.ts';
 import { validatorCompiler } from './plugins/validation.ts';
 import { queueRoutes } from './queues/routes.ts';
 import { reportRoutes, type ReportOptions } from './reports/routes.ts';
@@ -123,8 +124,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
     },
   }) as FastifyInstance;
 
-  // JSON is the only body; a text that Fastify would hand on as it is would only fail later, with a worse sentence.
-  app.removeContentTypeParser('text/plain');
+  readJsonBodies(app);
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   if (options.isTraced === true) await app.register(traces);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { SendQueue } from '../engine/contract.ts';
 import { AppError } from '../errors/app-error.ts';
+import { describeViolations } from '../messages/content/index.ts';
 import { JOB_QUEUE_IDS, JOB_QUEUES, queueNamed } from './queues.ts';
 import type { AddedJob, CleanableState, QueueDetail, QueueService } from './service.ts';
 
@@ -174,12 +175,11 @@ const emailTest = z.object({
 });
 
 function parse<S extends z.ZodType>(schema: S, data: unknown): z.output<S> {
-  const parsed = schema.safeParse(data);
+  const parsed = schema.safeParse(data, { reportInput: true });
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const path = (issue?.path ?? []).map(String).join('.');
+  const [violation] = describeViolations(parsed.error, 'data');
   throw new AppError('REQUEST_INVALID', {
-    field: path === '' ? 'data' : `data.${path}`,
-    detail: issue?.message ?? 'Correct the data.',
+    field: violation?.field ?? 'data',
+    detail: violation?.sentence ?? 'Correct the data.',
   });
 }

@@ -125,7 +125,7 @@ const ROUTES: [Call, allowed: string[]][] = [
   [{ method: 'POST', url: '/admin/queue/pause/webhook' }, ['operator', 'admin']],
   [{ method: 'POST', url: '/admin/queue/resume/webhook' }, ['operator', 'admin']],
   [{ method: 'POST', url: '/admin/queue/clean/webhook' }, ['admin']],
-  [{ method: 'POST', url: '/admin/queue/test', body: { queueName: 'webhook' } }, ['operator', 'admin']],
+  [{ method: 'POST', url: '/admin/queue/test', body: { queueName: 'webhook' } }, ['admin']],
   [{ url: '/admin/streams/health' }, ALL_ROLES],
   [{ method: 'POST', url: '/admin/streams/reset-to-latest' }, ['admin']],
   [{ method: 'POST', url: '/admin/streams/reset-to-begin' }, ['admin']],

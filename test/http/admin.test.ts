@@ -22,6 +22,21 @@ const sender = (more: Record<string, unknown> = {}) => ({
 });
 
 describe('/admin/tenants', () => {
+  test('a call without a body may name a content type, as many clients always do', async () => {
+    const headers = { 'content-type': 'application/json' };
+    const bare = (method: 'POST' | 'DELETE', url: string, as: string) =>
+      api.call({ method, url, as, headers, body: '' });
+    await call('POST', '/admin/tenants', { id: 'bare' });
+    for (const act of ['pause', 'resume']) {
+      const answer = await bare('POST', `/admin/tenants/bare/${act}`, admin);
+      expect(answer.json()).toMatchObject({ id: 'bare', paused: act === 'pause' });
+    }
+    const platform = { body: text({ tenant: 'bare', sendAt: new Date(Date.now() + 3_600_000).toISOString() }) };
+    const { id } = (await api.call({ method: 'POST', url: '/v1/messages', ...platform })).json<{ id: string }>();
+    const cancelled = await api.call({ method: 'DELETE', url: `/v1/messages/${id}`, headers, body: '' });
+    expect(cancelled.json()).toMatchObject({ id, status: 'cancelled' });
+  });
+
   test('creating one answers 201 with its key, once; the key works for this tenant', async () => {
     const created = await call('POST', '/admin/tenants', {
       id: 'salon1',

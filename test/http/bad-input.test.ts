@@ -139,6 +139,7 @@ describe('bodies', () => {
     ['a control character in a text', '{"to":"a\u0001"}'],
     ['bytes that are no UTF-8 in place of a name', Buffer.from([0x7b, 0xff, 0xfe, 0x7d])],
     ['XML', '<to>x</to>'],
+    ['a text in Latin-1', Buffer.from(JSON.stringify(text({ text: { body: 'Grüße' } })), 'latin1')],
     ['100,000 open brackets', '['.repeat(100_000)],
   ])('%s is 400 REQUEST_NOT_JSON', async (_what, body) => {
     expectProblem(await raw(body), 400, 'REQUEST_NOT_JSON');

@@ -114,7 +114,7 @@ test.each([
   ['email', { to: 'ada@example.com' }, { to: 'ada@example.com', template: 'booking_confirmation' }],
 ] as const)('Q9 · a test job of %s is added with what was left out filled in', async (queueName, data, stored) => {
   await queues.pauseQueue(queueName);
-  const { status, body } = await call('operator', {
+  const { status, body } = await call('admin', {
     method: 'POST',
     url: '/admin/queue/test',
     body: { queueName, data },
@@ -131,10 +131,17 @@ test.each([
 });
 
 test('Q9 · a test job whose data cannot be used is refused with the field', async () => {
-  const post = (body: unknown) => call('operator', { method: 'POST', url: '/admin/queue/test', body });
+  const post = (body: unknown) => call('admin', { method: 'POST', url: '/admin/queue/test', body });
   expect(await post({ queueName: 'email', data: { to: 'nobody' } })).toMatchObject({
     status: 400,
-    body: { field: 'data.to' },
+    body: { field: 'data.to', detail: 'It must be an e-mail address such as ada@example.com.' },
+  });
+  expect(await post({ queueName: 'email', data: {} })).toMatchObject({
+    body: { field: 'data.to', detail: 'This field is required.' },
+  });
+  expect(await post({ queueName: 'email', data: { to: 'ada@example.com', template: 'none' } })).toMatchObject({
+    status: 400,
+    body: { field: 'template', detail: expect.stringContaining('booking_confirmation') as string },
   });
   expect(await post({ queueName: 'reminder', data: {} })).toMatchObject({ body: { field: 'data.bookingId' } });
   expect(await post({ queueName: 'whatsapp-send', data: {} })).toMatchObject({
@@ -177,7 +184,7 @@ test.each([
   [{ queueName: 'status', data: { timestamp: 'yesterday' } }, 'data.timestamp'],
   [{ queueName: 'respond', data: {} }, 'queueName'],
 ])('Q9 · the test job %j is refused with the field %s', async (body, field) => {
-  const answer = await call('operator', { method: 'POST', url: '/admin/queue/test', body });
+  const answer = await call('admin', { method: 'POST', url: '/admin/queue/test', body });
   expect(answer).toMatchObject({ status: 400, body: { field } });
 });
 

@@ -66,16 +66,19 @@ test('R8 · confirmed by body or query it is done and written down: who, when, h
   });
   const others = [
     await api.call({ method: 'POST', url: '/admin/streams/reset-to-begin?confirm=all', as: admin }),
-    await api.call({ method: 'DELETE', url: '/admin/streams/destroy-recreate', body: { confirm: 'all' }, as: admin }),
+    await api.call({ method: 'DELETE', url: '/admin/streams/destroy-recreate', body: { confirm: true }, as: admin }),
+    await api.call({ method: 'DELETE', url: '/admin/streams/destroy-recreate?shard=0&confirm=true', as: admin }),
     await api.call({ method: 'POST', url: '/admin/streams/claim-pending-to-worker', as: admin }),
   ];
   expect(others.map((answer) => [answer.statusCode, answer.json<{ shard: string }>().shard])).toEqual([
     [200, 'all'],
     [200, 'all'],
+    [200, '0'],
     [200, 'all'],
   ]);
   expect((await audits()).map(({ action }) => action)).toEqual([
     'stream.claim',
+    'stream.destroy-recreate',
     'stream.destroy-recreate',
     'stream.reset-to-begin',
     'stream.reset-to-latest',

@@ -94,7 +94,7 @@ describe('replies of a responder', () => {
     expect(verified).toMatchObject({
       type: 'message.received',
       data: {
-        tenant: { id: 'default' },
+        tenant: { id: 'default', name: 'default' },
         contact: { phone: from },
         message: { providerMessageId, type: 'text', text: { body: 'Is a table free?' }, sequence: 1 },
         history: [],

@@ -14,7 +14,6 @@ const FOREIGN: Readonly<Record<string, readonly [ErrorCode, string?]>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['REQUEST_INVALID', 'The body is not as long as the header Content-Length says.'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['REQUEST_NOT_JSON'],
   FST_ERR_CTP_EMPTY_TYPE: ['REQUEST_NOT_JSON'],
-  FST_ERR_CTP_EMPTY_JSON_BODY: ['REQUEST_NOT_JSON', 'The body is empty; send a JSON object.'],
   FST_ERR_CTP_INVALID_JSON_BODY: [
     'REQUEST_NOT_JSON',
     'The body cannot be read as JSON, or has a name that is not allowed in it: __proto__, constructor.prototype.',

@@ -163,7 +163,7 @@ export function queueRoutes(app: FastifyInstance, { queues, admin }: QueueRouteO
   routes.post(
     '/admin/queue/test',
     {
-      config: { access: 'operator' },
+      config: { access: 'admin' },
       schema: {
         tags,
         summary: 'Add a job by hand',

@@ -24,9 +24,11 @@ const fields = {
   sender: z.string().min(1).max(128).optional().describe('Only what goes through this sender.'),
 };
 const confirm = z
-  .union([z.string().max(20), z.int()])
+  .union([z.string().max(20), z.int(), z.boolean()], 'It must say the same as shard, or true.')
   .optional()
-  .describe('The same as `shard`, to say that this is meant; without it the answer is 409 and tells what it would do.');
+  .describe(
+    'The same as `shard`, or `true`, to say that this is meant; without it the answer is 409 and tells what it would do.',
+  );
 const scopeQuery = z.object(fields);
 const actQuery = z.object({ ...fields, confirm });
 const actBody = z.strictObject({ ...fields, confirm }).nullish();
@@ -77,8 +79,9 @@ export function streamRoutes(app: FastifyInstance, { streams, admin, record }: S
         detail: `There are the shards 0 to ${streams.shards - 1}.`,
       });
     }
-    const confirmed = word !== undefined && String(word) === String(named);
-    if (word !== undefined && !confirmed) {
+    const said = String(word ?? false);
+    const confirmed = said === 'true' || said === String(named);
+    if (said !== 'false' && !confirmed) {
       throw new AppError('REQUEST_INVALID', {
         field: 'confirm',
         detail: `It must name what the call is for: confirm=${named}.`,

@@ -108,7 +108,9 @@ export function createRespondProcessor(options: RespondOptions): RespondProcesso
     try {
       const place = { tenant: message.tenant, sender: message.sender, conversation: message.conversation };
       const [tenant, before] = await Promise.all([options.tenantOf(message.tenant), history.before(place, message.id)]);
-      const replies = await ask({ tenant, ...requestOf(data), history: before });
+      // The responder is another program: it gets what the docs name, and not the row behind it.
+      const { id, name } = tenant;
+      const replies = await ask({ tenant: { id, name }, ...requestOf(data), history: before });
       for (const [index, reply] of replies.entries()) await say(reply, String(index));
       return { outcome: replies.length === 0 ? 'silent' : 'answered', sent };
     } catch (error) {

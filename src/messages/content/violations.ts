@@ -54,11 +54,30 @@ function sentenceOf(issue: z.core.$ZodIssue): string {
       return `It must ${amount(issue.origin, 'at least', Number(issue.minimum))}.`;
     case 'invalid_value':
       return `It must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}.`;
+    case 'invalid_format':
+      return formatSentence(issue);
     case 'invalid_union':
       return unionSentence(issue);
     default:
-      return issue.message.endsWith('.') ? issue.message : `${issue.message}.`;
+      return asSentence(issue.message);
   }
+}
+
+const FORMATS: Readonly<Record<string, string>> = {
+  datetime: 'It must be an ISO 8601 time with a time zone, such as 2027-01-31T09:30:00Z.',
+  email: 'It must be an e-mail address such as ada@example.com.',
+  url: 'It must be an address such as https://example.com/path.',
+  uuid: 'It must be a UUID.',
+};
+
+/** zod's own words begin with "Invalid" and do not say what would be right; a schema's own sentence does. */
+function formatSentence({ format, message }: z.core.$ZodIssueInvalidStringFormat): string {
+  const known = message.startsWith('Invalid ') ? FORMATS[format] : undefined;
+  return known ?? asSentence(message);
+}
+
+function asSentence(message: string): string {
+  return message.endsWith('.') ? message : `${message}.`;
 }
 
 /** A union with an `error` of its own has a sentence; zod's default text has none that helps. */
