@@ -15,7 +15,7 @@ import {
 import { messageRequestSchema, parseRequest } from './messages/request.ts';
 import type { Statistics } from './stats/index.ts';
 import type { ContentSidOptions, Creator, TemplateRegistry } from './templates/index.ts';
-import type { WaxwingFailures } from './failures/index.ts';
+import type { RetryTotals, WaxwingFailures } from './failures/index.ts';
 import { createLog } from './program/log.ts';
 import { type Program, type Role, startProgram } from './program/start-program.ts';
 
@@ -50,8 +50,8 @@ export interface WaxwingOptions {
 }
 
 export interface WhatsAppSend {
-  /** The tenant; the restaurant product's own word for it. */
-  readonly restaurantId: string | number;
+  /** The tenant; the restaurant product's own word for it. Default: the tenant `default`. */
+  readonly restaurantId?: string | number;
   readonly conversationId?: string;
   /** E.164 with `+`. */
   readonly phoneNumber: string;
@@ -107,6 +107,8 @@ export interface Waxwing {
   sendMessage(phone: string, text: string, options?: SendMessageOptions): Promise<SendMessageResult>;
   /** The key under which the same text to the same person counts as one: `whatsapp:<phone>:<16 hex>`. */
   generateIdempotencyKey(phone: string, text: string, options?: { readonly type?: string }): string;
+  /** `failures.retryFailedMessages`. */
+  retryFailedMessages(n: number, waitMs?: number): Promise<RetryTotals>;
   /** `throttled.getStats`. */
   getStats(): Promise<ThrottledStats>;
 }
@@ -133,6 +135,9 @@ export function createWaxwing(options: WaxwingOptions = {}): Waxwing {
     generateIdempotencyKey,
     async sendMessage(phone, text, sendOptions) {
       return await current().throttled.sendMessage(phone, text, sendOptions);
+    },
+    async retryFailedMessages(n, waitMs) {
+      return await current().failures.retryFailedMessages(n, waitMs);
     },
     async getStats() {
       return await current().throttled.getStats();
@@ -167,7 +172,8 @@ export function createWaxwing(options: WaxwingOptions = {}): Waxwing {
     },
     async enqueueWhatsAppSend({ restaurantId, conversationId, phoneNumber, text }, priority = 5) {
       const request = parseRequest(messageRequestSchema, {
-        tenant: String(restaurantId),
+        // Not String(): a caller's null or NaN must not become a tenant of that name.
+        tenant: Number.isInteger(restaurantId) ? String(restaurantId) : restaurantId,
         to: phoneNumber,
         type: 'text',
         text: { body: text },

@@ -3,11 +3,15 @@ import { type Job, type JobsOptions, Queue } from 'bullmq';
 import { disconnect, whenReady, type RedisTarget } from '../engine/connection.ts';
 import { toQueueError } from '../engine/script-runner.ts';
 import { AppError } from '../errors/app-error.ts';
+import { mailTemplateNamed } from '../mail/index.ts';
 import { JOBS_PREFIX, queueClient } from './connection.ts';
 import type { EmailJobData, JobDataOf, MessageStatusJobData, ReminderJobData, WebhookJobData } from './data.ts';
 import { bullPriority, JOB_QUEUE_IDS, JOB_QUEUES, type JobQueueId, queueNamed } from './queues.ts';
 
-/** A point in time as callers have it at hand. */
+/**
+ * A point in time as callers have it at hand: a Date, ISO 8601, or a number of milliseconds or seconds since 1970, also
+ * as text, as WhatsApp writes it in its webhooks. Below 100,000,000,000 it counts seconds.
+ */
 export type Instant = Date | string | number;
 
 export interface AddedJob {
@@ -48,7 +52,7 @@ type Loose<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: Instant };
  * When an add resolves, the job is on the disk of the queue Redis. Priorities are 1 … 10, 10 first.
  *
  * All methods throw AppError: `QUEUE_UNAVAILABLE` (retryable) at once while Redis is away, `QUEUE_FULL` (retryable),
- * `NOT_FOUND` for an unknown queue, `REQUEST_INVALID` for a priority or time that is none.
+ * `NOT_FOUND` for an unknown queue, `REQUEST_INVALID` for a priority, time, state or e-mail template that is none.
  */
 export interface QueueService {
   /** @param priority default 5 */
@@ -82,10 +86,10 @@ export interface QueueService {
   pauseQueue(queue: string): Promise<void>;
   resumeQueue(queue: string): Promise<void>;
   /**
-   * Removes jobs that have been in a state for longer than `graceMs`.
+   * Removes jobs that have been in a state for longer than `graceMs`. `wait` is the same as `waiting`.
    * @returns how many
    */
-  cleanQueue(queue: string, graceMs?: number, state?: CleanableState): Promise<number>;
+  cleanQueue(queue: string, graceMs?: number, state?: CleanableState | 'wait'): Promise<number>;
   /** BullMQ's own queue, for the board. */
   bullQueue(queue: JobQueueId): Queue;
   /** Resolves when Redis answers. */
@@ -210,6 +214,7 @@ export function createQueueService(options: QueueServiceOptions): QueueService {
     },
 
     async addEmailJob({ priority, subject, ...job }, given) {
+      mailTemplateNamed(job.template);
       return await add('email', { ...job, subject: subject ?? null }, priority, given);
     },
 
@@ -262,8 +267,14 @@ export function createQueueService(options: QueueServiceOptions): QueueService {
       if (!Number.isFinite(graceMs) || graceMs < 0) {
         throw new AppError('REQUEST_INVALID', { field: 'grace', detail: 'It must be 0 or more milliseconds.' });
       }
+      if (state !== 'wait' && !CLEANABLE_STATES.includes(state)) {
+        throw new AppError('REQUEST_INVALID', {
+          field: 'state',
+          detail: `It must be one of ${CLEANABLE_STATES.join(', ')}.`,
+        });
+      }
       // Jobs with a priority wait in a set of their own.
-      const kinds = state === 'waiting' ? (['wait', 'prioritized'] as const) : ([state] as const);
+      const kinds = state === 'waiting' || state === 'wait' ? (['wait', 'prioritized'] as const) : ([state] as const);
       let removed = 0;
       for (const kind of kinds) {
         for (;;) {
@@ -294,8 +305,12 @@ export function reminderJobId(salonId: string, bookingId: string, reminderType: 
   return ['reminder', salonId, bookingId, reminderType].map(encodeURIComponent).join('~');
 }
 
+/** As milliseconds that would be March 1973, before anybody sent anything. */
+const SECONDS_BELOW = 100_000_000_000;
+
 function isoOf(value: Instant, field: string): string {
-  const date = value instanceof Date ? value : new Date(value);
+  const count = typeof value === 'number' || /^\d+$/.test(String(value)) ? Number(value) : null;
+  const date = count === null ? new Date(value) : new Date(count < SECONDS_BELOW ? count * 1000 : count);
   if (Number.isNaN(date.getTime())) {
     throw new AppError('REQUEST_INVALID', { field, detail: 'It must be a time, such as 2027-01-31T09:30:00Z.' });
   }

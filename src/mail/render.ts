@@ -54,17 +54,20 @@ export function mailLocale(tag: string | undefined): MailLocale {
   return MAIL_LOCALES.find((one) => one === language) ?? 'en';
 }
 
+/** @throws AppError `REQUEST_INVALID` that lists the templates */
+export function mailTemplateNamed(name: string): MailTemplate {
+  if (isMailTemplate(name)) return name;
+  const detail = `There is no such e-mail template. Those that exist: ${MAIL_TEMPLATES.join(', ')}.`;
+  throw new AppError('REQUEST_INVALID', { field: 'template', detail });
+}
+
 /**
  * Makes subject, HTML and text of an e-mail. Values of `data` are escaped; `serviceDate` is shown in `data.timeZone`
  * (IANA), else as it was written.
  * @throws AppError `REQUEST_INVALID` for an unknown template or data that the template cannot do without
  */
 export function renderMail(request: MailRequest): RenderedMail {
-  const { template } = request;
-  if (!isMailTemplate(template)) {
-    const detail = `There is no such e-mail template. Those that exist: ${MAIL_TEMPLATES.join(', ')}.`;
-    throw new AppError('REQUEST_INVALID', { field: 'template', detail });
-  }
+  const template = mailTemplateNamed(request.template);
   for (const name of REQUIRED_DATA[template]) {
     const value = request.data[name];
     if (value !== undefined && value !== null && value !== '') continue;

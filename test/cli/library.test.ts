@@ -41,6 +41,19 @@ describe('createWaxwing()', () => {
     await expect(waxwing.enqueueWhatsAppSend(send)).rejects.toMatchObject({ code: 'REQUEST_INVALID', field: 'to' });
   });
 
+  it('S8 · enqueueWhatsAppSend() without a restaurant is for the default tenant, and no other value becomes a name', async () => {
+    const send = { phoneNumber: '+447700900002', text: 'hi' };
+    expect(await waxwing.enqueueWhatsAppSend(send)).toMatchObject({ tenant: 'default' });
+    for (const restaurantId of [null, Number.NaN, {}] as unknown as string[]) {
+      await expect(waxwing.enqueueWhatsAppSend({ ...send, restaurantId })).rejects.toMatchObject({ field: 'tenant' });
+    }
+  });
+
+  it('F6 · retryFailedMessages() is a function of the instance, too', async () => {
+    const none = { total: 0, succeeded: 0, failed: 0, permanentlyFailed: 0 };
+    expect(await waxwing.retryFailedMessages(10)).toEqual(none);
+  });
+
   it('lists every wrong setting at once when it starts', async () => {
     const wrong = createWaxwing({ settings: { PORT: 'many', SHARDS: '0' } });
     await expect(wrong.start()).rejects.toThrow(/PORT[\s\S]*SHARDS|SHARDS[\s\S]*PORT/);

@@ -122,6 +122,30 @@ describe('Q2 · QueueService', () => {
     });
   });
 
+  test.each([1_800_000_000, '1800000000', 1_800_000_000_000, '1800000000000', '2027-01-15T08:00:00Z'])(
+    'Q2 · a time given as %j is understood, in seconds and in milliseconds',
+    async (timestamp) => {
+      const { id } = await queues.addMessageStatusJob({ ...status, timestamp });
+      const job = await queues.bullQueue('message-status').getJob(id);
+      expect(job?.data).toMatchObject({ timestamp: '2027-01-15T08:00:00.000Z' });
+    },
+  );
+
+  test('Q6 · an e-mail of a template that does not exist is refused where it is added', async () => {
+    await expect(queues.addEmailJob({ ...email, template: 'booking_confirmed' })).rejects.toMatchObject({
+      code: 'REQUEST_INVALID',
+      field: 'template',
+      detail: expect.stringContaining('booking_confirmation') as string,
+    });
+    expect(await queues.getQueueStats('email')).toMatchObject({ waiting: 0 });
+  });
+
+  test("Q2 · a state that cannot be cleaned is refused, and BullMQ's own word for waiting is understood", async () => {
+    await expect(queues.cleanQueue('email', 0, 'active' as 'failed')).rejects.toMatchObject({ field: 'state' });
+    await queues.addEmailJob(email);
+    expect(await queues.cleanQueue('email', 0, 'wait')).toBe(1);
+  });
+
   test('Q2 · a paused queue starts no job until it is resumed', async () => {
     const done: string[] = [];
     await startWorkers(redis.url, { email: ({ id }) => Promise.resolve(void done.push(id)) });
