@@ -21,6 +21,8 @@ export function readJsonBodies(app: FastifyInstance): void {
     const schema = request.routeOptions.schema?.body as z.ZodType | undefined;
     // Fastify's validation sees null for both, a body that is missing and the JSON null.
     const isMissing = request.body === undefined && schema?.safeParse(undefined).success === false;
-    done(isMissing ? new AppError('REQUEST_NOT_JSON', { detail: 'The body is empty; send a JSON object.' }) : undefined);
+    done(
+      isMissing ? new AppError('REQUEST_NOT_JSON', { detail: 'The body is empty; send a JSON object.' }) : undefined,
+    );
   });
 }
