@@ -20,6 +20,7 @@ import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import { Accounts } from '../worker/accounts.ts';
 import { DirectSender } from '../worker/direct-sender.ts';
+import { logBroken } from './broken-attempts.ts';
 import type { ProgramCaches } from './caches.ts';
 import { createDirectRecorder } from './direct-recorder.ts';
 import { closeProviders, createProviders } from './providers.ts';
@@ -62,6 +63,7 @@ export function openShortSending(parts: Parts): ShortSending {
     readWindow: readWindowOf(config, record),
     patienceMs: DIRECT_PATIENCE_MS,
     onConcluded: (events: readonly MessageEvent[]) => recorder.add(events),
+    onBroken: logBroken(log),
     onPaused: (sender, reason) => {
       log.warn({ sender, reason }, 'the provider refuses the sender: it is paused until a person resumes it');
       pause.hold(sender, reason);

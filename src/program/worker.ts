@@ -12,6 +12,7 @@ import type { SenderAccount } from '../providers/contract.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { RetryPolicy } from '../worker/policy.ts';
 import { SendWorker } from '../worker/send-worker.ts';
+import { logBroken } from './broken-attempts.ts';
 import type { ProgramCaches } from './caches.ts';
 import { closeProviders, createProviders } from './providers.ts';
 import { watchConnections } from './connections.ts';
@@ -76,15 +77,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
       logSettled(log, request, result);
     },
     breaker: { threshold: config.circuitBreakerThreshold, openMs: config.circuitBreakerTimeout },
-    onBroken: ({ messageId, attempt }, error) => {
-      // The frames only: what an error says could hold the person's words.
-      const frames =
-        error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^ +at /.test(line)) : [];
-      log.error(
-        { messageId, attempt, error: error instanceof Error ? error.name : typeof error, frames },
-        'an attempt broke',
-      );
-    },
+    onBroken: logBroken(log),
     onCircuit: (sender, openMs, reason) => {
       log.warn({ sender, openMs, reason }, 'circuit opened: nothing is sent for this sender until a probe succeeds');
     },

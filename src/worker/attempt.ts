@@ -5,6 +5,7 @@ import {
   PROVIDER_ERROR_CODES,
   type MessageProvider,
   type ProviderOutcome,
+  type ProviderSend,
   type SenderAccount,
 } from '../providers/contract.ts';
 import { ambiguous } from '../providers/outcomes.ts';
@@ -72,21 +73,23 @@ export async function attempt(grant: Grant, context: AttemptContext): Promise<At
     const traceparent = span?.isRecording() === true ? traceparentOf(span.spanContext()) : undefined;
     const { messageId, entry } = grant;
     const tag = { messageId, attempt: grant.attempt, entry, ...(traceparent === undefined ? {} : { traceparent }) };
-    const said = await provider
-      .send({
-        account,
-        messageId,
-        attempt: grant.attempt,
-        body,
-        tag: makeTag(tag, context.tagKey),
-        signal: context.signal,
-        beforeFirstByte: mayStart,
-      })
+    const request: ProviderSend = {
+      account,
+      messageId,
+      attempt: grant.attempt,
+      body,
+      tag: makeTag(tag, context.tagKey),
+      signal: context.signal,
+      beforeFirstByte: mayStart,
+    };
+    let said: ProviderOutcome;
+    try {
+      said = await provider.send(request);
+    } catch (error) {
       // A mistake of ours over one message must not take the process along, and with it all that is in flight.
-      .catch((error: unknown) => {
-        context.onBroken?.(grant, error);
-        return broken(error, start.allowed);
-      });
+      context.onBroken?.(grant, error);
+      said = broken(error, start.allowed);
+    }
     span?.setAttributes({ 'waxwing.outcome': said.kind, ...providerCodeOf(said) });
     return said;
   });

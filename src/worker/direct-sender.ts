@@ -1,4 +1,4 @@
-import type { BadHealth } from '../engine/contract.ts';
+import type { BadHealth, Grant } from '../engine/contract.ts';
 import { packLane } from '../engine/lane.ts';
 import type { MessageEvent } from '../model/events.ts';
 import type { MessageError } from '../model/message.ts';
@@ -34,6 +34,8 @@ export interface DirectSenderOptions {
   readonly waitingMax?: number;
   /** Hears that the provider asked to stop a sender; nothing of it goes until `resume()`. Must not throw. */
   readonly onPaused?: (sender: string, reason: string) => void;
+  /** As of `SendWorker`. */
+  readonly onBroken?: (grant: Grant, error: unknown) => void;
   /** Hears what happened to a message, in order, when that is final. Must not throw. */
   readonly onConcluded: (events: readonly MessageEvent[]) => void;
 }
@@ -177,6 +179,7 @@ export class DirectSender {
         signal: this.#abort.signal,
         windows: this.#windows,
         judge: this.#judge,
+        onBroken: this.#options.onBroken,
       });
     }
     const { settlement, badHealth } = result;

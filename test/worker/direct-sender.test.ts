@@ -29,6 +29,7 @@ function message(sender: string, contact: string, more: Partial<DirectMessage> =
 function directSender(answer: (request: ProviderSend) => ProviderOutcome, patienceMs = 2000) {
   const calls: string[] = [];
   const paused: string[] = [];
+  const broken: string[] = [];
   const sender = new DirectSender({
     worker: 'direct-test',
     provider: () => ({
@@ -46,9 +47,10 @@ function directSender(answer: (request: ProviderSend) => ProviderOutcome, patien
     patienceMs,
     onPaused: (id, reason) => paused.push(`${id}: ${reason}`),
     onConcluded: () => undefined,
+    onBroken: ({ messageId }, error) => broken.push(`${messageId}: ${String(error)}`),
   });
   onTestFinished(() => sender.stop(0));
-  return { sender, calls, paused };
+  return { sender, calls, paused, broken };
 }
 
 const sent: ProviderOutcome = { kind: 'sent', providerMessageId: 'wamid.1', httpStatus: 200 };
@@ -93,4 +95,15 @@ it('S7 · patience counts from when the caller asked, not from when the line was
   const late = await sender.send(message('a', '+491', { askedAtMs, pairFreeInMs: 5000 }));
   expect(late).toMatchObject({ kind: 'not-sent', error: null });
   expect(calls).toEqual([]);
+});
+
+it('S7 · a mistake of the program over a direct message is told, and ends that message only', async () => {
+  const { sender, broken } = directSender(({ messageId }) => {
+    if (messageId === first.id) throw new TypeError('a mistake');
+    return sent;
+  });
+  const first = message('s1', '+491');
+  expect(await sender.send(first)).toMatchObject({ kind: 'unknown' });
+  expect(broken).toEqual([`${first.id}: TypeError: a mistake`]);
+  expect(await sender.send(message('s1', '+491'))).toMatchObject({ kind: 'sent' });
 });
