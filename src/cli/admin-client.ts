@@ -1,15 +1,15 @@
-import { request } from 'undici';
 import { resolveKeys } from '../config/index.ts';
 import { signJwt } from '../http/index.ts';
 import { jwtSettings } from '../program/web.ts';
-import { CommandError, settings } from './settings.ts';
+import { addressOf, ask, type Asked, open } from './running.ts';
+import { settings } from './settings.ts';
 
 /** The administration routes of a running program, with a short token made from the same secret. */
 export interface AdminClient {
-  get(path: string, query?: Readonly<Record<string, string | undefined>>): Promise<unknown>;
+  get(path: string, query?: Asked['query']): Promise<unknown>;
   post(path: string, body: unknown): Promise<unknown>;
   /** The body as it comes, for exports. */
-  stream(path: string, query?: Readonly<Record<string, string | undefined>>): Promise<AsyncIterable<Buffer>>;
+  stream(path: string, query?: Asked['query']): Promise<AsyncIterable<Buffer>>;
 }
 
 /**
@@ -23,35 +23,11 @@ export async function adminClient(
 ): Promise<AdminClient> {
   const config = settings();
   const keys = await resolveKeys(config);
-  const base = url ?? `http://${config.host}:${config.port}`;
-  const token = await signJwt({ role, name: 'cli', lifetimeSeconds: 300 }, jwtSettings(config, keys));
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-
-  async function call(
-    method: 'GET' | 'POST',
-    path: string,
-    options: { readonly query?: Readonly<Record<string, string | undefined>>; readonly body?: unknown },
-  ) {
-    const address = new URL(path, base);
-    for (const [name, value] of Object.entries(options.query ?? {})) {
-      if (value !== undefined) address.searchParams.set(name, value);
-    }
-    let answer;
-    try {
-      const body = options.body === undefined ? null : JSON.stringify(options.body);
-      answer = await request(address, { method, headers, body });
-    } catch (error) {
-      throw new CommandError(`No program answers at ${base}. Start one with: npm start`, { cause: error });
-    }
-    if (answer.statusCode < 300) return answer.body;
-    const problem = (await answer.body.json().catch(() => ({}))) as { code?: string; detail?: string; field?: string };
-    const field = problem.field === undefined ? '' : ` (field ${problem.field})`;
-    throw new CommandError(`${problem.code ?? answer.statusCode}: ${problem.detail ?? 'refused'}${field}`);
-  }
-
+  const credential = await signJwt({ role, name: 'cli', lifetimeSeconds: 300 }, jwtSettings(config, keys));
+  const running = { url: addressOf(config, url), credential };
   return {
-    get: async (path, query = {}) => await (await call('GET', path, { query })).json(),
-    post: async (path, body) => await (await call('POST', path, { body })).json(),
-    stream: async (path, query = {}) => await call('GET', path, { query }),
+    get: async (path, query = {}) => await ask(running, { path, query }),
+    post: async (path, body) => await ask(running, { method: 'POST', path, body }),
+    stream: async (path, query = {}) => await open(running, { path, query }),
   };
 }

@@ -2,11 +2,11 @@
 
 export const url = {
   type: 'string',
-  description: 'Address of the program (default: from HOST and PORT)',
+  description: 'Address of the program (without it: from HOST and PORT)',
   valueHint: 'address',
 } as const;
 
-export const json = { type: 'boolean', description: 'Print JSON' } as const;
+export const json = { type: 'boolean', description: 'Print JSON instead of text' } as const;
 
 /** The filters of `filters` that were given. */
 export function given<Filters extends Readonly<Record<string, unknown>>>(

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
-import { stripVTControlCharacters } from 'node:util';
-import { type CommandDef, defineCommand, renderUsage, runCommand } from 'citty';
+import { type CommandDef, defineCommand, runCommand } from 'citty';
 import { AppError } from '../errors/app-error.ts';
-import { COMMAND_NAMES, COMMANDS } from './commands/index.ts';
+import { COMMANDS } from './commands/index.ts';
+import { childrenOf, helpOf } from './help.ts';
+import { UsageError } from './settings.ts';
 import { packageVersion } from '../util/version.ts';
+import { checkWords } from './words.ts';
 
 const main = defineCommand({
   meta: {
@@ -18,51 +20,61 @@ process.exitCode = await run(process.argv.slice(2));
 
 async function run(argv: readonly string[]): Promise<number> {
   const [name = '--help'] = argv;
-  if (['--help', '-h', 'help'].includes(name)) return await usage(main);
+  if (name === 'help') return await run([...argv.slice(1), '--help']);
   if (['--version', '-v'].includes(name)) {
     console.log(packageVersion());
     return 0;
   }
-  if (!COMMAND_NAMES.includes(name)) {
-    console.error(`waxwing has no command ${JSON.stringify(name)}. One of: ${COMMAND_NAMES.join(', ')}.`);
-    return 2;
-  }
   try {
-    const { command, parent, rest } = await resolve(argv);
-    if (rest.includes('--help') || rest.includes('-h') || command.run === undefined)
-      return await usage(command, parent);
+    const { command, path, rest } = await resolve(argv);
+    const isHelpWanted = wordsBefore('--', rest).some((word) => ['--help', '-h'].includes(word));
+    if (isHelpWanted || (command.run === undefined && rest.length === 0)) {
+      console.log(await helpOf({ path, command, isTerminal: isColourWanted() }));
+      return 0;
+    }
+    if (command.run === undefined) throw new UsageError(unknownCommand(path, command, rest[0] ?? ''));
+    checkWords(path, command, rest);
     const { result } = await runCommand(command, { rawArgs: [...rest] });
     return typeof result === 'number' ? result : 0;
   } catch (error) {
     console.error(explain(error));
-    return 1;
+    return error instanceof UsageError ? 2 : 1;
   }
 }
 
 interface Resolved {
   readonly command: CommandDef;
-  readonly parent: CommandDef;
+  /** The words that named it: `waxwing streams health`. */
+  readonly path: string;
   readonly rest: readonly string[];
 }
 
 /** Follows the words of the command line down to the command that they name. */
 async function resolve(argv: readonly string[]): Promise<Resolved> {
-  let resolved: Resolved = { command: main, parent: main, rest: argv };
+  let resolved: Resolved = { command: main, path: 'waxwing', rest: argv };
   for (;;) {
-    const { command, rest } = resolved;
+    const { command, path, rest } = resolved;
     const [word = ''] = rest;
-    const children = (command.subCommands ?? {}) as Record<string, CommandDef | (() => Promise<CommandDef>)>;
+    const children = childrenOf(command);
     const child = Object.hasOwn(children, word) ? children[word] : undefined;
     if (child === undefined) return resolved;
     const loaded = typeof child === 'function' ? await child() : child;
-    resolved = { command: loaded, parent: command, rest: rest.slice(1) };
+    resolved = { command: loaded, path: `${path} ${word}`, rest: rest.slice(1) };
   }
 }
 
-async function usage(command: CommandDef, parent?: CommandDef): Promise<number> {
-  const text = await renderUsage(command, parent);
-  console.log(process.stdout.isTTY ? text : stripVTControlCharacters(text));
-  return 0;
+function unknownCommand(path: string, command: CommandDef, word: string): string {
+  const names = Object.keys(childrenOf(command)).join(', ');
+  return `${path} has no command ${JSON.stringify(word)}. One of: ${names}.`;
+}
+
+function wordsBefore(end: string, words: readonly string[]): readonly string[] {
+  const at = words.indexOf(end);
+  return at < 0 ? words : words.slice(0, at);
+}
+
+function isColourWanted(): boolean {
+  return process.stdout.isTTY && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
 }
 
 /** Operating errors are sentences for the person; anything else is a fault of ours, and its stack helps to find it. */
@@ -78,6 +90,7 @@ function explain(error: unknown): string {
     'MigrationError',
     'SecretBoxError',
     'CLIError',
+    'UsageError',
   ].includes(error.name);
   const { cause } = error;
   const isOperating = typeof cause === 'object' && cause !== null && 'code' in cause;

@@ -5,6 +5,11 @@ export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
 
+/** A command line that cannot be meant: one sentence and exit code 2, before anything is done. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
 /** Settings from the environment and `.env`. @throws CommandError with every problem at once */
 export function settings(overrides: Readonly<Record<string, string | undefined>> = {}): Config {
   const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));

@@ -29,6 +29,28 @@ describe('waxwing', () => {
     expect(refused.stderr).toContain('start, demo');
   });
 
+  it('refuses what it cannot mean before it does anything, exit code 2', async () => {
+    const misspelt = await run(['dead-letters', 'redrive', '--tennant', 'salon1', '--all', '--yes']);
+    expect(misspelt).toMatchObject({ code: 2, stdout: '' });
+    expect(misspelt.stderr).toContain('--tenant');
+    const unknown = await run(['user', 'ad', 'ann']);
+    expect(unknown).toMatchObject({ code: 2, stdout: '' });
+    expect(unknown.stderr).toContain('One of: add, list');
+  });
+
+  it('send says so when something else answers at the address, or the address is none', async () => {
+    const emulate = waxwing(['emulate', '--port', '0', '--json']);
+    const [line] = await emulate.saw(/\{.*\}/);
+    const { url } = JSON.parse(line) as { url: string };
+    const elsewhere = await run(['send', '+447700900123', 'hello', '--url', url], { WAXWING_DATA_DIR: dataFolder() });
+    expect(elsewhere).toMatchObject({ code: 1, stdout: '' });
+    expect(elsewhere.stderr).toContain('is not Waxwing');
+    const nonsense = await run(['send', '+447700900123', 'hello', '--url', 'there'], {
+      WAXWING_DATA_DIR: dataFolder(),
+    });
+    expect(nonsense.stderr).toContain('such as http://127.0.0.1:3000');
+  });
+
   it('config check names every wrong setting at once and exits 1', async () => {
     const checked = await run(['config', 'check'], { PORT: 'many', SENDER_BURST: '0', ON_DEFER: 'perhaps' });
     expect(checked.code).toBe(1);

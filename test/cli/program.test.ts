@@ -5,6 +5,7 @@ import { signJwt } from '../../src/http/index.ts';
 import { newId } from '../../src/util/ids.ts';
 import { programSettings, runProgram } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
+import { dataFolder, run } from './harness.ts';
 
 /*
  * The whole program in this process: real HTTP in, real Redis with fsync on every write, real PostgreSQL, and the
@@ -65,6 +66,14 @@ function text(to: string, words: string, more: Record<string, unknown> = {}) {
 }
 
 describe('the whole program', () => {
+  it('is told from a command with other keys, which says where its own are', async () => {
+    const sent = await run(['send', '+447700900001', 'hello', '--url', url], { WAXWING_DATA_DIR: dataFolder() });
+    expect(sent).toMatchObject({ code: 1, stdout: '' });
+    expect(sent.stderr).toContain('WAXWING_DATA_DIR');
+    const listed = await run(['dead-letters', 'list', '--url', url], { WAXWING_DATA_DIR: dataFolder() });
+    expect(listed.stderr).toContain('JWT_SECRET');
+  });
+
   it('accepts a message, sends it, and follows it to delivered and read', async () => {
     const accepted = await call('POST', '/v1/messages', text('+447700900001', 'hello'));
     expect(accepted.status).toBe(202);

@@ -29,7 +29,12 @@ interface Letter {
 
 const list = defineCommand({
   meta: { name: 'list', description: 'List dead letters, newest first' },
-  args: { ...filters, limit: { type: 'string', default: '50', description: '1 to 200' }, url, json },
+  args: {
+    ...filters,
+    limit: { type: 'string', default: '50', description: 'At most so many, 1 to 200', valueHint: 'number' },
+    url,
+    json,
+  },
   async run({ args }) {
     const client = await adminClient(args.url);
     const page = (await client.get('/admin/dead-letters', { ...given(filters, args), limit: args.limit })) as {

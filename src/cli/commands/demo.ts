@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { defineCommand } from 'citty';
 import { type Emulator, startEmulator } from '../../emulator/index.ts';
 import { signJwt } from '../../http/index.ts';
@@ -26,7 +26,7 @@ export const demo = defineCommand({
     seconds: {
       type: 'string',
       default: '0',
-      description: 'End by itself after this time; 0 = at Ctrl-C',
+      description: 'End by itself after so many seconds; 0 = at Ctrl-C',
       valueHint: 'number',
     },
     traffic: {
@@ -73,7 +73,7 @@ async function startDemoProgram(
   // The user's own settings hold, but the demo talks to the emulator and keeps its data apart.
   const first = settings();
   const config = settings({
-    WAXWING_DATA_DIR: join(first.waxwingDataDir, 'demo'),
+    WAXWING_DATA_DIR: dataDirOf(first.waxwingDataDir),
     PORT: (await isPortFree(first.port)) ? String(first.port) : '0',
     LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
     WHATSAPP_API_URL: emulator.apiUrl,
@@ -88,6 +88,17 @@ async function startDemoProgram(
   const program = await startProgram(config, 'all', createLog(config.logLevel), { responder: demoResponder });
   emulator.patch({ webhook: { url: `${program.server?.url ?? ''}/webhooks/whatsapp/cloud` } });
   return program;
+}
+
+function dataDirOf(usual: string): string {
+  return join(usual, 'demo');
+}
+
+/** As short as it may be typed: below the current folder without its path. */
+function shownDataDir(): string {
+  const folder = dataDirOf(settings().waxwingDataDir);
+  const below = relative(process.cwd(), folder);
+  return below.startsWith('..') ? folder : below;
 }
 
 async function play(
@@ -106,7 +117,7 @@ async function play(
     { role: 'admin', name: 'demo', lifetimeSeconds: SIGN_IN_SECONDS },
     { secret: program.keys.jwtSecret, audience: undefined, issuer: undefined },
   );
-  const urls = { url, emulatorUrl: emulator.url, mailUrl: mails.url };
+  const urls = { url, emulatorUrl: emulator.url, mailUrl: mails.url, dataDir: shownDataDir() };
   console.log(welcome({ ...urls, apiKey: program.keys.apiKey, token, withTraffic }));
   if (withTraffic) traffic.start();
   const stopMails = withTraffic ? startMails(program.queues) : () => undefined;
@@ -129,14 +140,15 @@ function welcome(demo: {
   readonly mailUrl: string;
   /** For the sign-in page. */
   readonly token: string;
+  readonly dataDir: string;
   readonly withTraffic: boolean;
 }): string {
-  const { url, apiKey, emulatorUrl, mailUrl, token, withTraffic } = demo;
+  const { url, apiKey, emulatorUrl, mailUrl, token, dataDir, withTraffic } = demo;
   const lines = [
     '',
-    `  WhatsApp, emulated    ${emulatorUrl}        ← open this: conversations as they arrive, answer as the customer`,
-    `  E-mails, caught       ${mailUrl}        ← confirmations and the like, delivered to nobody`,
-    `  Dashboard             ${url}/dashboard        ← is it flowing, and if not, why; sign in with the token below`,
+    `  WhatsApp, emulated    ${emulatorUrl}  ← open this: conversations as they arrive, answer as the customer`,
+    `  E-mails, caught       ${mailUrl}  ← confirmations and the like, delivered to nobody`,
+    `  Dashboard             ${url}/dashboard  ← is it flowing, and if not, why; sign in with the token below`,
     `  API reference         ${url}/docs`,
     `  API key               ${apiKey}`,
     `  Sign-in token         ${token}`,
@@ -144,6 +156,9 @@ function welcome(demo: {
     '  Send one yourself:',
     `    curl ${url}/v1/messages -H 'authorization: Bearer ${apiKey}' -H 'content-type: application/json' \\`,
     `      -d '{"tenant":"salon-aurora","to":"+447700900100","type":"text","text":{"body":"Hello!"}}'`,
+    '',
+    '  Commands of waxwing need the keys of the demo. In this clone, for instance:',
+    `    WAXWING_DATA_DIR=${dataDir} node scripts/run.mjs doctor`,
     '',
   ];
   if (withTraffic) {

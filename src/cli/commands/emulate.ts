@@ -15,7 +15,7 @@ export const emulate = defineCommand({
     'verify-token': { type: 'string', description: 'For the verification call', valueHint: 'word' },
     'access-token': {
       type: 'string',
-      description: 'The only token that is accepted (default: any)',
+      description: 'The only token that is accepted (without it: any)',
       valueHint: 'token',
     },
     ledger: {

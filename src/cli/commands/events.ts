@@ -25,7 +25,12 @@ interface EventLine {
 
 const list = defineCommand({
   meta: { name: 'list', description: 'List events to products, newest first' },
-  args: { ...filters, limit: { type: 'string', default: '50', description: '1 to 200' }, url, json },
+  args: {
+    ...filters,
+    limit: { type: 'string', default: '50', description: 'At most so many, 1 to 200', valueHint: 'number' },
+    url,
+    json,
+  },
   async run({ args }) {
     const client = await adminClient(args.url);
     const page = (await client.get('/admin/events', { ...given(filters, args), limit: args.limit })) as {
@@ -71,7 +76,7 @@ const replay = defineCommand({
   args: {
     id: { type: 'positional', required: false, description: "The event's id; without it the filters choose" },
     ...filters,
-    yes: { type: 'boolean', description: 'Do it; without it only count' },
+    yes: { type: 'boolean', description: 'Do it; with filters and without this only count' },
     url,
     json,
   },
@@ -87,10 +92,12 @@ const replay = defineCommand({
       dryRun: args.yes !== true && args.id === undefined,
     })) as { found: number; replayed: number; dryRun: boolean };
     if (args.json) console.log(JSON.stringify(report));
-    else if (report.dryRun) console.log(`${report.found} events would be sent again. Do it with --yes.`);
-    else console.log(`${report.replayed} events are sent again.`);
+    else if (report.dryRun) console.log(`${eventsOf(report.found)} would be sent again. Do it with --yes.`);
+    else console.log(`Sent again: ${eventsOf(report.replayed)}.`);
   },
 });
+
+const eventsOf = (count: number) => (count === 1 ? '1 event' : `${count} events`);
 
 export const events = defineCommand({
   meta: { name: 'events', description: 'Look after events to products' },

@@ -17,7 +17,7 @@ const list = defineCommand({
     status: { type: 'string', description: 'PENDING | RESOLVED | FAILED', valueHint: 'state' },
     tenant: { type: 'string', description: 'Only of this tenant', valueHint: 'id' },
     code: { type: 'string', description: 'Only with this code', valueHint: 'code' },
-    limit: { type: 'string', default: '50', description: '1 to 200' },
+    limit: { type: 'string', default: '50', description: 'At most so many, 1 to 200', valueHint: 'number' },
     url,
     json,
   },

@@ -23,7 +23,5 @@ const LOADERS = {
   bench: async () => (await import('./bench.ts')).bench,
 };
 
-export const COMMAND_NAMES = Object.keys(LOADERS);
-
 /** Lazy sub-commands in citty's shape. */
 export const COMMANDS = LOADERS as unknown as Record<string, () => Promise<CommandDef>>;

@@ -54,7 +54,7 @@ const rotate = defineCommand({
   meta: { name: 'rotate', description: 'Make a successor and print it once; the old key ends after the overlap' },
   args: {
     id: idArg,
-    hours: { type: 'string', default: '24', description: 'How long both work', valueHint: 'number' },
+    hours: { type: 'string', default: '24', description: 'Hours that both work, 0 to 720', valueHint: 'hours' },
   },
   async run({ args }) {
     const hours = parseInteger(args.hours, 'hours', 0, 720);

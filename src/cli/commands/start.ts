@@ -7,9 +7,17 @@ import { untilSignal } from '../until-signal.ts';
 export const start = defineCommand({
   meta: { name: 'start', description: 'Run the program: accept (web), send (worker), or both' },
   args: {
-    role: { type: 'string', description: 'web | worker | all (WAXWING_ROLE)', valueHint: 'role' },
-    port: { type: 'string', description: 'Port of the API (PORT)', valueHint: 'number' },
-    host: { type: 'string', description: 'Address of the API (HOST)', valueHint: 'address' },
+    role: { type: 'string', description: 'web | worker | all (without it: WAXWING_ROLE, all)', valueHint: 'role' },
+    port: {
+      type: 'string',
+      description: 'Port of the API; 0 = any free one (without it: PORT, 3000)',
+      valueHint: 'number',
+    },
+    host: {
+      type: 'string',
+      description: 'Address that the API listens on (without it: HOST, 127.0.0.1)',
+      valueHint: 'address',
+    },
   },
   async run({ args }) {
     const config = settings({ WAXWING_ROLE: args.role, PORT: args.port, HOST: args.host });

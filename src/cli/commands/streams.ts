@@ -8,7 +8,7 @@ import { commandActor } from '../with-record.ts';
 import { json, url } from '../common-args.ts';
 
 const scope = {
-  shard: { type: 'string', description: 'A shard number, or all (default)', valueHint: 'number' },
+  shard: { type: 'string', description: 'A shard number, or all (without it: all)', valueHint: 'shard' },
   sender: { type: 'string', description: 'Only what goes through this sender', valueHint: 'id' },
   url,
   json,

@@ -10,7 +10,7 @@ export const token = defineCommand({
   args: {
     role: { type: 'string', default: 'admin', description: 'admin | operator | viewer', valueHint: 'role' },
     name: { type: 'string', default: 'cli', description: 'Who it is for; stands in the audit', valueHint: 'name' },
-    hours: { type: 'string', default: '8', description: 'How long it is valid', valueHint: 'number' },
+    hours: { type: 'string', default: '8', description: 'Hours that it is valid, 1 to 8760', valueHint: 'hours' },
   },
   async run({ args }) {
     const config = settings();

@@ -64,7 +64,7 @@ const role = defineCommand({
 });
 
 const disable = defineCommand({
-  meta: { name: 'disable', description: 'Sign-in no more; ends all sessions of the person' },
+  meta: { name: 'disable', description: 'Let a person sign in no more; ends all sessions of the person' },
   args: { name: nameArg },
   async run({ args }) {
     await change(args.name, 'user.disable', { isDisabled: true });

@@ -10,9 +10,9 @@ import { CommandError, settings } from '../settings.ts';
 const replay = defineCommand({
   meta: { name: 'replay', description: 'Process webhooks of a time range again, in the workers that run' },
   args: {
-    from: { type: 'string', required: true, description: 'Received at or after, ISO 8601' },
-    to: { type: 'string', description: 'Received before, ISO 8601; default now' },
-    provider: { type: 'string', description: 'cloud, evolution or twilio; default all' },
+    from: { type: 'string', required: true, description: 'Received at or after, ISO 8601', valueHint: 'time' },
+    to: { type: 'string', description: 'Received before, ISO 8601 (without it: now)', valueHint: 'time' },
+    provider: { type: 'string', description: 'cloud | evolution | twilio (without it: all)' },
     'dry-run': { type: 'boolean', description: 'Only count' },
   },
   async run({ args }) {
