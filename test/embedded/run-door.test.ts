@@ -128,10 +128,14 @@ test('does not install over packages that a person installed and that are comple
 });
 
 test('of two at once one installs and the other waits for it', async () => {
-  const { run, calls } = project(`sleep 1; ${INSTALL}`);
-  const results = await Promise.all([run(['test']), run(['test'])]);
-  expect(results.map(({ code }) => code)).toEqual([0, 0]);
-  expect(results.map(({ stderr }) => stderr).join()).toMatch(/waiting for it/);
+  const { root, spawn: start, calls } = project(`while ! test -e go; do sleep 0.1; done; ${INSTALL}`);
+  const children = [start(['test']), start(['test'])];
+  const ends = children.map((child) => once(child, 'exit'));
+  let stderr = '';
+  for (const child of children) child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
+  await eventually(() => stderr.includes('waiting for it'), { timeoutMs: 15_000 });
+  writeFileSync(join(root, 'go'), '');
+  expect((await Promise.all(ends)).map(([code]) => code as number)).toEqual([0, 0]);
   expect(calls()).toBe(1);
 });
 

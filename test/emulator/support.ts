@@ -3,6 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { startEmulator, type Emulator, type EmulatorOptions } from '../../src/emulator/index.ts';
 
+export { eventually } from '../support/eventually.ts';
+
 export const NUMBER = '1000';
 export const CUSTOMER = '+491701234567';
 
@@ -160,13 +162,4 @@ async function readBody(request: IncomingMessage): Promise<string> {
   const pieces: Buffer[] = [];
   for await (const piece of request) pieces.push(piece as Buffer);
   return Buffer.concat(pieces).toString('utf8');
-}
-
-/** Polls a condition that no event announces, with a deadline. */
-export async function eventually(condition: () => boolean | Promise<boolean>, deadlineMs = 10_000): Promise<void> {
-  const end = Date.now() + deadlineMs;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error('the condition did not become true in time');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

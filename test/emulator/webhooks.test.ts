@@ -141,8 +141,8 @@ describe('status webhooks', () => {
   it('can overtake the answer to the send', async () => {
     const { target, receiver } = await pair({
       statuses: { ...FAST, beforeAnswer: true, sentDelayMs: 0 },
-      latencyMsMin: 1500,
-      latencyMsMax: 1500,
+      latencyMsMin: 3000,
+      latencyMsMax: 3000,
     });
     let answered = false;
     const sending = accepted(target, text()).then(() => (answered = true));

@@ -26,7 +26,7 @@ function message(sender: string, contact: string, more: Partial<DirectMessage> =
   };
 }
 
-function directSender(answer: (request: ProviderSend) => ProviderOutcome, patienceMs = 2000) {
+function directSender(answer: (request: ProviderSend) => ProviderOutcome, patienceMs = 20_000) {
   const calls: string[] = [];
   const paused: string[] = [];
   const broken: string[] = [];
