@@ -60,7 +60,8 @@ describe('P1 · micro-batches', () => {
     const batches: number[] = [];
     const batcher = createMicroBatcher<string, string>({
       sizeMax: 10,
-      intervalMs: 30,
+      // Long enough that a busy machine is not taken for a quiet time.
+      intervalMs: 500,
       parallelMax: 10,
       run: (items) => {
         batches.push(items.length);
