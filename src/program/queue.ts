@@ -58,11 +58,13 @@ export async function openQueue(
 async function assertSafe(queue: RedisSendQueue, config: Config, log: Logger): Promise<void> {
   const { problems, warnings } = await checkQueueSafety(queue.runner.client, config.acceptDurability);
   for (const warning of warnings) log.warn(warning);
-  if (problems.length === 0) return;
   if (config.acceptDurability === 'memory') {
-    log.warn('ACCEPT_DURABILITY=memory: accepted messages are lost when Redis or its machine stops');
+    // Said also of a Redis that keeps everything: nobody is refused when that ends.
+    if (problems.length === 0) log.info('ACCEPT_DURABILITY=memory: a 2xx promises no disk, though this Redis keeps it');
+    else log.warn('ACCEPT_DURABILITY=memory: accepted messages are lost when Redis or its machine stops');
     return;
   }
+  if (problems.length === 0) return;
   if (config.dangerouslyAllowVolatileQueue) {
     for (const problem of problems) log.warn(`DANGEROUSLY_ALLOW_VOLATILE_QUEUE: ${problem}`);
     return;
