@@ -8,10 +8,10 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     // Two cores: more workers only fight for them, and the timing tests suffer.
     maxWorkers: 2,
-    testTimeout: 20_000,
-    // The default of one second is no deadline on a busy machine.
+    // Deadlines for what hangs: a busy machine must not meet them.
+    testTimeout: 60_000,
     expect: { poll: { timeout: 10_000 } },
-    hookTimeout: 60_000,
+    hookTimeout: 120_000,
     teardownTimeout: 60_000,
   },
 });

@@ -41,7 +41,7 @@ beforeAll(async () => {
   a = await runProgram(settings);
   b = await runProgram(settings, 'web');
   emulator.patch({ webhook: { url: `${a.server?.url ?? ''}/webhooks/whatsapp/cloud` } });
-}, 60_000);
+});
 afterAll(async () => {
   redis.disconnect();
   await Promise.all([a.stop(), b.stop()]);
@@ -187,7 +187,7 @@ describe('C4 · no stale messages', () => {
     const status = { id: providerMessageId, status: 'delivered', timestamp: seconds(), recipient_id: to.slice(1) };
     await evicts(shown, () => webhook('messages', { statuses: [status] }));
     await shows(TENANT, ({ messages }) => [messages.byStatus['sent'], messages.byStatus['delivered']], [2, 1]);
-  }, 60_000);
+  });
 
   it('received, read, of a person whose name or wish is another one', async () => {
     const shown = { dashboards: TENANT, conversation: to, contact: to };
@@ -209,7 +209,7 @@ describe('C4 · no stale messages', () => {
     await evicts({ conversation: to }, () => call('POST', `${path}/read?${of}`, {}));
     const wish = { wa_id, category: 'marketing_messages', value: 'stop', timestamp: seconds() };
     await evicts({ contact: to }, () => webhook('user_preferences', { user_preferences: [wish] }));
-  }, 60_000);
+  });
 });
 
 describe('C4 · no stale templates', () => {
@@ -238,5 +238,5 @@ describe('C4 · no stale templates', () => {
     await both(id, 'APPROVED');
     await call('POST', '/v1/templates/sync', {});
     await both(id, 'PAUSED');
-  }, 30_000);
+  });
 });

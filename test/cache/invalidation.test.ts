@@ -28,7 +28,7 @@ beforeAll(async () => {
   a = await runProgram(settings, 'web');
   b = await runProgram(settings, 'web');
   admin = await signJwt({ role: 'admin', name: 'admin@example.com' }, JWT);
-}, 60_000);
+});
 afterAll(async () => {
   redis.disconnect();
   await Promise.all([a.stop(), b.stop()]);

@@ -13,7 +13,7 @@ beforeAll(async () => {
   const [redis, database] = await Promise.all([testRedis(), testDatabase()]);
   emulator = await startEmulator();
   waxwing = createWaxwing({ role: 'all', settings: programSettings({ redis, database, emulator }) });
-}, 60_000);
+});
 
 afterAll(async () => {
   await waxwing.stop();

@@ -28,7 +28,7 @@ beforeAll(async () => {
   program = await runProgram(settings);
   url = program.server?.url ?? '';
   emulator.patch({ webhook: { url: `${url}/webhooks/whatsapp/cloud` } });
-}, 60_000);
+});
 
 afterAll(async () => {
   await program.stop();

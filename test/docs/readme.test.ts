@@ -11,7 +11,7 @@ describe('README', () => {
   it('shows the latest figures of the bench and no others', async () => {
     const { stderr } = await promisify(execFile)(process.execPath, [`${root}scripts/readme-bench.mjs`, '--check']);
     expect(stderr).toBe('');
-  }, 30_000);
+  });
 
   it('names every room of src in its map', () => {
     const map = /^src\/\n([\s\S]*?)^```/m.exec(readme)?.[1] ?? '';

@@ -231,7 +231,7 @@ test('the diagram of the message shows every status, as the engine and the recor
     .filter(([from, to]) => from !== to)
     .map(([from = '', to = '']): Transition => `${from} → ${to}`);
   expect(arrows).toEqual([...new Set([...ofEngine, ...(await deliveryTransitions())])].sort());
-}, 60_000);
+});
 
 /** What the record shows of sent messages while statuses come in, in every order of three. */
 async function deliveryTransitions(): Promise<Transition[]> {

@@ -161,7 +161,7 @@ test('tries npm three times and then says in a sentence what to do', async () =>
   const { code, stderr } = await run(['test']);
   expect([code, calls()]).toEqual([1, 3]);
   expect(stderr).toMatch(/could not be installed .*type the command again/);
-}, 40_000);
+});
 
 test('passes the exit code on, and 128 + the number of the signal that ended the program', async () => {
   const { run } = project(INSTALL);

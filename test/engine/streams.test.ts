@@ -169,7 +169,7 @@ describe('R8 · claim pending', () => {
     });
     expect(await one.queue.counters()).toMatchObject({ inFlight: 1, unknown: 1 });
     await expectSound();
-  }, 15_000);
+  });
 });
 
 describe('R2 · replies of Redis 6.2, 7 and 8', () => {

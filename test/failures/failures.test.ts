@@ -29,7 +29,7 @@ beforeAll(async () => {
     ),
   });
   await waxwing.start();
-}, 60_000);
+});
 
 afterAll(async () => {
   await waxwing.stop();
@@ -63,7 +63,7 @@ describe('Slow retries', () => {
     }
     expect(Math.min(...lateMs)).toBeGreaterThanOrEqual(-5);
     expect(Math.max(...lateMs)).toBeLessThanOrEqual(1000 + standstill.ms());
-  }, 30_000);
+  });
 
   it('F6 · two workers that retry the same rows at once send each of them once', async () => {
     emulator.addRule({ id: 'down', action: { kind: 'error', code: 131000 } });
@@ -78,7 +78,7 @@ describe('Slow retries', () => {
     expect(totals[0].total + totals[1].total).toBe(5);
     expect(totals[0].succeeded + totals[1].succeeded).toBe(5);
     for (const { id } of jobs) expect(calls(id).filter(({ taken }) => taken)).toHaveLength(1);
-  }, 30_000);
+  });
 
   it('F6 · logDeliveryFailure() hands a failure to the slow schedule; one without retries left is a dead letter', async () => {
     const to = phone();
@@ -95,7 +95,7 @@ describe('Slow retries', () => {
     expect(await deadLetters.redrive({ ids: [spent] }, 'ada', false)).toMatchObject({ affected: 1 });
     await eventually(async () => (await failureOf(spent))?.status === 'RESOLVED', { timeoutMs: 10_000 });
     expect(calls(spent).filter(({ taken }) => taken)).toHaveLength(1);
-  }, 20_000);
+  });
 
   it('F5 · 131049 told in the answer waits its 24 hours: nobody starts it before', async () => {
     const to = phone();
@@ -145,7 +145,7 @@ describe('Dead letters', () => {
       return items.find(({ event }) => event === 'redriven');
     });
     expect(redriven.detail).toMatchObject({ by: 'ada', cause: 'person' });
-  }, 20_000);
+  });
 
   it('S12 · a filter that matches nothing says so, and an unknown id is 404', async () => {
     const { deadLetters } = waxwing.failures;
@@ -166,5 +166,5 @@ describe('Dead letters', () => {
     expect(await deadLetters.discard({ ids: [id] }, 'ada', false)).toMatchObject({ affected: 1 });
     await expect(deadLetters.get(id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect(await failureOf(id)).toMatchObject({ status: 'FAILED', metadata: { discardedBy: 'ada' } });
-  }, 20_000);
+  });
 });

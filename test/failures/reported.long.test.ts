@@ -34,7 +34,7 @@ beforeAll(async () => {
   program = await runProgram(settings);
   url = program.server?.url ?? '';
   emulator.patch({ webhook: { url: `${url}/webhooks/whatsapp/cloud` } });
-}, 60_000);
+});
 afterAll(async () => {
   await program.stop();
   await emulator.stop();
@@ -101,7 +101,7 @@ describe('A failure that a status reports', () => {
     await failureOf(id, ({ status }) => status === 'FAILED');
     expect(callsOf(id)).toHaveLength(2);
     expect(await program.failures.deadLetters.get(id)).toMatchObject({ letter: { code: '131049' } });
-  }, 20_000);
+  });
 
   it.each([
     ['131047', 'text', 5 * 60_000],
@@ -150,7 +150,7 @@ describe('The audit, every WHATSAPP_RETRY_INTERVAL_MS', () => {
     await makeDue(id);
     expect(await failureOf(id, ({ status }) => status === 'RESOLVED')).toMatchObject({ attemptCount: 2 });
     expect(callsOf(id).filter(({ taken }) => taken)).toHaveLength(1);
-  }, 20_000);
+  });
 
   it('F6 · lets go what the record knows to be sent, and corrects a wrong time', async () => {
     const [sent, wrong] = [await deferred(), await deferred()];
@@ -166,7 +166,7 @@ describe('The audit, every WHATSAPP_RETRY_INTERVAL_MS', () => {
     const corrected = await failureOf(wrong, ({ nextRetryAtMs }) => (nextRetryAtMs ?? 0) > Date.now() + HOUR_MS / 2);
     expect(Math.abs((corrected.nextRetryAtMs ?? 0) - (before.nextRetryAtMs ?? 0))).toBeLessThan(60_000);
     expect(callsOf(sent)).toHaveLength(1);
-  }, 20_000);
+  });
 
   it('F6 · leaves a message that waits at its place (ON_DEFER=block) where it is, and what follows behind it', async () => {
     const of = await settingsOf({ ON_DEFER: 'block', WHATSAPP_RETRY_INTERVAL_MS: '60000' });
@@ -189,7 +189,7 @@ describe('The audit, every WHATSAPP_RETRY_INTERVAL_MS', () => {
     } finally {
       await blocking.stop();
     }
-  }, 30_000);
+  });
 });
 
 describe('The status watchdog', () => {
@@ -243,7 +243,7 @@ describe('The command line', () => {
     expect(await waxwing(deadLetters, 'redrive', id, '--yes')).toMatch(/1 of 1 were redriven\./);
     await failureOf(id, ({ status }) => status === 'RESOLVED');
     await expect(waxwing(deadLetters, 'redrive', id, '--yes')).rejects.toThrow(/CONFLICT/);
-  }, 20_000);
+  });
 });
 
 describe('Bull Board', () => {

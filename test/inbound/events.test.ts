@@ -16,7 +16,7 @@ describe('events of the whole program', () => {
   beforeAll(async () => {
     product = await startReceiver();
     world = await startWorld({ EVENTS_URL: product.url, EVENTS_SECRET: `${EVENTS_SECRET},${OLD_SECRET}` });
-  }, 60_000);
+  });
   afterAll(async () => {
     await world.stop();
     await product.close();
@@ -230,7 +230,7 @@ describe('the sending of events', () => {
       expect(new Set(product.received.map(({ headers }) => headers['webhook-id']))).toEqual(new Set([id]));
       await dispatcher.stop(5000);
     }
-  }, 30_000);
+  });
 
   it('F39 · the schedule covers about 28 hours with eight attempts', () => {
     const waits: number[] = [];
@@ -283,7 +283,7 @@ describe('the sending of events', () => {
     expect(hanging.received).toHaveLength(10);
     await hanging.close();
     await record.eventsOut.disable('broken', 'the test is over');
-  }, 20_000);
+  });
 
   it('a process that dies during an attempt leaves the event to the next one', async () => {
     const id = await tell();

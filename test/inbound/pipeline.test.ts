@@ -56,7 +56,7 @@ beforeAll(async () => {
     corpus: twilioCorpus('twilio-token', world.url, 'tw', NUMBER),
     phone: '+4915100000003',
   };
-}, 60_000);
+});
 afterAll(async () => {
   await world.stop();
   await product.close();
@@ -140,7 +140,7 @@ describe.each(['cloud', 'evolution', 'twilio'])('R7 · Q3 · %s, from the POST t
     const expected: Record<string, number> = {};
     for (const { kind } of events) expected[kind] = (expected[kind] ?? 0) + 1;
     expect(counts).toEqual(expected);
-  }, 60_000);
+  });
 
   it('P10 · F41 · all of it again, and once more in parallel, changes and tells nothing', async () => {
     const { sender, corpus } = of(provider);
@@ -151,7 +151,7 @@ describe.each(['cloud', 'evolution', 'twilio'])('R7 · Q3 · %s, from the POST t
     await eventually(isIdle, { timeoutMs: LATE_MS });
     expect(await countOf(sender)).toBe(before);
     expect(toldOf(sender)).toHaveLength(told);
-  }, 60_000);
+  });
 
   it('a forged proof takes nothing in', async () => {
     const { sender, corpus } = of(provider);

@@ -32,7 +32,7 @@ beforeAll(async () => {
     CIRCUIT_BREAKER_THRESHOLD: '5',
     CIRCUIT_BREAKER_TIMEOUT: '1500',
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await world.stop();
@@ -274,5 +274,5 @@ describe('a responder that is a function', () => {
     } finally {
       await embedded.stop();
     }
-  }, 30_000);
+  });
 });

@@ -8,7 +8,7 @@ let product: Receiver;
 beforeAll(async () => {
   product = await startReceiver();
   world = await startWorld({ WHATSAPP_ASYNC_PROCESSING: 'false', EVENTS_URL: product.url, EVENTS_SECRET });
-}, 60_000);
+});
 afterAll(async () => {
   await world.stop();
   await product.close();

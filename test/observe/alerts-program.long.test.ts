@@ -157,7 +157,7 @@ describe('alerts of the whole program', () => {
       STATUS_WATCHDOG_SECONDS: '60',
       CACHE_SPIKE_THRESHOLD: '0.5',
     });
-  }, 60_000);
+  });
 
   test('nothing is wrong in the beginning', async () => {
     await send(place, texts(5, 'fine'));

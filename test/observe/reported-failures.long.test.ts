@@ -28,7 +28,7 @@ beforeAll(async () => {
   const rules = ALERT_RULES.map((rule) => ({ ...rule, forSeconds: Math.min(rule.forSeconds, 0.25) }));
   program = await runProgram(settings, 'all', { alerts: { rules, everyMs: 100 } });
   emulator.patch({ webhook: { url: `${program.server?.url ?? ''}/webhooks/whatsapp/cloud` } });
-}, 60_000);
+});
 afterAll(async () => {
   await program.stop();
   await emulator.stop();
@@ -103,7 +103,7 @@ test('S13, F7, Q10 · failures that statuses report raise the alerts of failures
   await eventually(async () => (await program.queue.counters()).deferred === 1, { timeoutMs: 15_000 });
   expect(await program.queue.counters()).toMatchObject({ accepted: 63, failed: 0, sent: 62 });
   expect(await ended()).toMatchObject({ sent: 93, undelivered: 30 });
-}, 60_000);
+});
 
 test('F7, Q10 · a reported failure that expires before its retry is counted as undelivered, once', async () => {
   const { undelivered = 0 } = await ended();
@@ -121,4 +121,4 @@ test('F7, Q10 · a reported failure that expires before its retry is counted as 
   expect(await program.failures.deadLetters.get(id)).toMatchObject({ letter: { code: '131049' } });
   await program.failures.worker.takeReported();
   expect(await ended()).toMatchObject({ undelivered: undelivered + 1 });
-}, 60_000);
+});

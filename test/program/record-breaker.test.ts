@@ -75,7 +75,7 @@ it('P4 · while PostgreSQL is away it is open, told and in no way of a send; it 
   const told = lines.filter(({ breaker }) => breaker === 'postgres').map(({ level }) => level);
   // However many probes failed in between.
   expect(told).toEqual([pino.levels.values['warn'], pino.levels.values['info']]);
-}, 60_000);
+});
 
 it('P4 · a program that starts without PostgreSQL comes to itself when it is there', async () => {
   const ask = await start('all', { isAway: true, threshold: 1 });
@@ -83,4 +83,4 @@ it('P4 · a program that starts without PostgreSQL comes to itself when it is th
   await gate?.open();
   await eventually(async () => (await ask('/ready')).status === 200, { timeoutMs: 15_000 });
   await eventually(async () => (await ask('/v1/messages')).status === 200);
-}, 60_000);
+});

@@ -68,7 +68,7 @@ describe('delivery status', () => {
       }),
       { numRuns: 40 },
     );
-  }, 60_000);
+  });
 
   it('shows read with a delivery time when the delivered status was skipped', async () => {
     const id = newId();

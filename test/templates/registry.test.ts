@@ -32,7 +32,7 @@ beforeAll(async () => {
   );
   program = await runProgram(settings);
   emulator.patch({ webhook: { url: `${program.server?.url ?? ''}/webhooks/whatsapp/cloud` } });
-}, 60_000);
+});
 afterAll(async () => {
   await program.stop();
   await emulator.stop();

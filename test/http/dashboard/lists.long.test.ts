@@ -237,7 +237,7 @@ describe('every page', () => {
   let chatOf: string;
   beforeAll(async () => {
     chatOf = await everyBubble();
-  }, 60_000);
+  });
 
   it.each([
     ['dark', 1280],
