@@ -64,11 +64,15 @@ const TEXT = { type: 'text', text: { body: 'Your table' } };
 async function send(to: string, content: Record<string, unknown> = TEXT, by = program): Promise<string> {
   return String((await call('/v1/messages', { tenant: 'salon1', to, ...content }, by))['id']);
 }
+/** An audit waits for the recorder, and nothing is taken in meanwhile: on a busy machine that takes its time. */
 const failureOf = (id: string, wanted: (row: FailureRecord) => boolean = () => true) =>
-  eventually(async () => {
-    const row = await program.record.failures.get(id);
-    return row !== null && wanted(row) ? row : undefined;
-  });
+  eventually(
+    async () => {
+      const row = await program.record.failures.get(id);
+      return row !== null && wanted(row) ? row : undefined;
+    },
+    { timeoutMs: 15_000 },
+  );
 const callsOf = (id: string) => emulator.ledger().filter(({ tag }) => tag?.includes(id) === true);
 const deferred = async (to = phone()) => {
   emulator.addRule({ match: { recipient: to }, action: { kind: 'error', code: 131000 }, times: 1 });
