@@ -8,6 +8,11 @@ export const url = {
 
 export const json = { type: 'boolean', description: 'Print JSON instead of text' } as const;
 
+/** A list that is cut says so, apart from what it lists. */
+export function tellOfMore({ next }: { readonly next?: string | null | undefined }): void {
+  if (typeof next === 'string') console.error('There are more: raise --limit, or choose with the other options.');
+}
+
 /** The filters of `filters` that were given. */
 export function given<Filters extends Readonly<Record<string, unknown>>>(
   filters: Filters,

@@ -88,13 +88,13 @@ export function apiKeysOf(database: Database): ApiKeys {
     },
 
     async verify(hash) {
-      const [row] = await database.query<KeyRow>(
+      const [row] = await database.query<KeyRow & { is_stale: boolean }>(
         `select ${COLUMNS}, last_used_at is null or last_used_at < now() - interval '${LAST_USED_STEP}' as is_stale
          from api_keys where hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())`,
         [hash],
       );
       if (row === undefined) return null;
-      if (row['is_stale'] === true) {
+      if (row.is_stale) {
         await database.query('update api_keys set last_used_at = now() where id = $1', [row.id]);
       }
       return fromRow(row);

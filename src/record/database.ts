@@ -27,7 +27,8 @@ export interface StatementOptions {
   readonly name?: string;
 }
 
-export type Row = pg.QueryResultRow;
+/** Shape of a row; named here, so that the package needs no types of the driver where it is installed. */
+export type Row = object;
 
 /** Runs one statement and returns its rows. */
 export type Run = <R extends Row>(

@@ -63,7 +63,7 @@ export function signInAttemptsOf(database: Database, options: SignInAttemptsOpti
   }
 
   async function count(run: Run, key: string, { free, firstMs, longestMs }: BackOff): Promise<void> {
-    const [counted] = await run(
+    const [counted] = await run<{ failures: number }>(
       `insert into sign_in_attempts as a (key, failures, free_at) values ($1, 1, now())
        on conflict (key) do update set
          failures = case when a.last_at < now() - interval '1 day' then 1 else least(a.failures + 1, 1000) end,
@@ -77,7 +77,7 @@ export function signInAttemptsOf(database: Database, options: SignInAttemptsOpti
     );
     if (counted !== undefined) {
       // A new row is as good a time as any to forget old ones.
-      if (counted['failures'] === 1) {
+      if (counted.failures === 1) {
         await run("delete from sign_in_attempts where last_at < now() - interval '1 day'");
       }
       return;

@@ -75,6 +75,27 @@ describe('the whole program', () => {
     expect(listed.stderr).toContain('JWT_SECRET');
   });
 
+  it('answers commands in words for people', async () => {
+    const env = { ...settings, JWT_SECRET: program.keys.jwtSecret, WAXWING_DATA_DIR: dataFolder() };
+    const ask = async (...words: string[]) => await run([...words, '--url', url], env);
+    expect((await ask('streams', 'reset-to-latest')).stderr).toContain('--confirm all.');
+    expect((await ask('streams', 'claim-pending-to-worker')).stdout).toContain('workers none');
+
+    emulator.addRule({ match: { recipient: '+447700900006' }, action: { kind: 'error', code: 131026 } });
+    const ids = [1, 2].map(async () => (await call('POST', '/v1/messages', text('+447700900006', 'hello'))).body['id']);
+    const [id = ''] = (await Promise.all(ids)).map(String);
+    const list = async () => await ask('dead-letters', 'list', '--limit', '1', '--code', '131026');
+    const listed = await eventually(async () => {
+      const { stderr, stdout } = await list();
+      return stderr === '' ? undefined : { stderr, stdout };
+    });
+    expect(listed.stderr).toContain('There are more');
+    expect(listed.stdout.trim().split('\n')).toHaveLength(1);
+    expect((await ask('dead-letters', 'redrive', id)).stdout).toContain(`${id}  would be redriven`);
+    expect((await ask('dead-letters', 'show', id)).stdout).toContain('to •••••06, text {"body":"[5 characters]"}');
+    expect((await ask('dead-letters', 'show', id, '--reveal')).stdout).toContain('to +447700900006');
+  }, 60_000);
+
   it('accepts a message, sends it, and follows it to delivered and read', async () => {
     const accepted = await call('POST', '/v1/messages', text('+447700900001', 'hello'));
     expect(accepted.status).toBe(202);

@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty';
 import { adminClient } from '../admin-client.ts';
 import { CommandError } from '../settings.ts';
-import { given, json, url } from '../common-args.ts';
+import { given, json, tellOfMore, url } from '../common-args.ts';
 
 const reveal = {
   type: 'boolean',
@@ -44,6 +44,7 @@ const list = defineCommand({
     if (args.json) console.log(JSON.stringify(page));
     else if (page.items.length === 0) console.log('No dead letters.');
     else for (const letter of page.items) console.log(line(letter));
+    if (!args.json) tellOfMore(page);
   },
 });
 
@@ -58,6 +59,9 @@ const show = defineCommand({
     const { role, query } = asks(args.reveal);
     const client = await adminClient(args.url, role);
     const letter = (await client.get(`/admin/dead-letters/${encodeURIComponent(args.id)}`, query)) as Letter & {
+      to: string;
+      type: string;
+      content: unknown;
       attempts: { attempt: number; startedAt: string; outcome: string; httpStatus: number | null }[];
       advice: { title: string; meaning: string; personShould: string };
     };
@@ -69,7 +73,8 @@ const show = defineCommand({
       ({ attempt, startedAt, outcome, httpStatus }) => `  ${attempt}. ${startedAt}  ${outcome}  ${httpStatus ?? ''}`,
     );
     const { title, meaning, personShould } = letter.advice;
-    console.log([line(letter), ...attempts, '', title, meaning, personShould].join('\n'));
+    const content = `  to ${letter.to}, ${letter.type} ${JSON.stringify(letter.content)}`;
+    console.log([line(letter), content, ...attempts, '', title, meaning, personShould].join('\n'));
   },
 });
 
@@ -78,11 +83,17 @@ interface Report {
   readonly affected: number;
   readonly matched: number;
   readonly next: string | null;
-  readonly items: readonly { readonly id: string; readonly result: string; readonly sentence: string | null }[];
+  readonly items: readonly {
+    readonly id: string;
+    readonly result: 'would' | 'done' | 'skipped';
+    readonly sentence: string | null;
+  }[];
 }
 
-function itemLine({ id, result, sentence }: Report['items'][number]): string {
-  return `${id}  ${result}  ${sentence ?? ''}`.trimEnd();
+function itemLine(word: 'redrive' | 'discard', { id, result, sentence }: Report['items'][number]): string {
+  const done = word === 'redrive' ? 'redriven' : 'discarded';
+  const words = { would: `would be ${done}`, done, skipped: 'skipped' }[result];
+  return `${id}  ${words}  ${sentence ?? ''}`.trimEnd();
 }
 
 /** `redrive` and `discard`: a dry run unless --yes is given, so that a filter is looked at before it acts. */
@@ -112,7 +123,7 @@ function act(word: 'redrive' | 'discard', description: string) {
         const dryRun = args.yes !== true;
         const report = (await client.post(`/admin/dead-letters/${word}`, { ...selection, dryRun })) as Report;
         if (args.json) console.log(JSON.stringify(report));
-        else for (const item of report.items) console.log(itemLine(item));
+        else for (const item of report.items) console.log(itemLine(word, item));
         totals.affected += report.affected;
         totals.matched = Math.max(totals.matched, report.matched);
         if (!args.json && report.next === null && after === undefined) console.log(report.sentence);

@@ -87,7 +87,7 @@ function isRemark(finding: Finding): boolean {
 
 /** What is wrong comes last, where a person looks first. */
 function report(findings: readonly Finding[]): string {
-  const width = Math.min(32, Math.max(0, ...findings.map(({ about }) => about.length)));
+  const width = Math.min(40, Math.max(0, ...findings.map(({ about }) => about.length)));
   const line = (mark: string) => (one: Finding) => `${mark} ${one.about.padEnd(width)}  ${one.detail}`;
   const bad = findings.filter((finding) => !isRemark(finding));
   const verdict =

@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty';
 import { adminClient } from '../admin-client.ts';
 import { CommandError } from '../settings.ts';
-import { given, json, url } from '../common-args.ts';
+import { given, json, tellOfMore, url } from '../common-args.ts';
 
 const filters = {
   state: { type: 'string', description: 'pending, delivered or dead', valueHint: 'state' },
@@ -35,10 +35,12 @@ const list = defineCommand({
     const client = await adminClient(args.url);
     const page = (await client.get('/admin/events', { ...given(filters, args), limit: args.limit })) as {
       items: EventLine[];
+      next: string | null;
     };
     if (args.json) console.log(JSON.stringify(page));
     else if (page.items.length === 0) console.log('No events.');
     else for (const event of page.items) console.log(line(event));
+    if (!args.json) tellOfMore(page);
   },
 });
 

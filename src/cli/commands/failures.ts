@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty';
 import { adminClient } from '../admin-client.ts';
-import { json, url } from '../common-args.ts';
+import { json, tellOfMore, url } from '../common-args.ts';
 
 interface Failure {
   readonly id: string;
@@ -24,10 +24,14 @@ const list = defineCommand({
   async run({ args }) {
     const client = await adminClient(args.url);
     const { status, tenant, code, limit } = args;
-    const page = (await client.get('/admin/failures', { status, tenant, code, limit })) as { items: Failure[] };
+    const page = (await client.get('/admin/failures', { status, tenant, code, limit })) as {
+      items: Failure[];
+      next: string | null;
+    };
     if (args.json) console.log(JSON.stringify(page));
     else if (page.items.length === 0) console.log('No failures.');
     else for (const item of page.items) console.log(lineOf(item));
+    if (!args.json) tellOfMore(page);
   },
 });
 

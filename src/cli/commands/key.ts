@@ -45,7 +45,7 @@ const list = defineCommand({
       } while (cursor !== undefined);
       return all;
     });
-    if (args.json) console.log(JSON.stringify(keys, null, 2));
+    if (args.json) console.log(JSON.stringify(keys.map(asJson), null, 2));
     else console.log(keys.length === 0 ? 'There are no keys but WAXWING_API_KEY.' : keys.map(asLine).join('\n'));
   },
 });
@@ -67,7 +67,7 @@ const rotate = defineCommand({
       return done;
     });
     console.log(rotated.made.key);
-    console.error(`Shown only here. The old key ends in ${hours} h.`);
+    console.error(`Shown only here. Its id: ${rotated.made.id}. The old key ends in ${hours} h.`);
   },
 });
 
@@ -90,8 +90,20 @@ export const key = defineCommand({
   subCommands: { create, list, rotate, revoke },
 });
 
+const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+
+/** As the API shows a key. */
+function asJson({ createdAtMs, lastUsedAtMs, expiresAtMs, revokedAtMs, ...key }: ApiKeyRecord) {
+  return {
+    ...key,
+    createdAt: iso(createdAtMs),
+    lastUsedAt: iso(lastUsedAtMs),
+    expiresAt: iso(expiresAtMs),
+    revokedAt: iso(revokedAtMs),
+  };
+}
+
 function asLine({ id, tenant, name, prefix, ...times }: ApiKeyRecord): string {
-  const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
   const ends = times.expiresAtMs === null ? '' : `, ends ${iso(times.expiresAtMs) ?? ''}`;
   const state =
     times.revokedAtMs === null

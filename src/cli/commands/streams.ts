@@ -3,7 +3,7 @@ import { resolveKeys } from '../../config/index.ts';
 import { signJwt } from '../../http/index.ts';
 import { jwtSettings } from '../../program/web.ts';
 import { addressOf, ask, type Asked } from '../running.ts';
-import { settings } from '../settings.ts';
+import { CommandError, settings } from '../settings.ts';
 import { commandActor } from '../with-record.ts';
 import { json, url } from '../common-args.ts';
 
@@ -46,10 +46,12 @@ async function call<T>(
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries({ shard, sender, confirm: word }))
     if (value !== undefined) query.set(name, value);
-  return await ask<T>(
-    { url: addressOf(config, url), credential },
-    { method, path: `/admin/streams/${act}?${query.toString()}` },
-  );
+  const asked = { method, path: `/admin/streams/${act}?${query.toString()}` };
+  return await ask<T>({ url: addressOf(config, url), credential }, asked).catch((error: unknown) => {
+    // The route speaks of its own parameter.
+    if (error instanceof CommandError) throw new CommandError(error.message.replace(/\bconfirm=/, '--confirm '));
+    throw error;
+  });
 }
 
 interface Health {
@@ -84,6 +86,10 @@ function report({ status, dlq_depth: letters, shards }: Health): string {
   return [`${status}; dead letters: ${letters ?? 'unknown, the record is away'}`, ...lines].join('\n');
 }
 
+function shown(value: unknown): string {
+  return Array.isArray(value) ? value.join(' ') || 'none' : String(value);
+}
+
 /** One act as a sub-command. */
 function act(name: string, method: 'POST' | 'DELETE', description: string, isDiscarding: boolean): CommandDef {
   return defineCommand({
@@ -95,7 +101,7 @@ function act(name: string, method: 'POST' | 'DELETE', description: string, isDis
       else
         console.log(
           Object.entries(done)
-            .map(([word, value]) => `${word} ${String(value)}`)
+            .map(([word, value]) => `${word} ${shown(value)}`)
             .join(', '),
         );
     },

@@ -117,7 +117,8 @@ async function newPassword(isWanted: boolean): Promise<{ readonly text: string; 
   if (isWanted) return { text: randomBytes(18).toString('base64url'), isMade: true };
   const text = await askSecret('New password: ', 'Again: ');
   if (text.length < PASSWORD_CHARACTERS_MIN || text.length > PASSWORD_CHARACTERS_MAX) {
-    throw new CommandError(`A password has ${PASSWORD_CHARACTERS_MIN} … ${PASSWORD_CHARACTERS_MAX} characters.`);
+    const bounds = `A password has ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters`;
+    throw new CommandError(`${bounds}: type or pipe in another one, or let one be made with --generate.`);
   }
   return { text, isMade: false };
 }
