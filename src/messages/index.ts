@@ -1,5 +1,6 @@
 export { createMessages, type Accepted, type AcceptOptions, type BatchResult, type Messages } from './service.ts';
-export type { ListQuery, Reading, TimelineView } from './reading.ts';
+export type { ListQuery, Reading } from './reading.ts';
+export type { TimelineView } from './timeline.ts';
 export type { MessageQuery, MessageStore, SenderStore, TenantStore } from './ports.ts';
 export { DEFAULT_TENANT, scopeOf, type Principal } from './principal.ts';
 export { createSenders, senderLimits, type Senders } from './senders.ts';

@@ -9,15 +9,8 @@ import type { Senders } from './senders.ts';
 import { scopeOf, type Principal } from './principal.ts';
 import { explainEnded, explainWaiting, type Explanation } from './explain.ts';
 import type { AttemptTime } from './supply.ts';
+import { timelineOf, type TimelineView } from './timeline.ts';
 import { isSettled, recordedView, unrecordedView, type MessageView } from './view.ts';
-
-export interface TimelineView {
-  readonly items: readonly {
-    readonly at: string;
-    readonly event: string;
-    readonly detail: Readonly<Record<string, unknown>>;
-  }[];
-}
 
 export type ListQuery = Omit<MessageQuery, 'tenant' | 'silentSinceMs'> & {
   readonly tenant?: string | undefined;
@@ -115,8 +108,7 @@ export function createReading(options: ReadingOptions): Reading {
     async timeline(id, principal, tenant) {
       const { view, isRecorded } = await find(id, principal, tenant);
       if (!isRecorded) return { items: [{ at: view.createdAt, event: 'accepted', detail: { source: 'engine' } }] };
-      const items = (await store.timeline(scopeOf(principal, tenant), id)) ?? [];
-      return { items: items.map(({ atMs, event, detail }) => ({ at: new Date(atMs).toISOString(), event, detail })) };
+      return timelineOf((await store.timeline(scopeOf(principal, tenant), id)) ?? []);
     },
 
     async explain(id, principal, tenant) {

@@ -307,6 +307,14 @@ describe('GET /v1/messages/:id/timeline', () => {
     expect(Date.parse(items[1]?.at ?? '')).toBeGreaterThanOrEqual(Date.parse(items[0]?.at ?? ''));
     expect(late.body).not.toContain('Your table is ready.');
   });
+
+  test('tells times in the details as ISO 8601 in UTC, as everywhere', async () => {
+    const sendAt = new Date(Date.now() + 3_600_000).toISOString();
+    const id = await idOf(text({ sendAt }));
+    await api.recorded();
+    const { items } = (await api.call({ url: `/v1/messages/${id}/timeline` })).json<{ items: { detail: object }[] }>();
+    expect(items[0]?.detail).toEqual({ source: 'engine', priority: 5, sendAt, expiresAt: null });
+  });
 });
 
 describe('GET /v1/messages', () => {

@@ -4,6 +4,7 @@ import { waitSecondsOf } from '../../src/http/messages/prefer.ts';
 import { canonicalJson, digestOf, generateIdempotencyKey } from '../../src/messages/fingerprint.ts';
 import { findJsonFault } from '../../src/messages/plain-json.ts';
 import { chooseShard } from '../../src/messages/shard.ts';
+import { timelineOf } from '../../src/messages/timeline.ts';
 
 describe('canonicalJson()', () => {
   test('is the same for every order of the keys and differs for every other value', () => {
@@ -94,3 +95,12 @@ function sorted(value: unknown): unknown {
   // Marked, so that an object never looks like a list of its entries.
   return { entries: entries.map(([key, inner]) => [key, sorted(inner)]) };
 }
+
+describe('timelineOf()', () => {
+  test('gives times with an offset their Z and leaves everything else as it is', () => {
+    const detail = { recordedAt: '2027-01-31T11:30:00.5+02:00', delayMs: 5, readAt: 'never', by: 'ann@example.com' };
+    expect(timelineOf([{ atMs: 0, event: 'sent', detail }]).items).toEqual([
+      { at: '1970-01-01T00:00:00.000Z', event: 'sent', detail: { ...detail, recordedAt: '2027-01-31T09:30:00.500Z' } },
+    ]);
+  });
+});
