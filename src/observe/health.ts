@@ -1,4 +1,5 @@
 import type { Figure } from '../model/figures.ts';
+import { ALERT_RULES } from './alerts/rules.ts';
 import type { Alert } from './alerts/state.ts';
 import { fullDisk } from './sources/queue-disk.ts';
 
@@ -69,7 +70,7 @@ export function healthReport(figures: readonly Figure[], alerts: readonly Alert[
     ...(queue === 'up' ? [] : ['The queue Redis does not answer: nothing is accepted or sent.']),
     ...(database === 'up' ? [] : ['PostgreSQL does not answer: messages are sent, but not recorded.']),
     ...breakers.filter(({ open }) => open).map(({ name }) => `The circuit breaker ${name} is open.`),
-    ...firing.map(({ rule, instance }) => `Alert ${rule}${instance === '' ? '' : ` (${instance})`}.`),
+    ...firing.map(alertInWords),
   ];
   return {
     status: queue !== 'up' ? 'unhealthy' : reasons.length > 0 ? 'degraded' : 'healthy',
@@ -81,6 +82,12 @@ export function healthReport(figures: readonly Figure[], alerts: readonly Alert[
     caches: cachesOf(table),
     alerts: firing.map(({ rule }) => rule),
   };
+}
+
+/** The rule's sentence, and in brackets which alert that is and of what. */
+function alertInWords({ rule, instance }: Alert): string {
+  const sentence = ALERT_RULES.find(({ id }) => id === rule)?.sentence ?? 'An alert fires.';
+  return `${sentence} (${rule}${instance === '' ? '' : `, ${instance}`})`;
 }
 
 function fullDiskOf(table: FigureTable): string[] {

@@ -53,6 +53,19 @@ describe('the disk of the embedded queue', () => {
   });
 });
 
+it('the health report says of an alert what is the case, and not only its name', () => {
+  const figures = [
+    { name: 'waxwing_redis_up', labels: { redis: 'queue' }, value: 1 },
+    { name: 'waxwing_postgres_up', value: 1 },
+  ];
+  const alert = { rule: 'dead-letters', instance: '', state: 'firing', value: 1, sinceMs: 0, firedAtMs: 0 } as const;
+  const { status, reasons } = healthReport(figures, [{ ...alert, calmSinceMs: null, resolvedAtMs: null }]);
+  expect({ status, reasons }).toEqual({
+    status: 'degraded',
+    reasons: ['Messages have become dead letters in the last 10 minutes. (dead-letters)'],
+  });
+});
+
 it('bytesInWords() gives two figures or more', () => {
   expect([0, 256 * 1024, 1.5 * MIB, 14.6 * MIB, 2 * GIB].map(bytesInWords)).toEqual([
     '0 KiB',

@@ -69,7 +69,10 @@ const cleanQuery = z.strictObject({
 const testBody = z
   .strictObject({
     queueName: z.string().min(1).max(100),
-    data: z.record(z.string(), z.unknown()).default({}).describe('Of the job; what is left out is filled in.'),
+    data: z
+      .record(z.string(), z.unknown())
+      .default({})
+      .describe('Of the job; what is left out is filled in, but for `to` of an e-mail.'),
   })
   .meta({
     examples: [

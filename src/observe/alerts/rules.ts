@@ -86,7 +86,8 @@ export const ALERT_RULES: readonly AlertRule[] = [
     severity: 'warning',
     forSeconds: 300,
     sentence: 'Messages were ambiguous twice and wait for a person to decide.',
-    advice: 'Look into the conversation at WhatsApp: if the message is there, cancel it here, else redrive it.',
+    advice:
+      'Look into the conversation at WhatsApp: if the message is there, discard the dead letter here, else redrive it.',
     condition: {
       kind: 'level',
       of: { metric: 'waxwing_backlog', where: { state: 'held' } },

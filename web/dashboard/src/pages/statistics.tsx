@@ -115,7 +115,12 @@ function Figures({ report, query }: { report: Report; query: Query }) {
     ['Read', percent(report.readRate), 'of those delivered', href('/messages', { ...span, status: 'read' })],
     ['Failed', count(failed), percent(messages.total === 0 ? null : failed / messages.total), href('/failures', span)],
     ['Until sent', lasting(report.averageSendMs), 'on average', null],
-    ['Answered in', lasting(responseTime.medianMs), `half of ${count(responseTime.answers)} answers`, null],
+    [
+      'Answered in',
+      lasting(responseTime.medianMs),
+      responseTime.answers === 0 ? 'nothing to answer yet' : `half of ${count(responseTime.answers)} answers`,
+      null,
+    ],
   ] as const;
   return (
     <>
