@@ -9,6 +9,7 @@ import { parseRecipient } from '../../messages/content/index.ts';
 import { tenantOf } from '../../messages/principal.ts';
 import type { BookingFields } from '../../record/index.ts';
 import { principalOf } from '../plugins/auth.ts';
+import { tenantFromQuery, tenantQuery } from '../tenant-query.ts';
 import { pageOf } from '../paging.ts';
 import {
   bookingBody,
@@ -36,11 +37,13 @@ export function bookingRoutes(app: FastifyInstance, { bookings, admin }: Booking
     '/v1/bookings',
     {
       config,
+      preValidation: tenantFromQuery,
       schema: {
         tags,
         summary: 'Book, with reminders',
         description:
           "Reminders go out on the customer's clock and outside QUIET_HOURS. One whose time has passed is `skipped`.",
+        querystring: tenantQuery,
         body: bookingBody,
         response: { 201: bookingSchema },
       },

@@ -4,6 +4,7 @@ import { AppError } from '../../errors/app-error.ts';
 import type { BatchResult, Messages } from '../../messages/index.ts';
 import { messageRequestSchema } from '../../messages/request.ts';
 import { principalOf } from '../plugins/auth.ts';
+import { tenantFromQuery, tenantQuery } from '../tenant-query.ts';
 import { waitSecondsOf } from './prefer.ts';
 import {
   acceptHeaders,
@@ -37,11 +38,13 @@ export function messageRoutes(app: FastifyInstance, { messages }: { readonly mes
     {
       config,
       bodyLimit: MESSAGE_BYTES_MAX,
+      preValidation: tenantFromQuery,
       schema: {
         tags,
         summary: 'Send a message',
         description: 'Answered when the message is on disk. The message objects are those of the Cloud API.',
         headers: acceptHeaders,
+        querystring: tenantQuery,
         body: messageRequestSchema,
         response: { 200: messageSchema, 202: messageSchema },
       },
@@ -63,11 +66,13 @@ export function messageRoutes(app: FastifyInstance, { messages }: { readonly mes
     {
       config,
       bodyLimit: BATCH_BYTES_MAX,
+      preValidation: tenantFromQuery,
       schema: {
         tags,
         summary: 'Send up to 1,000 messages',
         description:
           'Each item is accepted or refused by itself; items of one conversation keep their order. 503 only when the queue took none of them.',
+        querystring: tenantQuery,
         body: batchBody,
         response: { 200: batchAnswer },
       },

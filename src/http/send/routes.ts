@@ -13,6 +13,7 @@ import {
   tenantIdSchema,
 } from '../../messages/request.ts';
 import { principalOf } from '../plugins/auth.ts';
+import { tenantFromQuery, tenantQuery } from '../tenant-query.ts';
 
 /** Older callers keep their restaurants under numbers. */
 const tenantLike = z.union([tenantIdSchema, z.int().min(0)], {
@@ -51,10 +52,12 @@ export function sendRoutes(app: FastifyInstance, { shortSend }: { readonly short
     {
       config: { access: 'key' },
       bodyLimit: 64 * 1024,
+      preValidation: tenantFromQuery,
       schema: {
         tags: ['messages'],
         summary: 'Send a text, short form',
         headers: z.looseObject({ 'idempotency-key': idempotencyKeySchema.optional() }),
+        querystring: tenantQuery,
         body: sendBody,
         response: { 202: sendAnswer },
       },

@@ -7,6 +7,7 @@ import { DEFAULT_TENANT, scopeOf } from '../../messages/principal.ts';
 import type { TemplateDraft, TemplateRegistry } from '../../templates/index.ts';
 import { pageOf } from '../paging.ts';
 import { principalOf } from '../plugins/auth.ts';
+import { tenantFromQuery, tenantQuery } from '../tenant-query.ts';
 import {
   previewAnswer,
   previewBody,
@@ -64,10 +65,12 @@ export function templateRoutes(app: FastifyInstance, { templates, admin }: Templ
     '/v1/templates',
     {
       config,
+      preValidation: tenantFromQuery,
       schema: {
         tags,
         summary: 'Make a template and hand it in for approval',
         description: 'One whose answer was lost stays `DRAFT`; the same request tries again.',
+        querystring: tenantQuery,
         body: templateBody,
         response: { 201: templateSchema },
       },
@@ -83,10 +86,12 @@ export function templateRoutes(app: FastifyInstance, { templates, admin }: Templ
     '/v1/templates/sync',
     {
       config,
+      preValidation: tenantFromQuery,
       schema: {
         tags,
         summary: 'Take over what the provider has',
         description: 'Adds what is not known yet, and holds or frees messages by the status that the provider tells.',
+        querystring: tenantQuery,
         body: syncBody,
         response: { 200: syncAnswer },
       },
@@ -119,10 +124,12 @@ export function templateRoutes(app: FastifyInstance, { templates, admin }: Templ
     '/v1/templates/:id/preview',
     {
       config,
+      preValidation: tenantFromQuery,
       schema: {
         tags,
         summary: 'Show a template with its variables filled in',
         params: templateParams,
+        querystring: tenantQuery,
         body: previewBody,
         response: { 200: previewAnswer },
       },
