@@ -24,7 +24,7 @@ export const services = defineCommand({
     } else {
       console.log(`REDIS_URL=${running.redis.url}`);
       console.log(`DATABASE_URL=${running.databaseUrl}`);
-      console.log('Both run until this program ends. Give the two lines to the other processes.');
+      console.error('Both run until this program ends. Give the two lines to the other processes.');
     }
     await untilSignal();
     await running.stop();
