@@ -49,6 +49,12 @@ export function signInRoutes(app: FastifyInstance, options: SignInOptions): void
       reply.type('text/css').header('cache-control', 'public, max-age=3600').send(style),
     );
 
+    // Somebody who types the bare address wants a page; a program hears that there is nothing.
+    scope.get('/', open, (request, reply) => {
+      if (request.headers.accept?.includes('text/html') !== true) throw new AppError('NOT_FOUND');
+      return reply.redirect(home(app), 302);
+    });
+
     scope.get<{ Querystring: { next?: string } }>('/login', open, async (request, reply) => {
       const next = ownPath(request.query.next);
       const cookie = sessionCookieOf(request, address);

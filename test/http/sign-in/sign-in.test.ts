@@ -41,6 +41,14 @@ const signIn = async (name: string, from = api) =>
   cookieOf(await post('/login', { name, password: PASSWORD }, {}, from));
 const read = (cookie: string, url = '/admin/keys', from = api) => from.app.inject({ url, headers: { cookie } });
 
+test('the bare address leads a browser to a page, and is nothing to a program', async () => {
+  const page = await api.app.inject({ url: '/', headers: PAGE });
+  expect([page.statusCode, page.headers.location]).toEqual([302, '/docs']);
+  const answer = await api.app.inject({ url: '/' });
+  expect(answer.statusCode).toBe(404);
+  expect(answer.json()).toMatchObject({ code: 'NOT_FOUND' });
+});
+
 describe('signing in with a password', () => {
   test('sets a strict cookie that scripts cannot read, and goes on to the page that was asked for', async () => {
     const answer = await post('/login', { name: 'Viewer', password: PASSWORD, next: '/admin/keys?limit=5' });
