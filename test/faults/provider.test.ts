@@ -139,8 +139,7 @@ faultTest(
         expect(Number(n)).toBeGreaterThan(last.get(conversation) ?? 0);
         last.set(conversation, Number(n));
       }
-      expect(verdict.ambiguous).toBe(0);
-      expect(verdict.failed).toBe(0);
+      expect(verdict).toMatchObject({ ambiguous: 0, failed: 0 });
     };
   },
 );

@@ -1,6 +1,6 @@
 import { openSync, writeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { steadyNowMs } from '../harness/clock.ts';
 import type { LedgerSend, ProviderPlan, ToProvider } from '../harness/protocol.ts';
@@ -29,7 +29,13 @@ let killable = new Set<number>();
 let sends = 0;
 let taken = 0;
 
+/** When each connection last had a request under way; Infinity while it has one. */
+const usedAtMs = new Map<Socket, number>();
+let isLeaving = false;
 const server = createServer((request, response) => {
+  usedAtMs.set(request.socket, Infinity);
+  response.on('close', () => usedAtMs.set(request.socket, performance.now()));
+  if (isLeaving) response.setHeader('connection', 'close');
   void handle(request, response).catch((error: unknown) => {
     console.error(error);
     request.socket.destroy();
@@ -128,17 +134,29 @@ function scheduleStatuses({ tag, wamid }: LedgerSend): void {
   }
 }
 
+server.on('connection', (socket) => {
+  usedAtMs.set(socket, performance.now());
+  socket.on('close', () => usedAtMs.delete(socket));
+});
+
+/** A connection without a request for so long is not about to get one. */
+const IDLE_MS = 300;
+
 let port = 0;
 async function listen(on: boolean): Promise<void> {
+  isLeaving = !on;
   if (on) {
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
     ({ port } = server.address() as AddressInfo);
     return;
   }
   await new Promise<void>((resolve) => {
-    // What is under way is answered first: a provider that goes away is no cut cable.
-    const sweep = setInterval(() => server.closeIdleConnections(), 5);
-    server.close(() => {
+    // A provider that goes away is no cut cable: what is under way is answered, with the word that it was the last on
+    // its connection, and nobody is cut off while his next request may be on its way, as `close()` of HTTP would.
+    const sweep = setInterval(() => {
+      for (const [socket, atMs] of usedAtMs) if (performance.now() - atMs > IDLE_MS) socket.destroy();
+    }, 20);
+    Server.prototype.close.call(server, () => {
       clearInterval(sweep);
       resolve();
     });
