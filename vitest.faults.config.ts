@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/faults/**/*.test.ts'],
-    // The second prints one table of all faults and writes bench/results/faults.{json,md}.
+    // The second prints one table of all faults; WAXWING_FAULT_RESULT=faults also writes bench/results/faults.{json,md}.
     reporters: ['default', './test/faults/harness/table-reporter.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     // One file at a time: what a fault costs is measured in milliseconds, and other work would be measured too.
