@@ -5,7 +5,7 @@ import { CacheReporter } from '../../src/program/cache-reporter.ts';
 import { openRecord } from '../../src/record/index.ts';
 import { ContentSidCache } from '../../src/templates/index.ts';
 import { createSecretBox } from '../../src/util/secret-box.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { eventually, testDatabase } from '../support/services.ts';
 
 function processOn(databaseUrl: string, redisUrl: string | null = null) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Emulator } from '../../src/emulator/index.ts';
 import { generateIdempotencyKey, percentileOf } from '../../src/messages/index.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { eventually, testRedis } from '../support/services.ts';
 import { waxwingPlace } from '../support/waxwing.ts';
 

@@ -1,20 +1,14 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { startPostgres } from '../../src/embedded/postgres-server.ts';
 import { canRead, serverUser } from '../../src/embedded/reach.ts';
+import { sql } from '../support/postgres.ts';
 
 const isRoot = process.getuid?.() === 0;
 const closedFolder = (): string => mkdtempSync(join(inject('waxwingRunFolder'), 'place-'));
 
-async function answers(url: string): Promise<boolean> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  const { rowCount } = await client.query('select 1');
-  await client.end();
-  return rowCount === 1;
-}
+const answers = async (url: string): Promise<boolean> => (await sql(url, 'select 1')).length === 1;
 
 test.runIf(isRoot)(
   'as root the server runs as another user, with its data under folders closed to that user',

@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { Client } from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { startEmbedded, type EmbeddedServices, type StartEmbeddedOptions } from '../../src/embedded/index.ts';
 import { identify } from '../../src/embedded/process-identity.ts';
 import { eventually } from '../support/eventually.ts';
+import { sql as sqlOn } from '../support/postgres.ts';
 import { dataFolder, startOwner, usedDataFolder } from './owners.ts';
 
 async function redis<T>(url: string | undefined, use: (client: Redis) => Promise<T>): Promise<T> {
@@ -20,15 +20,8 @@ async function redis<T>(url: string | undefined, use: (client: Redis) => Promise
 }
 
 async function sql(url: string | undefined, statement: string): Promise<unknown[]> {
-  const client = new Client({ connectionString: url });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    const { rows } = await client.query<Record<string, unknown>>(statement);
-    return rows.map((row) => Object.values(row)[0]);
-  } finally {
-    await client.end();
-  }
+  const rows = await sqlOn<Record<string, unknown>>(url ?? '', statement);
+  return rows.map((row) => Object.values(row)[0]);
 }
 
 async function start(options: Partial<StartEmbeddedOptions> & { dataDir: string }): Promise<EmbeddedServices> {

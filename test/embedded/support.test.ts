@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
-import { Client } from 'pg';
 import { expect, test } from 'vitest';
+import { sql } from '../support/postgres.ts';
 import { eventually, sharedRedisUrl, testDatabase, testRedis } from '../support/services.ts';
 
 async function withRedis<T>(url: string, use: (client: Redis) => Promise<T>): Promise<T> {
@@ -43,12 +43,9 @@ test('sharedRedisUrl() gives one empty Redis per file', async () => {
 test('testDatabase() gives a database of its own that is gone after drop()', async () => {
   const [one, two] = await Promise.all([testDatabase(), testDatabase()]);
   expect(one.url).not.toBe(two.url);
-  const client = new Client({ connectionString: one.url });
-  await client.connect();
-  await client.query('create table only_here (id int)');
-  await client.end();
+  await sql(one.url, 'create table only_here (id int)');
   await one.drop();
-  await expect(new Client({ connectionString: one.url }).connect()).rejects.toThrow(/does not exist/);
+  await expect(sql(one.url, 'select 1')).rejects.toThrow(/does not exist/);
 });
 
 test('eventually() says what it waited for in vain', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startEmulator, type Emulator } from '../../src/emulator/index.ts';
 import { createWaxwing, type Waxwing } from '../../src/index.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { programSettings } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 import { watchStandstill } from '../support/standstill.ts';

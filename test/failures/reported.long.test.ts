@@ -7,7 +7,7 @@ import { shardPrefix } from '../../src/engine/keys.ts';
 import { signJwt } from '../../src/http/index.ts';
 import type { FailureRecord } from '../../src/record/index.ts';
 import type { Program } from '../../src/program/start-program.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { callProgram, programSettings, runProgram, type Settings } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
-import pg from 'pg';
 import { afterAll, expect, inject, test } from 'vitest';
 import { freePort } from '../../src/embedded/free-port.ts';
 import { endProcess, identify } from '../../src/embedded/process-identity.ts';
 import { startRedis, type RedisServer } from '../../src/embedded/redis-server.ts';
 import { signJwt } from '../../src/http/index.ts';
+import { withPostgres } from '../support/postgres.ts';
 import { eventually } from '../support/services.ts';
 import { doctor } from './harness/doctor.ts';
 import { API_KEY, postMessage, Program, settingsFor, type Settings } from './harness/program.ts';
@@ -99,7 +99,7 @@ test.skipIf(!hasPostgres)(
 
     const emptyDatabase = new URL(databaseUrl);
     emptyDatabase.pathname = '/restored';
-    await withDatabase(databaseUrl, (sql) => sql.query('create database restored'));
+    await withPostgres(databaseUrl, (sql) => sql.query('create database restored'));
     await run(join(BIN, 'pg_restore'), ['--no-owner', '-d', emptyDatabase.href, join(folder, 'record.dump')]);
     const restored = await startQueue(join(folder, 'restored'), join(folder, 'copy', 'appendonlydir'));
     const after = { ...settings, REDIS_URL: `${restored.url}/0`, DATABASE_URL: emptyDatabase.href };
@@ -125,7 +125,7 @@ test.skipIf(!hasPostgres)(
     await recordedAll(emptyDatabase.href, queue);
     queue.disconnect();
     await second.stop();
-    const { rows: states } = await withDatabase(emptyDatabase.href, (sql) =>
+    const { rows: states } = await withPostgres(emptyDatabase.href, (sql) =>
       sql.query('select distinct engine_status, status from messages where id = any($1)', [spared]),
     );
     expect(states).toEqual([{ engine_status: 'cancelled', status: 'cancelled' }]);
@@ -205,7 +205,7 @@ async function startPostgres(): Promise<string> {
   const admin = url.replace(/waxwing$/, 'postgres');
   await eventually(
     () =>
-      withDatabase(admin, (sql) => sql.query('create database waxwing')).then(
+      withPostgres(admin, (sql) => sql.query('create database waxwing')).then(
         () => true,
         () => false,
       ),
@@ -217,19 +217,9 @@ async function startPostgres(): Promise<string> {
   return url;
 }
 
-async function withDatabase<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
-}
-
 /** Resolves when the record knows as many ends as the queue does; what is sent goes on meanwhile. */
 async function recordedAll(url: string, queue: Redis): Promise<void> {
-  await withDatabase(url, async (sql) => {
+  await withPostgres(url, async (sql) => {
     await eventually(
       async () => {
         const told = Number(await queue.hget('{wx:0}n', 'sent'));

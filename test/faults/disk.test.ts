@@ -5,7 +5,7 @@ import { expect, inject } from 'vitest';
 import { startEmbedded } from '../../src/embedded/index.ts';
 import { commandLine, workingFolder } from '../../src/embedded/process-identity.ts';
 import { shardPrefix } from '../../src/engine/keys.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { withClient } from '../support/many-redis.ts';
 import { eventually, testDatabase } from '../support/services.ts';
 import { steadyNowMs } from './harness/clock.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { Program, type Settings } from './harness/program.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 import { EVENTS_SECRET, PHONE_NUMBER_ID, postWebhook, type Receiver, startReceiver } from '../inbound/support.ts';
 

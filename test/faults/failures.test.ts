@@ -4,7 +4,7 @@ import { expect, inject, test } from 'vitest';
 import { startEmulator } from '../../src/emulator/index.ts';
 import { signJwt } from '../../src/http/index.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { API_KEY, Program } from './harness/program.ts';
 import { scaled } from './harness/settings.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject } from 'vitest';
 import { startEmbedded, type EmbeddedServices } from '../../src/embedded/index.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { eventually } from '../support/eventually.ts';
 import { faultTest } from './harness/fault-test.ts';
 import { spread } from './harness/measure.ts';

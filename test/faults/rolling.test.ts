@@ -1,7 +1,7 @@
-import pg from 'pg';
 import { Agent, request } from 'undici';
 import { afterAll, expect } from 'vitest';
 import { openBalancer } from '../support/balancer.ts';
+import { withPostgres } from '../support/postgres.ts';
 import { eventually, testDatabase } from '../support/services.ts';
 import { faultTest } from './harness/fault-test.ts';
 import type { Accept } from './harness/load.ts';
@@ -133,9 +133,7 @@ faultTest(
 
 /** What the record has when it has caught up. */
 async function readRecord(url: string, messages: number) {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
+  return await withPostgres(url, async (client) => {
     const read = async () => {
       const { rows } = await client.query<{ messages: number; told: number; unknown: number }>(`
         select (select count(*)::int from messages) as messages,
@@ -148,7 +146,5 @@ async function readRecord(url: string, messages: number) {
     };
     await eventually(async () => (await read()).told === messages, { timeoutMs: 30_000 }).catch(() => undefined);
     return await read();
-  } finally {
-    await client.end();
-  }
+  });
 }

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
-import pg from 'pg';
 import { expect, test } from 'vitest';
 import { openClient } from '../../src/engine/connection.ts';
+import { sql } from '../support/postgres.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 import { faultTest } from './harness/fault-test.ts';
 import type { Accept } from './harness/load.ts';
@@ -120,15 +120,7 @@ test('F07-layout · a program of another layout of keys says so and ends, before
   }
 }, 60_000);
 
-async function rowsOf(url: string, sql: string) {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query<{ n: number; name: string }>(sql)).rows;
-  } finally {
-    await client.end();
-  }
-}
+const rowsOf = async (url: string, text: string) => await sql<{ n: number; name: string }>(url, text);
 
 async function migrationsOf(url: string): Promise<string[]> {
   return (await rowsOf(url, 'select name, id as n from schema_migrations')).map(({ name }) => name);

@@ -4,7 +4,7 @@ import { createEventDispatcher, createEventSecrets, EVENT_SCHEDULE_MS, judge } f
 import { openRecord, type WaxwingRecord } from '../../src/record/index.ts';
 import { createSecretBox } from '../../src/util/secret-box.ts';
 import { createGuardedFetch } from '../../src/util/guarded-fetch/index.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { eventually, testDatabase } from '../support/services.ts';
 import { EVENTS_SECRET, PHONE_NUMBER_ID, type Receiver, startReceiver, startWorld, type World } from './support.ts';
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { AppError } from '../../src/errors/app-error.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 import { watchStandstill } from '../support/standstill.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { APP_SECRET, cloudBody, cloudMessage, signatureOf } from './support/cloud.ts';
 import { openRoom, roomOfFile } from './support/room.ts';
 

@@ -11,7 +11,7 @@ import { type AddedJob, JobLater, type QueueService } from '../../src/jobs/index
 import { maskData } from '../../src/http/board/mask.ts';
 import { newId } from '../../src/util/ids.ts';
 import { openGate } from '../record/support/gate.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 import { cloudBody, cloudMessage } from './support/cloud.ts';
 import { openRoom, roomOfFile } from './support/room.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { eventually } from '../support/services.ts';
 import { cloudCorpus } from './corpus/cloud.ts';
 import type { Corpus, Sample } from './corpus/corpus.ts';

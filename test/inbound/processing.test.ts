@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/services.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { cloudBody, cloudMessage, wamid } from './support/cloud.ts';
 import { roomOfFile } from './support/room.ts';
 

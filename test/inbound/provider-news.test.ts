@@ -2,7 +2,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { evolutionReader } from '../../src/providers/evolution/reader.ts';
 import { twilioReader } from '../../src/providers/twilio/reader.ts';
 import { eventually } from '../support/services.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { cloudBody, cloudMessage, wamid } from './support/cloud.ts';
 import { roomOfFile, SENDER } from './support/room.ts';
 

@@ -4,7 +4,7 @@ import { evolutionReader } from '../../src/providers/evolution/reader.ts';
 import type { ReadWebhook } from '../../src/providers/events.ts';
 import { twilioReader } from '../../src/providers/twilio/reader.ts';
 import { eventually } from '../support/services.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { cloudBody, wamid } from './support/cloud.ts';
 import { roomOfFile, TAG_KEY } from './support/room.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { eventually } from '../support/services.ts';
 import { type Receiver, EVENTS_SECRET, postWebhook, startReceiver, startWorld, type World } from './support.ts';
 

@@ -8,7 +8,7 @@ import { percentile } from '../faults/harness/measure.ts';
 import { Program, type Settings } from '../faults/harness/program.ts';
 import { cloudBody, cloudMessage } from '../inbound/support/cloud.ts';
 import { openGate } from '../record/support/gate.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { eventually, testDatabase, testRedis, type TestRedis } from '../support/services.ts';
 
 /*

@@ -3,7 +3,7 @@ import { createRecorder } from '../../src/record/index.ts';
 import type { LifecycleEvent } from '../../src/model/events.ts';
 import { accepted, BASE_MS, sent, status } from '../record/support/events.ts';
 import { MemoryLog } from '../record/support/memory-log.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { testDatabase } from '../support/services.ts';
 
 const MESSAGES = 20_000;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
 import { ALERT_RULES } from '../../src/observe/index.ts';
 import type { Program } from '../../src/program/start-program.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { callProgram, programSettings, runProgram } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 

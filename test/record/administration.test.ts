@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { hashApiKey, openRecord, type NewSender } from '../../src/record/index.ts';
 import { createSecretBox } from '../../src/util/secret-box.ts';
-import { recordOfFile, sql, TENANT_DEFAULTS } from './support/record.ts';
+import { sql } from '../support/postgres.ts';
+import { recordOfFile, TENANT_DEFAULTS } from './support/record.ts';
 
 const { url, record } = await recordOfFile();
 

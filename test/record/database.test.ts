@@ -6,7 +6,8 @@ import { eventually, testDatabase } from '../support/services.ts';
 import { watchStandstill } from '../support/standstill.ts';
 import { openGate, type Gate } from './support/gate.ts';
 import { holdConnection } from './support/held-connection.ts';
-import { openTestRecord, sql } from './support/record.ts';
+import { sql } from '../support/postgres.ts';
+import { openTestRecord } from './support/record.ts';
 
 let url: string;
 const opened: Database[] = [];

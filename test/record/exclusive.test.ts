@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { testDatabase } from '../support/services.ts';
-import { openTestRecord, sql } from './support/record.ts';
+import { sql } from '../support/postgres.ts';
+import { openTestRecord } from './support/record.ts';
 
 const LOCKS = `
   select pid from pg_locks join pg_database on pg_database.oid = pg_locks.database

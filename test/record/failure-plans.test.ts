@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { DUE_FAILURES, REPORTED_FAILURES } from '../../src/record/failures.ts';
 import { testDatabase } from '../support/services.ts';
-import { sql } from './support/record.ts';
+import { sql } from '../support/postgres.ts';
 
 /* The queries that must stay quick with a million rows are asked for their plans over enough rows to matter: by code,
    tenant and sender where one row among all matches, and what is due behind many that wait for a pause of their own. */

@@ -4,7 +4,8 @@ import type { LaterRetry } from '../../src/model/later-retry.ts';
 import { newId } from '../../src/util/ids.ts';
 import { testDatabase } from '../support/services.ts';
 import { accepted, BASE_MS, ERROR, failed, report, sent, status } from './support/events.ts';
-import { logOf, recordAll, sql } from './support/record.ts';
+import { sql } from '../support/postgres.ts';
+import { logOf, recordAll } from './support/record.ts';
 
 let url: string;
 beforeEach(async () => {

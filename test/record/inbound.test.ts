@@ -4,7 +4,8 @@ import type { NewInboundMessage, WaxwingRecord, WebhookBytes } from '../../src/r
 import { newId } from '../../src/util/ids.ts';
 import { testDatabase } from '../support/services.ts';
 import { accepted, sent } from './support/events.ts';
-import { logOf, openTestRecord, recordAll, sql } from './support/record.ts';
+import { sql } from '../support/postgres.ts';
+import { logOf, openTestRecord, recordAll } from './support/record.ts';
 
 let url: string;
 let record: WaxwingRecord;

@@ -5,23 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import pg from 'pg';
+import type pg from 'pg';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { migrate, MigrationError, readMigrations, schemaState } from '../../src/record/migrate.ts';
 import { dumpSchema } from '../../src/record/schema-dump.ts';
+import { sql as sqlOn, withPostgres } from '../support/postgres.ts';
 import { eventually, testDatabase, type TestDatabase } from '../support/services.ts';
 
 let database: TestDatabase;
 
-async function sql<R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> {
-  const client = new pg.Client({ connectionString: database.url });
-  await client.connect();
-  try {
-    return (await client.query<R>(text, values)).rows;
-  } finally {
-    await client.end();
-  }
-}
+const sql = async <R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> =>
+  await sqlOn<R>(database.url, text, values);
 
 /** As if nothing had ever been migrated here. */
 async function emptyDatabase(): Promise<void> {
@@ -92,16 +86,13 @@ describe('migrate()', () => {
       '--! breaking\nalter table tenants add column made_up integer;\n',
     );
     const files = pathToFileURL(`${folder}/`);
-    const old = new pg.Client({ connectionString: database.url, application_name: 'waxwing-recorder-0' });
-    await old.connect();
-    try {
+    const old = { connectionString: database.url, application_name: 'waxwing-recorder-0' };
+    await withPostgres(old, async () => {
       await expect(migrate(database.url, files)).rejects.toThrow(
         /999 \(breaking\).*1 of their.*waxwing-recorder-0.*Stop all/,
       );
       expect((await schemaState(database.url, files)).pending).toHaveLength(1);
-    } finally {
-      await old.end();
-    }
+    });
     // The server ends a session a moment after its client.
     await eventually(
       () =>

@@ -7,7 +7,8 @@ import { watchStandstill } from '../support/standstill.ts';
 import { accepted, sent } from './support/events.ts';
 import { openGate } from './support/gate.ts';
 import { MemoryLog } from './support/memory-log.ts';
-import { logOf, recordAll, recordOfFile, sql } from './support/record.ts';
+import { sql } from '../support/postgres.ts';
+import { logOf, recordAll, recordOfFile } from './support/record.ts';
 
 const { url, record } = await recordOfFile();
 

@@ -4,7 +4,8 @@ import { newId } from '../../src/util/ids.ts';
 import { testDatabase } from '../support/services.ts';
 import { accepted, BASE_MS, ERROR, failed, report, sent } from './support/events.ts';
 import { MemoryLog } from './support/memory-log.ts';
-import { logOf, openTestRecord, recordAll, recordOfFile, snapshot, sql } from './support/record.ts';
+import { sql } from '../support/postgres.ts';
+import { logOf, openTestRecord, recordAll, recordOfFile, snapshot } from './support/record.ts';
 
 const { url, record } = await recordOfFile();
 

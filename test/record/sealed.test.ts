@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openRecord, type NewSender, type WaxwingRecord } from '../../src/record/index.ts';
 import { hashPassword } from '../../src/util/passwords.ts';
 import { createSecretBox } from '../../src/util/secret-box.ts';
+import { sql as sqlOn } from '../support/postgres.ts';
 import { testDatabase } from '../support/services.ts';
 
 const OLD = 'the old secret key of these tests';
@@ -36,15 +36,7 @@ const sender = (id: string): NewSender => ({
   credentials: { accessToken: `${TOKEN}-${id}`, appSecret: 'planted-app-secret' },
   shard: 0,
 });
-async function sql(text: string): Promise<Record<string, unknown>[]> {
-  const client = new Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    return (await client.query<Record<string, unknown>>(text)).rows;
-  } finally {
-    await client.end();
-  }
-}
+const sql = async (text: string) => await sqlOn<Record<string, unknown>>(databaseUrl, text);
 
 beforeAll(async () => {
   ({ url: databaseUrl } = await testDatabase());

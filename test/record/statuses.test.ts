@@ -5,7 +5,8 @@ import type { RecordedMessage } from '../../src/record/index.ts';
 import { newId } from '../../src/util/ids.ts';
 import { accepted, BASE_MS, ERROR, failed, sent, status } from './support/events.ts';
 import { MemoryLog } from './support/memory-log.ts';
-import { logOf, recordAll, recordOfFile, sql } from './support/record.ts';
+import { sql } from '../support/postgres.ts';
+import { logOf, recordAll, recordOfFile } from './support/record.ts';
 
 const { url, record } = await recordOfFile();
 

@@ -6,7 +6,8 @@ import { newId } from '../../src/util/ids.ts';
 import { testDatabase } from '../support/services.ts';
 import { accepted, BASE_MS, sent, status } from './support/events.ts';
 import type { MemoryLog } from './support/memory-log.ts';
-import { logOf, sql } from './support/record.ts';
+import { sql } from '../support/postgres.ts';
+import { logOf } from './support/record.ts';
 
 /* C4 · Caches learn of every change, also when the recorder that wrote it died before it told of it. */
 

@@ -7,7 +7,8 @@ import { afterAll, inject } from 'vitest';
 import { findRedis, type RedisBinary } from '../../src/embedded/redis-binary.ts';
 import { startRedis, type RedisServer } from '../../src/embedded/redis-server.ts';
 import { endProcess, identify, waitForEnd } from '../../src/embedded/process-identity.ts';
-import { runStatement, withDatabase, type TemplateAnswer } from './template-database.ts';
+import { sql } from './postgres.ts';
+import { withDatabase, type TemplateAnswer } from './template-database.ts';
 
 export { eventually } from './eventually.ts';
 
@@ -166,10 +167,10 @@ export async function testDatabase(): Promise<TestDatabase> {
   template ??= askDoorway();
   const { adminUrl, template: from } = await template;
   const name = freshName();
-  await runStatement(adminUrl, `create database ${name} template ${from}`);
+  await sql(adminUrl, `create database ${name} template ${from}`);
   const drop = async (): Promise<void> => {
     cleanups.delete(drop);
-    await runStatement(adminUrl, `drop database if exists ${name} with (force)`);
+    await sql(adminUrl, `drop database if exists ${name} with (force)`);
   };
   cleanups.add(drop);
   return { url: withDatabase(adminUrl, name), drop };

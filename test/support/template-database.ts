@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { Client } from 'pg';
 import { startPostgres } from '../../src/embedded/postgres-server.ts';
+import { sql } from './postgres.ts';
 
 /** What a test file needs to make a database of its own. */
 export interface TemplateAnswer {
@@ -14,17 +14,6 @@ export interface TemplateAnswer {
 export interface TemplateServer {
   readonly answer: TemplateAnswer;
   stop(): Promise<void>;
-}
-
-/** Runs one statement on a connection of its own. */
-export async function runStatement(url: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
-  }
 }
 
 /** The same server, another database. */
@@ -51,11 +40,11 @@ export async function startTemplateServer(folder: string, givenUrl: string | und
   const server = isGiven ? undefined : await startPostgres({ folder, isDurable: false });
   const adminUrl = server?.url ?? givenUrl ?? '';
   const stop = async (): Promise<void> => {
-    if (server === undefined) await runStatement(adminUrl, `drop database if exists ${template} with (force)`);
+    if (server === undefined) await sql(adminUrl, `drop database if exists ${template} with (force)`);
     await server?.stop();
   };
   try {
-    await runStatement(adminUrl, `create database ${template}`);
+    await sql(adminUrl, `create database ${template}`);
     await migrateTemplate(withDatabase(adminUrl, template));
     return { answer: { adminUrl, template }, stop };
   } catch (error) {

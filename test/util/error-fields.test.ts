@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { AppError } from '../../src/errors/app-error.ts';
 import { errorFields } from '../../src/util/error-fields.ts';
-import { sql } from '../record/support/record.ts';
+import { sql } from '../support/postgres.ts';
 import { testDatabase, testRedis } from '../support/services.ts';
 
 /** What a person wrote to a customer. */

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EmbeddedServices } from '../../../src/embedded/index.ts';
 import { cloudBody, cloudMessage } from '../../inbound/support/cloud.ts';
-import { sql } from '../../record/support/record.ts';
+import { sql } from '../../support/postgres.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { Load } from './load.ts';
 import { acceptOver, APP_SECRET, Program, settingsFor } from './program.ts';

@@ -1,4 +1,3 @@
-import pg from 'pg';
 import { afterAll } from 'vitest';
 import {
   createRecorder,
@@ -9,6 +8,7 @@ import {
 } from '../../../src/record/index.ts';
 import type { LifecycleEvent } from '../../../src/model/events.ts';
 import { createSecretBox } from '../../../src/util/secret-box.ts';
+import { sql } from '../../support/postgres.ts';
 import { testDatabase } from '../../support/services.ts';
 import { MemoryLog } from './memory-log.ts';
 
@@ -28,21 +28,6 @@ export async function recordOfFile(): Promise<{ readonly url: string; readonly r
   const record = openTestRecord(url);
   afterAll(() => record.close());
   return { url, record };
-}
-
-/** Runs one statement on a connection of its own. */
-export async function sql<R extends pg.QueryResultRow>(
-  url: string,
-  text: string,
-  values: unknown[] = [],
-): Promise<R[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query<R>(text, values)).rows;
-  } finally {
-    await client.end();
-  }
 }
 
 /** Records everything that is in the log and stops. Throws the first failure that a test does not expect. */
