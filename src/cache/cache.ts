@@ -21,6 +21,8 @@ export interface Cache<Args extends readonly unknown[], Value> {
   /** The kept value, else that of `load`, which runs once for all who ask at the same time in all processes. */
   getOrLoad(args: Args, load: () => Promise<Value | null>): Promise<Value | null>;
   set(args: Args, value: Value): Promise<void>;
+  /** A memory in front of this cache knew the value: a hit in its figures. */
+  remembered(...args: Args): void;
   /** In every process within 100 ms. */
   evict(...args: Args): Promise<void>;
 }
@@ -41,7 +43,8 @@ export class Caches {
     return this.#metrics;
   }
 
-  metricsOf(name: string): CacheMetrics {
+  /** @param isJudged can it be in a condition; counts when the cache is named for the first time */
+  metricsOf(name: string, isJudged = true): CacheMetrics {
     const known = this.#metrics.get(name);
     if (known !== undefined) return known;
     const { spikeThreshold, spikeThresholdOf, onCondition, now } = this.#options;
@@ -50,6 +53,7 @@ export class Caches {
       spikeThreshold,
       // Keys of named caches come and go with tenants; the template cache's are few and looked at one by one.
       ...(name === 'template-sids' ? {} : { keysMax: 100 }),
+      ...(isJudged ? {} : { trafficMin: Infinity, lifetimeTrafficMin: Infinity }),
       ...(spikeThresholdOf === undefined ? {} : { spikeThresholdOf }),
       ...(onCondition === undefined ? {} : { onCondition }),
       ...(now === undefined ? {} : { now }),
@@ -60,7 +64,7 @@ export class Caches {
 
   of<Args extends readonly unknown[], Value>(definition: CacheDefinition<Args, Value>): Cache<Args, Value> {
     const { tiers } = this;
-    const metrics = this.metricsOf(definition.name);
+    const metrics = this.metricsOf(definition.name, definition.isJudged);
     const version = definition.version ?? '1';
     const count = (key: string, source: CacheSource | undefined): void => {
       if (source === undefined || source === 'computed' || source === 'stale') metrics.miss(key);
@@ -92,6 +96,7 @@ export class Caches {
         metrics.creation(key);
         await tiers.set(key, value, definition, definition.tags?.(...args));
       },
+      remembered: (...args) => metrics.hit(definition.key(...args)),
       evict: (...args) => tiers.evict([definition.key(...args)]),
     };
   }

@@ -8,6 +8,8 @@ export interface CacheDefinition<Args extends readonly unknown[], Value> extends
   readonly key: (...args: Args) => string;
   /** Groups that are evicted together; without blanks. */
   readonly tags?: (...args: Args) => readonly string[];
+  /** False: its hit rate follows from what people do and says nothing of the cache's health. */
+  readonly isJudged?: boolean;
   /** Ties the key to its value's type; never there at run time. */
   readonly value?: Value;
 }
@@ -82,6 +84,8 @@ export function namedCaches(ttls: CacheTtls) {
       name: 'user-mapping',
       ttlSeconds: ttls.userMappingSeconds,
       key: (alias) => keyOf('user', 'mapping', alias),
+      // Whoever writes for the first time is a miss.
+      isJudged: false,
     }),
     whatsappConfig: define<[sender: string], unknown>({
       ...kept,
@@ -100,6 +104,8 @@ export function namedCaches(ttls: CacheTtls) {
       name: 'conversation-history',
       ttlSeconds: ttls.conversationHistorySeconds,
       key: (conversation) => keyOf('conversation', 'history', conversation),
+      // A conversation is read when something was said in it, and what is said evicts it.
+      isJudged: false,
     }),
   };
 }

@@ -17,6 +17,8 @@ export interface SendersOptions {
   readonly cached?: Pick<SenderStore, 'get'> & { oldestOwned(tenant: string): Promise<SenderRecord | null> };
   /** Changes of other processes count at once; without, within seconds. */
   readonly evictions?: Evictions | undefined;
+  /** Hears of each sender, and of each tenant whose own sender was wanted, that memory knew. */
+  readonly onRemembered?: { readonly sender: (id: string) => void; readonly owner: (tenant: string) => void };
 }
 
 /** Senders as the accept path sees them: from memory, also while the record is away. */
@@ -46,13 +48,15 @@ export interface Senders {
 }
 
 export function createSenders(options: SendersOptions): Senders {
-  const { store, tenantStore, queue, fromSettings, evictions } = options;
+  const { store, tenantStore, queue, fromSettings, evictions, onRemembered } = options;
   const cached = options.cached ?? {
     get: (id: string) => store.get(id),
     oldestOwned: (tenant: string) => oldestOwned(store, tenant),
   };
-  const byId = createMemory<SenderRecord>();
-  const ownSender = createMemory<{ readonly sender: SenderRecord | null }>();
+  const byId = createMemory<SenderRecord>({ ...(onRemembered && { onHit: onRemembered.sender }) });
+  const ownSender = createMemory<{ readonly sender: SenderRecord | null }>({
+    ...(onRemembered && { onHit: onRemembered.owner }),
+  });
   followEvictions(byId, evictions, EVICTED.sender);
   followEvictions(ownSender, evictions, EVICTED.ownedByTenant);
   /** Registrations with the engine, under way or done; one that failed is gone, so that it is tried again. */

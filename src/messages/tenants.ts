@@ -11,6 +11,8 @@ export interface TenantsOptions {
   readonly autoCreate: boolean;
   /** Changes of other processes count at once; without, within seconds. */
   readonly evictions?: Evictions | undefined;
+  /** Hears of each tenant that memory knew. */
+  readonly onRemembered?: (id: string) => void;
 }
 
 /** Tenants as the accept path sees them: from memory, also while the record is away. */
@@ -26,8 +28,8 @@ export interface Tenants {
   changed(tenant: TenantRecord): void;
 }
 
-export function createTenants({ store, autoCreate, evictions }: TenantsOptions): Tenants {
-  const memory = createMemory<TenantRecord>();
+export function createTenants({ store, autoCreate, evictions, onRemembered }: TenantsOptions): Tenants {
+  const memory = createMemory<TenantRecord>({ ...(onRemembered && { onHit: onRemembered }) });
   followEvictions(memory, evictions, EVICTED.tenant);
   return {
     async resolve(id) {

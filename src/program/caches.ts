@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { Caches, CacheService, type Condition, TemplateMetrics, TieredCache, useCache } from '../cache/index.ts';
 import type { Config } from '../config/index.ts';
 import { EVICTED } from '../messages/index.ts';
-import type { RecordChanges, RecorderOptions, WaxwingRecord } from '../record/index.ts';
+import type { RecordChanges, RecorderOptions, RecordOptions, WaxwingRecord } from '../record/index.ts';
 import { ContentSidCache } from '../templates/index.ts';
 import { CacheReporter } from './cache-reporter.ts';
 import { evictThreads } from './statistics.ts';
@@ -11,8 +11,8 @@ import { evictThreads } from './statistics.ts';
 export interface ProgramCaches {
   readonly service: CacheService;
   readonly metrics: TemplateMetrics;
-  /** For `openRecord`: every change of the record evicts what it makes old. */
-  readonly changes: RecordChanges;
+  /** Every change of the record evicts what it makes old; people that it remembers are counted. */
+  readonly ofRecord: Pick<RecordOptions, 'changes' | 'knownPeople'>;
   readonly evictions: TieredCache['onEvicted'];
   /** For the recorders: what they write evicts what shows it, before the log forgets it. */
   readonly ofRecorder: Pick<RecorderOptions, 'onBatch'>;
@@ -23,12 +23,16 @@ export interface ProgramCaches {
 
 /** Opens the caches. A cache Redis that is away holds nobody up. */
 export async function openCaches(config: Config, redisUrl: string, log: Logger): Promise<ProgramCaches> {
+  let wasAway = false;
   const tiers = new TieredCache({
     redisUrl,
     bytesMax: config.cacheMaxBytes,
     onChange: (isUp, reason) => {
-      if (isUp) log.debug('the cache is connected');
-      else log.warn({ reason }, 'the cache Redis is away; reads go to the source until it is back');
+      if (!isUp) {
+        wasAway = true;
+        log.warn({ reason }, 'the cache Redis is away; reads go to the source until it is back');
+      } else if (wasAway) log.info('the cache Redis is back');
+      else log.debug('the cache is connected');
     },
   });
   const caches = new Caches({
@@ -55,7 +59,10 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
   return {
     service,
     metrics,
-    changes: changesOf(service),
+    ofRecord: {
+      changes: changesOf(service),
+      knownPeople: { ttlMs: config.cacheUserMappingTtl, onLook: countPeople(caches) },
+    },
     ofRecorder: { onBatch: ({ threads }) => evictThreads(service, threads) },
     evictions: (listener) => tiers.onEvicted(listener),
     async follow(record) {
@@ -79,6 +86,12 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
   };
 }
 
+/** Figures of `user-mapping`, whose entries stay in the memory of each process. The key names nobody. */
+function countPeople(caches: Caches): (isKnown: boolean) => void {
+  const metrics = caches.metricsOf('user-mapping', false);
+  return (isKnown) => (isKnown ? metrics.hit('user:mapping') : metrics.miss('user:mapping'));
+}
+
 /** Which keys a change makes old: the one list of it. */
 function changesOf(service: CacheService): RecordChanges {
   const {
@@ -98,10 +111,15 @@ function changesOf(service: CacheService): RecordChanges {
 }
 
 function logCondition(log: Logger, { kind, cache, key, threshold, figures }: Condition, isOn: boolean): void {
-  const line = { cache, ...(key === null ? {} : { key }), threshold, ...figures };
+  const line = { cache, ...(key === null ? {} : { key: withoutPeople(key) }), threshold, ...figures };
   const what = kind === 'cache-miss-spike' ? 'miss rate above its threshold' : 'low cache hit rate';
   if (isOn) log.warn(line, what);
   else log.info(line, `no longer: ${what}`);
+}
+
+/** A key may hold a person's number or address, as those of conversations do: a log shows neither in full. */
+function withoutPeople(key: string): string {
+  return key.replace(/\d{7,}/g, (digits) => `…${digits.slice(-4)}`).replace(/[^\s:@]+@/g, '…@');
 }
 
 /** Of `welcome=0.7`; the settings have checked the shape. */

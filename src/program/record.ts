@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config, Keys } from '../config/index.ts';
-import { openRecord, type RecordChanges, type RecordOptions, type WaxwingRecord } from '../record/index.ts';
+import { openRecord, type RecordOptions, type WaxwingRecord } from '../record/index.ts';
 import { createSecretBox } from '../util/secret-box.ts';
 import type { DataServices } from './data-services.ts';
 
@@ -9,7 +9,7 @@ export function openRecordOf(
   keys: Keys,
   services: DataServices,
   log: Logger,
-  parts: { readonly changes?: RecordChanges } & Pick<RecordOptions, 'breakers'> = {},
+  parts: Pick<RecordOptions, 'breakers' | 'changes' | 'knownPeople'> = {},
 ): WaxwingRecord {
   return openRecord({
     databaseUrl: services.databaseUrl,

@@ -89,8 +89,9 @@ export function openResponding(parts: {
     fallbackText: config.responderFallbackText,
     ackText: config.responderAckText,
     maxAgeMs,
-    onOutcome: (outcome, ms) => {
-      if (outcome === 'fallback' || outcome === 'failed') log.warn({ outcome, ms }, 'the responder gave no answer');
+    onOutcome: (outcome, ms, reason) => {
+      if (outcome === 'fallback' || outcome === 'failed')
+        log.warn({ outcome, ms, reason }, 'the responder gave no answer');
       else log.debug({ outcome, ms }, 'an incoming message was answered');
     },
   });

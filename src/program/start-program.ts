@@ -109,7 +109,7 @@ export async function startProgram(
     started.push(() => services.stop());
     const caches = await openCaches(config, services.cacheRedisUrl, log);
     const recordBreakers = createRecordBreakers(config, log);
-    const record = openRecordOf(config, keys, services, log, { changes: caches.changes, breakers: recordBreakers });
+    const record = openRecordOf(config, keys, services, log, { ...caches.ofRecord, breakers: recordBreakers });
     started.push(() => record.close());
     started.push(() => caches.stop());
     const isMigrated = await migrateWhenPossible(services.databaseUrl, log, abort.signal);

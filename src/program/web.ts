@@ -102,11 +102,16 @@ export function createAccepting(
     store: cachedTenants(record.tenants, service),
     autoCreate: config.tenantAutoCreate,
     evictions,
+    onRemembered: (id) => service.named.salon.remembered(id),
   });
   const senders = createSenders({
     store: record.senders,
     cached: cachedSenders(record.senders, service),
     evictions,
+    onRemembered: {
+      sender: (id) => service.named.whatsappConfig.remembered(id),
+      owner: (tenant) => service.named.userProjects.remembered(tenant),
+    },
     tenantStore: record.tenants,
     queue,
     fromSettings: settingsSenderRecords(config),

@@ -3,7 +3,7 @@ import type { SecretBox } from '../util/secret-box.ts';
 import { apiKeysOf, type ApiKeys } from './api-keys.ts';
 import { chatOf, type Chat } from './inbound/chat.ts';
 import { providerChangesOf, type ProviderChanges } from './inbound/changes.ts';
-import { inboundRecordOf, type InboundRecord } from './inbound/index.ts';
+import { inboundRecordOf, type InboundRecord, type KnownPeopleOptions } from './inbound/index.ts';
 import { auditOf, type Audit } from './audit.ts';
 import { cacheHistoryOf, type CacheHistory } from './cache-history.ts';
 import { contentSidsOf, type ContentSids } from './content-sids.ts';
@@ -96,6 +96,8 @@ export interface RecordOptions {
   readonly onConnectionError?: (error: Error) => void;
   /** Hears of every change that caches must know of. */
   readonly changes?: RecordChanges;
+  /** How long it is remembered whom a number belongs to. */
+  readonly knownPeople?: KnownPeopleOptions;
 }
 
 /**
@@ -152,7 +154,7 @@ export function openRecord(options: RecordOptions): WaxwingRecord {
     senders: sendersOf(database, options.secretBox),
     apiKeys: apiKeysOf(database),
     bookings: bookingsOf(database),
-    inbound: inboundRecordOf(database),
+    inbound: inboundRecordOf(database, options.knownPeople),
     providerChanges: providerChangesOf(database),
     chat: chatOf(database, messages),
     templates: templatesOf(database),

@@ -129,6 +129,19 @@ describe('T5 · GET /api/cache/metrics', () => {
     expect(history.status).toBe(200);
   });
 
+  it('P2, P5 · a tenant and its sender that memory knows are hits of their caches, and no spike of misses', async () => {
+    await call(a, 'POST', '/admin/tenants', { id: 'salon2' });
+    const of = (cache: string) => a.caches.service.caches.metricsOf(cache).cumulative();
+    const before = { salon: of('salon').hits, own: of('user-projects').hits };
+    for (let n = 0; n < 30; n += 1) {
+      await a.accepting.tenants.resolve('salon2');
+      await a.accepting.senders.choose('salon2', undefined).catch(() => null);
+    }
+    // The first look-up is none, and one that took long may have ended the five seconds.
+    expect(of('salon').hits - before.salon).toBeGreaterThanOrEqual(25);
+    expect(of('user-projects').hits - before.own).toBeGreaterThanOrEqual(25);
+  });
+
   it('T9 · the history of a cache comes as a small picture too', async () => {
     const { status, headers, body } = await picture(a, '/api/cache/metrics/history.svg?hours=24&cache=salon');
     expect(status).toBe(200);

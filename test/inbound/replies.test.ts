@@ -188,6 +188,19 @@ describe('replies of a responder', () => {
       await settled();
     }
     expect(new Set(sentTo().map(({ digest }) => digest))).toEqual(new Set([textDigest(FALLBACK)]));
+    // Whoever looks after the responder reads in the job's log what it did wrong.
+    const { id } = responder.received[0]?.body.data['message'] as { id: string };
+    const { logs } = await world.program.queues.bullQueue('respond').getJobLogs(id);
+    expect(logs).toEqual(['the responder failed: It answered 500.']);
+  });
+
+  it('P2 · a long talk is no spike of misses: what is said evicts the history before it is read', async () => {
+    const metrics = world.program.caches.service.caches.metricsOf('conversation-history');
+    const reads = () => metrics.cumulative().hits + metrics.cumulative().misses;
+    for (let n = 1; reads() < 120; n += 1) {
+      await world.program.caches.service.named.conversationHistory.get(`+4915100000${n}`);
+    }
+    expect(metrics.conditions()).toEqual([]);
   });
 
   it('P4 · after failures in a row the responder is left alone, and asked again by itself', async () => {

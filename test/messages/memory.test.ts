@@ -30,6 +30,23 @@ describe('createMemory()', () => {
     expect(loads()).toBe(1);
   });
 
+  test('P5 · tells of what it knew without a look-up, so that hit rates count it', async () => {
+    let nowMs = 0;
+    const hits: string[] = [];
+    const memory = createMemory<string>({ freshMs: 5, absentMs: 1, now: () => nowMs, onHit: (key) => hits.push(key) });
+    const get = (key: string, value: string | null) => memory.get(key, () => Promise.resolve(value));
+    await get('k', 'v');
+    await get('none', null);
+    expect(hits).toEqual([]);
+    await get('k', 'v');
+    await get('none', null);
+    expect(hits).toEqual(['k', 'none']);
+    nowMs = 6;
+    await get('k', 'v');
+    await get('none', null);
+    expect(hits).toEqual(['k', 'none']);
+  });
+
   test('calls at the same time share one look-up', async () => {
     const { get, loads } = harness();
     await Promise.all([get(), get(), get()]);

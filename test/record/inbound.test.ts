@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { NewInboundMessage, WaxwingRecord, WebhookBytes } from '../../src/record/index.ts';
 import { newId } from '../../src/util/ids.ts';
-import { testDatabase } from '../support/services.ts';
+import { eventually, testDatabase } from '../support/services.ts';
 import { accepted, sent } from './support/events.ts';
 import { sql } from '../support/postgres.ts';
 import { logOf, openTestRecord, recordAll } from './support/record.ts';
@@ -81,6 +81,29 @@ describe('a message that comes in', () => {
       { kind: 'e164', value: '+4915112345678' },
       { kind: 'wa_id', value: '4915112345678' },
     ]);
+  });
+
+  test('P2 · whom a number belongs to is remembered for CACHE_USER_MAPPING_TTL, and looked up again then', async () => {
+    const looks = async (ttlMs: number) => {
+      const known: boolean[] = [];
+      const own = openTestRecord(url, { knownPeople: { ttlMs, onLook: (isKnown) => known.push(isKnown) } });
+      for (let n = 0; n < 3; n += 1) {
+        await own.inbound.add({ messages: [message()], webhooks: [], events: [] });
+        // The memory's clock has milliseconds; the entry is older than its time afterwards.
+        await eventually(
+          (
+            (startedAtMs) => () =>
+              performance.now() - startedAtMs > 5
+          )(performance.now()),
+        );
+      }
+      await own.close();
+      return known;
+    };
+    await add(message());
+    // Two names of a person: the first message looks them up.
+    expect(await looks(60_000)).toEqual([false, false, true, true, true, true]);
+    expect(await looks(1)).toEqual([false, false, false, false, false, false]);
   });
 
   test('P10 · twice is recorded once, in one batch, in two, and in two at the same time', async () => {

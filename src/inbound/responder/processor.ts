@@ -2,8 +2,9 @@ import { AppError } from '../../errors/app-error.ts';
 import { JobImpossible, JobLater, type JobContext, type RespondJobData } from '../../jobs/index.ts';
 import type { Messages } from '../../messages/index.ts';
 import { messageRequestSchema, parseRequest } from '../../messages/request.ts';
+import { GuardedFetchError } from '../../util/guarded-fetch/index.ts';
 import type { Ask } from './ask.ts';
-import type { HistoryItem, Reply, RespondRequest } from './contract.ts';
+import { type HistoryItem, type Reply, ResponderError, type RespondRequest } from './contract.ts';
 import type { History } from './history.ts';
 import type { Turns } from './turns.ts';
 
@@ -24,7 +25,8 @@ export interface RespondOptions {
   /** RESPONDER_MAX_AGE_SECONDS, in ms. */
   readonly maxAgeMs: number;
   readonly now?: () => number;
-  readonly onOutcome?: (outcome: RespondOutcome, ms: number) => void;
+  /** `reason` says why there was no answer, without texts and numbers of people. */
+  readonly onOutcome?: (outcome: RespondOutcome, ms: number, reason?: string) => void;
 }
 
 export type RespondOutcome = 'answered' | 'silent' | 'fallback' | 'too-old' | 'failed';
@@ -125,8 +127,8 @@ export function createRespondProcessor(options: RespondOptions): RespondProcesso
   return async ({ data, attempt, attemptsMax, log }) => {
     const startedAtMs = now();
     await waitForTurn(data);
-    const done = async (outcome: RespondOutcome, sent: readonly HistoryItem[]) => {
-      options.onOutcome?.(outcome, now() - startedAtMs);
+    const done = async (outcome: RespondOutcome, sent: readonly HistoryItem[], fault?: unknown) => {
+      options.onOutcome?.(outcome, now() - startedAtMs, fault === undefined ? undefined : reasonOf(fault));
       await passOn(data);
       return { outcome, messages: sent.map(({ id }) => id) };
     };
@@ -136,10 +138,10 @@ export function createRespondProcessor(options: RespondOptions): RespondProcesso
       if (fault !== undefined) await log(`the responder failed: ${reasonOf(fault)}`);
       const { tenant, sender, conversation } = data.message;
       await history.add({ tenant, sender, conversation }, [asked(data), ...sent]);
-      return await done(outcome, sent);
+      return await done(outcome, sent, fault);
     } catch (error) {
       await log(`not answered: ${reasonOf(error)}`);
-      if (isFinal(error) || attempt >= attemptsMax) await done('failed', []);
+      if (isFinal(error) || attempt >= attemptsMax) await done('failed', [], error);
       throw error;
     }
   };
@@ -171,8 +173,9 @@ function addressOf(data: RespondJobData): { to: string } | { recipient: string }
   throw new JobImpossible('The provider named nobody to whom an answer could go.');
 }
 
-/** The kind of a fault and never its words, which may quote what a person wrote. */
+/** Our own words for what a responder or its connection did; of other faults the kind, because words may quote what a person wrote. */
 function reasonOf(error: unknown): string {
+  if (error instanceof ResponderError || error instanceof GuardedFetchError) return error.message;
   if (error instanceof AppError) return error.code;
   return error instanceof Error ? error.name : 'unknown error';
 }

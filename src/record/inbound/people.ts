@@ -6,7 +6,17 @@ import type { Alias, NewInboundMessage } from './types.ts';
 
 /** Contacts that are remembered, so that a message of a known person costs no look-up. */
 const KNOWN_MAX = 50_000;
-/** Nothing here can be wrong for longer: a merged contact is followed by the statement that writes. */
+
+export interface KnownPeopleOptions {
+  /**
+   * CACHE_USER_MAPPING_TTL: nothing that is remembered can be wrong for longer, ms. Default 300,000. A merged contact
+   * is followed by the statement that writes.
+   */
+  readonly ttlMs?: number;
+  /** Told of each name that was looked for: was it remembered. */
+  readonly onLook?: (isKnown: boolean) => void;
+}
+
 const KNOWN_MS = 300_000;
 
 export interface NewAlias extends Alias {
@@ -40,14 +50,15 @@ interface AliasRow extends Row {
   readonly contact_id: string;
 }
 
-export function peopleOf(database: Database): People {
-  const known = new LRUCache<string, string>({ max: KNOWN_MAX, ttl: KNOWN_MS });
+export function peopleOf(database: Database, { ttlMs = KNOWN_MS, onLook }: KnownPeopleOptions = {}): People {
+  const known = new LRUCache<string, string>({ max: KNOWN_MAX, ttl: ttlMs });
 
   async function lookUp(keys: ReadonlyMap<string, { tenant: string; kind: string; value: string }>) {
     const found = new Map<string, string>();
     const unknown: { tenant: string; kind: string; value: string }[] = [];
     for (const [key, row] of keys) {
       const contactId = known.get(key);
+      onLook?.(contactId !== undefined);
       if (contactId === undefined) unknown.push(row);
       else found.set(key, contactId);
     }
@@ -108,7 +119,10 @@ export function peopleOf(database: Database): People {
         changed: new Set([...merges.map(({ survivor }) => survivor), ...aliases.map(({ contactId }) => contactId)]),
         learn: () => {
           // A new contact may have lost a race for its name; the next look-up tells.
-          for (const [key, contactId] of found) if (!fresh.has(contactId)) known.set(key, contactId);
+          for (const [key, contactId] of found) {
+            // What memory knew keeps its time: somebody who writes all day is looked up as often as others.
+            if (!fresh.has(contactId) && !known.has(key)) known.set(key, contactId);
+          }
         },
       };
     },

@@ -2,7 +2,7 @@ import { newId } from '../../util/ids.ts';
 import type { Database, Row } from '../database.ts';
 import { storableJson, storableText } from '../recording/storable.ts';
 import { isDataError } from '../sql-errors.ts';
-import { peopleOf } from './people.ts';
+import { type KnownPeopleOptions, peopleOf } from './people.ts';
 import {
   findOwners,
   messageRows,
@@ -67,8 +67,8 @@ interface Prepared {
   readonly columns: Omit<Parameters<typeof messageRows.parameters>[0][number], 'ord' | 'contact_id'>;
 }
 
-export function inboundRecordOf(database: Database): InboundRecord {
-  const people = peopleOf(database);
+export function inboundRecordOf(database: Database, knownPeople?: KnownPeopleOptions): InboundRecord {
+  const people = peopleOf(database, knownPeople);
 
   async function write(
     prepared: readonly Prepared[],

@@ -4,6 +4,7 @@ import {
   openRecord,
   type Recorder,
   type RecorderOptions,
+  type RecordOptions,
   type WaxwingRecord,
 } from '../../../src/record/index.ts';
 import type { LifecycleEvent } from '../../../src/model/events.ts';
@@ -14,11 +15,12 @@ import { MemoryLog } from './memory-log.ts';
 
 export const TENANT_DEFAULTS = { concurrency: 5, weight: 1, backlogMax: 1_000_000 };
 
-export function openTestRecord(databaseUrl: string): WaxwingRecord {
+export function openTestRecord(databaseUrl: string, more: Pick<RecordOptions, 'knownPeople'> = {}): WaxwingRecord {
   return openRecord({
     databaseUrl,
     tenantDefaults: TENANT_DEFAULTS,
     secretBox: createSecretBox({ key: 'the key of the record tests' }),
+    ...more,
   });
 }
 
