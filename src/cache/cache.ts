@@ -9,6 +9,8 @@ export interface CachesOptions {
   /** Thresholds of single keys. */
   readonly spikeThresholdOf?: Readonly<Record<string, number>>;
   readonly onCondition?: (condition: Condition, isOn: boolean) => void;
+  /** Called with every look. */
+  readonly onLook?: (cache: string, key: string, isHit: boolean) => void;
   readonly now?: () => number;
 }
 
@@ -47,7 +49,7 @@ export class Caches {
   metricsOf(name: string, isJudged = true): CacheMetrics {
     const known = this.#metrics.get(name);
     if (known !== undefined) return known;
-    const { spikeThreshold, spikeThresholdOf, onCondition, now } = this.#options;
+    const { spikeThreshold, spikeThresholdOf, onCondition, onLook, now } = this.#options;
     const made = new CacheMetrics({
       cache: name,
       spikeThreshold,
@@ -56,6 +58,7 @@ export class Caches {
       ...(isJudged ? {} : { trafficMin: Infinity, lifetimeTrafficMin: Infinity }),
       ...(spikeThresholdOf === undefined ? {} : { spikeThresholdOf }),
       ...(onCondition === undefined ? {} : { onCondition }),
+      ...(onLook === undefined ? {} : { onLook: (key: string, isHit: boolean) => onLook(name, key, isHit) }),
       ...(now === undefined ? {} : { now }),
     });
     this.#metrics.set(name, made);

@@ -37,6 +37,8 @@ export interface MetricsOptions {
   readonly hitRateMin?: number;
   /** Keys with a row of their own; what comes later is counted under `other`. Default 1,000. */
   readonly keysMax?: number;
+  /** Called with every look, for a log that shows them all. */
+  readonly onLook?: (key: string, isHit: boolean) => void;
   /** Called when a condition begins and when it ends. */
   readonly onCondition?: (condition: Condition, isOn: boolean) => void;
   /** Epoch ms. */
@@ -85,10 +87,12 @@ export class CacheMetrics {
 
   hit(key: string, seen?: Seen): void {
     this.#count(HIT, key, seen);
+    this.#options.onLook?.(key, true);
   }
 
   miss(key: string, seen?: Seen): void {
     const row = this.#count(MISS, key, seen);
+    this.#options.onLook?.(key, false);
     this.#judge(0);
     this.#judge(row);
   }

@@ -40,6 +40,10 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
     spikeThreshold: config.cacheSpikeThreshold,
     spikeThresholdOf: thresholdsOf(config.cacheSpikeThresholdByKey),
     onCondition: (condition, isOn) => logCondition(log, condition, isOn),
+    ...(log.isLevelEnabled('debug') && {
+      onLook: (cache: string, key: string, isHit: boolean) =>
+        log.debug({ cache, key: withoutPeople(key) }, isHit ? 'cache hit' : 'cache miss'),
+    }),
   });
   const service = new CacheService(caches, {
     defaultSeconds: config.cacheTtlSeconds,

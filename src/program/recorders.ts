@@ -25,6 +25,12 @@ export function startRecorders(
       onError: (error) => log.warn({ shard, err: error }, 'recording waits'),
       onQuarantined: (reason) => log.error({ shard, reason }, 'an event could not be recorded and was put aside'),
       ...watching,
+      onBatch(batch) {
+        for (const { id, tenant, sender, status, was } of batch.deliveries) {
+          log.debug({ messageId: id, tenant, sender, status, was }, 'status updated');
+        }
+        return watching.onBatch?.(batch);
+      },
     }),
   );
   for (const recorder of list) recorder.start();

@@ -8,7 +8,7 @@ import { eventually, testRedis } from '../support/services.ts';
 
 /* What the log says of the caches. */
 
-async function opened() {
+async function opened(level = 'info') {
   const lines: { readonly msg: string; readonly level: number; readonly key?: string }[] = [];
   const sink = new Writable({
     write(line: Buffer, _encoding, done) {
@@ -19,7 +19,7 @@ async function opened() {
   const loaded = loadConfig({}, dataFolder());
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   const server = await testRedis();
-  const caches = await openCaches(loaded.config, server.url, pino({ level: 'info' }, sink));
+  const caches = await openCaches(loaded.config, server.url, pino({ level }, sink));
   return { lines, caches, server };
 }
 
@@ -41,4 +41,20 @@ it('C6 · the log says when the cache Redis is away, and when it is back', async
   await server.restart();
   await eventually(said('the cache Redis is back'));
   await caches.stop();
+});
+
+it('Q11 · LOG_LEVEL=debug prints every hit and miss, and names nobody', async () => {
+  const { lines, caches } = await opened('debug');
+  const { conversation } = caches.service.named;
+  await conversation.get('+4915112345678');
+  await conversation.set(['+4915112345678'], { said: 'hello' });
+  await conversation.get('+4915112345678');
+  caches.metrics.recordCacheHit('welcome', null, 'HX1');
+  await caches.stop();
+  const looks = lines.filter(({ msg }) => msg === 'cache hit' || msg === 'cache miss');
+  expect(looks.map(({ msg, key }) => [msg, key])).toEqual([
+    ['cache miss', 'conversation:+…5678'],
+    ['cache hit', 'conversation:+…5678'],
+    ['cache hit', 'welcome'],
+  ]);
 });

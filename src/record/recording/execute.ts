@@ -5,6 +5,8 @@ export type Execute = <R extends object>(statement: Statement, values: readonly 
 
 /** A message whose delivery became another one than it was. */
 export interface DeliveryChange {
+  /** Of the message. */
+  readonly id: string;
   readonly sender: string;
   readonly tenant: string;
   readonly conversation: string;

@@ -5,7 +5,6 @@ import type { DeliveryChange, Execute } from './execute.ts';
 
 /** A message whose delivery has changed, as the derivation found it. */
 export interface DerivedDelivery extends DeliveryChange {
-  readonly id: string;
   /** The status that people see now. */
   readonly shown: string;
   /** It has a failure row that is not resolved. */
