@@ -107,8 +107,8 @@ function connect(target: RedisTarget, options: ClientOptions): RedisClient {
 function quiet(client: RedisClient): void {
   // Every failed command rejects with its own error; without a listener the client would print each one again.
   client.on('error', () => undefined);
-  // Every call that waits for the connection to come back listens for it.
-  client.setMaxListeners(0);
+  // Every call that waits for the connection to come back listens for it. Not 0, to which BullMQ adds its own few.
+  client.setMaxListeners(Infinity);
 }
 
 function openCluster(target: RedisTarget, options: ClientOptions): ShardCluster {

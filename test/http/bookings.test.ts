@@ -87,4 +87,10 @@ describe('Q5 · bookings', () => {
     const { status, body } = await create(booking(wrong));
     expect({ status, field: body.field }).toEqual({ status: 400, field });
   });
+
+  test('Q5 · a kind of reminder that does not exist is answered with those that do', async () => {
+    const { status, body } = await create(booking({ reminders: ['week_before'] }));
+    expect({ status, field: body.field }).toEqual({ status: 400, field: 'reminders[0]' });
+    expect(body).toMatchObject({ detail: expect.stringContaining('day_before, hour_before, or {"minutesBefore"') });
+  });
 });

@@ -264,6 +264,17 @@ test('Q11 · 100 webhook jobs over 100 tenants never run above the configured co
   expect(durations.reduce((a, b) => a + b) / 100).toBeLessThan(1000);
 });
 
+test('Q11 · 100 adds at the very start wait for the connection together, and Node warns of no leak', async () => {
+  const warnings: string[] = [];
+  const onWarning = ({ message }: Error) => warnings.push(message);
+  process.on('warning', onWarning);
+  const fresh = startQueues(redis.url, { backoffMs: 20 });
+  await Promise.all(Array.from({ length: 100 }, (_, index) => fresh.addWebhookJob(webhook(`salon${index}`))));
+  process.off('warning', onWarning);
+  expect(warnings).toEqual([]);
+  expect((await fresh.getQueueStats('webhook')).waiting).toBe(100);
+});
+
 test('a worker that stops finishes the job under way and takes no more', async () => {
   let finish: (() => void) | undefined;
   const { workers } = await startWorkers(redis.url, {

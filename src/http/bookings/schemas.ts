@@ -14,12 +14,15 @@ export const bookingIdSchema = z
   .describe('Your own id of the booking; made when it is left out.');
 
 const reminderKind = z
-  .union([
-    z.enum(['day_before', 'hour_before']),
-    z
-      .strictObject({ minutesBefore: z.int().min(1).max(YEAR_MINUTES) })
-      .transform(({ minutesBefore }) => `${minutesBefore}m`),
-  ])
+  .union(
+    [
+      z.enum(['day_before', 'hour_before']),
+      z
+        .strictObject({ minutesBefore: z.int().min(1).max(YEAR_MINUTES) })
+        .transform(({ minutesBefore }) => `${minutesBefore}m`),
+    ],
+    { error: `It must be day_before, hour_before, or {"minutesBefore": 1 … ${YEAR_MINUTES}}.` },
+  )
   .describe('`day_before` (at the same time of day), `hour_before`, or `{minutesBefore}`.');
 
 /** What a reminder says; checked like every message, once its texts are filled in. */
