@@ -91,6 +91,8 @@ describe('Q5 · bookings', () => {
   test('Q5 · a kind of reminder that does not exist is answered with those that do', async () => {
     const { status, body } = await create(booking({ reminders: ['week_before'] }));
     expect({ status, field: body.field }).toEqual({ status: 400, field: 'reminders[0]' });
-    expect(body).toMatchObject({ detail: expect.stringContaining('day_before, hour_before, or {"minutesBefore"') });
+    expect(body).toMatchObject({
+      detail: expect.stringContaining('day_before, hour_before, or {"minutesBefore"') as string,
+    });
   });
 });
