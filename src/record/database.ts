@@ -147,7 +147,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     connections: () => ({
       open: pool.totalCount,
       idle: pool.idleCount,
-      waiting: pool.waitingCount,
+      // The pool counts every call as waiting until the next tick, also those for which there is room.
+      waiting: Math.max(0, pool.waitingCount - pool.idleCount - (connectionsMax - pool.totalCount)),
       max: connectionsMax,
     }),
     query: (text, values, options = {}) =>

@@ -78,6 +78,17 @@ describe('DATABASE_URL', () => {
     expect(row?.count).toBe(2);
   });
 
+  it('P3 · tells of calls that wait, and not of those for which there is room', async () => {
+    const database = open(`${url}?connection_limit=2`);
+    const both = [database.query('select 1'), database.query('select 1')];
+    expect(database.connections().waiting).toBe(0);
+    await Promise.all(both);
+    const five = Array.from({ length: 5 }, () => database.query('select pg_sleep(0.01)'));
+    expect(database.connections()).toMatchObject({ waiting: 3, max: 2 });
+    await Promise.all(five);
+    expect(database.connections().waiting).toBe(0);
+  });
+
   it('P3 · refuses after pool_timeout when every connection is taken', async () => {
     const database = open(`${url}?connection_limit=1&pool_timeout=1`);
     const release = await holdConnection(database);
