@@ -31,7 +31,7 @@ export interface QueueAdministration {
   /** @throws AppError `CONFLICT` for the send queue, which keeps nothing that ended */
   clean(queue: string, graceMs: number, state: CleanableState): Promise<number>;
   health(): Promise<QueueHealth>;
-  /** Adds a job by hand; what `data` leaves out is filled in. @throws AppError `REQUEST_INVALID` */
+  /** Adds a job by hand; what `data` leaves out is filled in, but for `to` of an e-mail and `bookingId` of a reminder. @throws AppError `REQUEST_INVALID` */
   test(queue: string, data: Readonly<Record<string, unknown>>): Promise<AddedJob>;
 }
 

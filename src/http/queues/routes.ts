@@ -72,7 +72,7 @@ const testBody = z
     data: z
       .record(z.string(), z.unknown())
       .default({})
-      .describe('Of the job; what is left out is filled in, but for `to` of an e-mail.'),
+      .describe('Of the job; what is left out is filled in, but for `to` of an e-mail and `bookingId` of a reminder.'),
   })
   .meta({
     examples: [
