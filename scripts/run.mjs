@@ -71,6 +71,22 @@ const COMMANDS = {
   }),
 };
 
+/**
+ * Calls `onLost` once when the shell that npm put between itself and us is gone. npm passes SIGTERM to that shell; one that
+ * stays beside its command (Debian's) dies of it and tells nobody, and the program would run on without anybody who knows it.
+ */
+function watchNpmsShell(onLost) {
+  const parent = process.ppid;
+  if (process.env.npm_lifecycle_event === undefined || parent <= 1) return;
+  const WATCH_MS = 250;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    onLost();
+  }, WATCH_MS);
+  timer.unref();
+}
+
 /** What may open the dashboard: its page is built when it is not there, or not of these sources. */
 const SERVES_PAGES = new Set(['start', 'demo', 'test', 'bench:dashboard']);
 
@@ -110,16 +126,21 @@ function run({ args, cwd, env }) {
   // npm passes on what its whole group was sent as well: one wish of the sender arrives here twice, and the program
   // would take the second for an impatient person's.
   const ECHO_MS = 500;
+  let wasSignalled = false;
   for (const signal of signals) {
     let lastMs = -Infinity;
     process.on(signal, () => {
       const isEcho = performance.now() - lastMs < ECHO_MS;
       lastMs = performance.now();
+      wasSignalled = true;
       if (isEcho) return;
       if ((signal === 'SIGINT' || signal === 'SIGQUIT') && isTerminalsOwn()) return;
       child.kill(signal);
     });
   }
+  watchNpmsShell(() => {
+    if (!wasSignalled) child.kill('SIGTERM');
+  });
   child.on('error', (error) => {
     console.error(`${args.join(' ')} could not be started: ${error.message}`);
     process.exit(1);

@@ -27,8 +27,15 @@ interface Project {
     args: readonly string[],
     environment?: NodeJS.ProcessEnv,
   ) => Promise<{ code: number; stdout: string; stderr: string }>;
-  readonly spawn: (args: readonly string[], environment?: NodeJS.ProcessEnv) => ChildProcess;
+  readonly spawn: (
+    args: readonly string[],
+    environment?: NodeJS.ProcessEnv,
+    before?: readonly string[],
+  ) => ChildProcess;
 }
+
+/** A shell that stays beside its command, as Debian's does. */
+const SHELL_BESIDE = ['/bin/sh', '-c', '"$@"; exit $?', 'sh'];
 
 const FAKE_VITEST = `
 const ending = process.env.VITEST_END ?? '0';
@@ -77,8 +84,9 @@ function project(npm: string): Project {
           resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
         });
       }),
-    spawn: (args, environment) => {
-      const child = spawn(process.execPath, [door, ...args], {
+    spawn: (args, environment, before = []) => {
+      const [file = '', ...rest] = [...before, process.execPath, door, ...args];
+      const child = spawn(file, rest, {
         ...options(environment),
         stdio: ['ignore', 'pipe', 'pipe'],
       });
@@ -180,6 +188,31 @@ test.each(['SIGTERM', 'SIGINT'] as const)('passes %s on and ends when the progra
   child.kill(signal);
   const [code] = (await once(child, 'exit')) as [number];
   expect([code, stdout.trim().split('\n').at(-1)]).toEqual([7, signal]);
+});
+
+test('S10 · SIGTERM that reaches only the shell of npm ends the program in its own way', async () => {
+  const { root, run, spawn: start } = project(INSTALL);
+  await run(['test']);
+  // What npm does with a script: a shell of its own stands between them, and that shell alone gets npm's signal.
+  const end = join(root, 'end');
+  writeFileSync(
+    join(root, 'node_modules/vitest/vitest.mjs'),
+    `import { writeFileSync } from 'node:fs';
+    process.on('SIGTERM', () => { writeFileSync(${JSON.stringify(end)}, 'SIGTERM'); process.exit(0); });
+    console.log(process.pid);
+    setInterval(() => {}, 1000);`,
+  );
+  const shell = start(['test'], { npm_lifecycle_event: 'test' }, SHELL_BESIDE);
+  let stdout = '';
+  shell.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString('utf8')));
+  await eventually(() => stdout.endsWith('\n'), { timeoutMs: 10_000 });
+  const program = identify(Number(stdout));
+  onTestFinished(async () => {
+    if (program !== undefined) await endProcess(program, 'SIGKILL', 1_000);
+  });
+  shell.kill('SIGTERM');
+  await eventually(() => existsSync(end), { timeoutMs: 10_000 });
+  expect(readFileSync(end, 'utf8')).toBe('SIGTERM');
 });
 
 test('passes on once what npm and its group both deliver', async () => {
