@@ -174,6 +174,17 @@ describe('replies of a responder', () => {
     expect(scheduled.scheduled).toBe(1);
   });
 
+  it('R11 · of replies of which one cannot be sent none is: the person gets the fallback text alone', async () => {
+    const twoYears = new Date(Date.now() + 2 * 365 * 86_400_000).toISOString();
+    responder.answer = () => ({
+      body: { messages: [text('First.'), text('Never.', { sendAt: twoYears }), text('Last.')] },
+    });
+    await say('Hello?');
+    await settled();
+    await eventually(() => sentTo().length > 0);
+    expect(sentTo().map(({ digest }) => digest)).toEqual([textDigest(FALLBACK)]);
+  });
+
   it('P4 · an error, a wrong answer, and an answer that takes too long each end in the fallback text', async () => {
     const faults = [
       () => ({ status: 500 }),

@@ -1,6 +1,7 @@
 import { AppError } from '../../errors/app-error.ts';
 import { JobImpossible, JobLater, type JobContext, type RespondJobData } from '../../jobs/index.ts';
 import type { Messages } from '../../messages/index.ts';
+import type { Principal } from '../../messages/principal.ts';
 import { messageRequestSchema, parseRequest } from '../../messages/request.ts';
 import { GuardedFetchError } from '../../util/guarded-fetch/index.ts';
 import type { Ask } from './ask.ts';
@@ -12,7 +13,7 @@ export interface RespondOptions {
   readonly ask: Ask;
   readonly turns: Turns;
   readonly history: History;
-  readonly messages: Pick<Messages, 'accept'>;
+  readonly messages: Pick<Messages, 'accept' | 'draft'>;
   /** From the cache: a name costs no query. */
   readonly tenantOf: (id: string) => Promise<{ readonly id: string; readonly name: string }>;
   /** State of a job, to pass over one that is gone. */
@@ -74,22 +75,29 @@ export function createRespondProcessor(options: RespondOptions): RespondProcesso
     if (next !== null) await options.hurry(next);
   }
 
-  async function send(data: RespondJobData, reply: Reply, place: string): Promise<HistoryItem | null> {
-    const { message } = data;
+  function accepting(data: RespondJobData, reply: Reply, place: string) {
+    const { id, tenant, sender, conversation } = data.message;
     const request = parseRequest(messageRequestSchema, {
       priority: REPLY_PRIORITY,
       ...reply,
-      tenant: message.tenant,
-      sender: message.sender,
-      conversation: message.conversation,
+      tenant,
+      sender,
+      conversation,
       ...addressOf(data),
     });
+    const principal: Principal = { kind: 'tenant', tenant };
+    return [request, principal, { idempotencyKey: `reply/${id}/${place}` }] as const;
+  }
+
+  /** Before the first one goes: a person who got half an answer must not get the fallback text behind it. */
+  async function check(data: RespondJobData, replies: readonly Reply[]): Promise<void> {
+    for (const [index, reply] of replies.entries()) await messages.draft(...accepting(data, reply, String(index)));
+  }
+
+  async function send(data: RespondJobData, reply: Reply, place: string): Promise<HistoryItem | null> {
+    const [request, principal, named] = accepting(data, reply, place);
     try {
-      const accepted = await messages.accept(
-        request,
-        { kind: 'tenant', tenant: message.tenant },
-        { idempotencyKey: `reply/${message.id}/${place}` },
-      );
+      const accepted = await messages.accept(request, principal, named);
       const { id, type, createdAt } = accepted.message;
       return { [type]: (request as Record<string, unknown>)[type], id, direction: 'outbound', type, at: createdAt };
     } catch (error) {
@@ -113,6 +121,7 @@ export function createRespondProcessor(options: RespondOptions): RespondProcesso
       // The responder is another program: it gets what the docs name, and not the row behind it.
       const { id, name } = tenant;
       const replies = await ask({ tenant: { id, name }, ...requestOf(data), history: before });
+      await check(data, replies);
       for (const [index, reply] of replies.entries()) await say(reply, String(index));
       return { outcome: replies.length === 0 ? 'silent' : 'answered', sent };
     } catch (error) {
