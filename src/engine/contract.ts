@@ -227,7 +227,7 @@ export interface SendQueue {
   isReachable(): boolean;
   /** What waits in a conversation, for a send past the queue. */
   lookAtLane(lane: Lane, contact: string): Promise<LaneLook>;
-  /** Pairs whose gap or bucket holds the next message back right now; counted by a scan, kept for a second. */
+  /** Pairs whose gap runs, whose bucket is not full, or with an attempt under way; counted by a scan, kept for a second. */
   limitedPairs(): Promise<number>;
   /**
    * Messages of this sender that are made from the template (`MessageBody.template`) wait from now on, with the hold

@@ -207,8 +207,11 @@ export class SendWorker {
   readonly #linkOf = new Map<string, WorkerLink>();
 
   readonly #judge = (account: SenderAccount, outcome: ProviderOutcome): BadHealth | undefined => {
-    const { badHealth, alsoOpen } = this.#health.judge(account, outcome);
     const { openMs } = this.#options.breaker ?? BREAKER_DEFAULTS;
+    // What our own end broke off says nothing of the provider: it opens no circuit for the workers that stay, and a probe
+    // that ends so closes none.
+    if (this.#abort.signal.aborted && outcome.kind === 'ambiguous') return { opens: false, openMs };
+    const { badHealth, alsoOpen } = this.#health.judge(account, outcome);
     if (badHealth?.opens === true) this.#options.onCircuit?.(account.id, openMs, 'failures');
     for (const sender of alsoOpen) {
       this.#options.onCircuit?.(sender, openMs, 'credential');

@@ -256,4 +256,23 @@ describe('the whole program', () => {
     await eventually(() => taken().length === 60, { timeoutMs: 20_000 });
     expect(new Set(taken().map((entry) => entry.tag?.split('.')[1])).size).toBe(60);
   });
+
+  it('S10 · what a stop breaks off opens no circuit: the others send on at once', async () => {
+    await program.stop();
+    program = await runProgram({ ...settings, SHUTDOWN_GRACE_MS: '100' });
+    url = program.server?.url ?? '';
+    emulator.patch({ latencyMsMin: 60_000, latencyMsMax: 60_000 });
+    const started = () => emulator.ledger().filter((entry) => entry.to.startsWith('+4477009007'));
+    // More than CIRCUIT_BREAKER_THRESHOLD, over tenants so that no places run out.
+    for (let i = 0; i < 8; i += 1)
+      await call('POST', '/v1/messages', text(`+44770090070${i}`, 'n', { tenant: `stop${i}` }));
+    await eventually(() => started().length === 8);
+    await program.stop();
+    emulator.patch({ latencyMsMin: 0, latencyMsMax: 0 });
+    program = await runProgram(settings);
+    url = program.server?.url ?? '';
+    const { body } = await call('POST', '/v1/messages', text('+447700900799', 'next', { tenant: 'stop9' }));
+    const last = async () => (await call('GET', `/v1/messages/${String(body['id'])}`)).body;
+    await eventually(async () => ['sent', 'delivered', 'read'].includes(String((await last())['status'])));
+  });
 });
