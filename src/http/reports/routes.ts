@@ -14,7 +14,9 @@ const count = z.int().min(0);
 const percentiles = z.object({ p50: z.number(), p95: z.number(), p99: z.number() }).describe('Milliseconds.');
 const stats = z.object({
   throttling: z.object({
-    activeRateLimits: count.describe('Pairs of sender and contact whose gap runs, whose bucket is not full, or with an attempt under way.'),
+    activeRateLimits: count.describe(
+      'Pairs of sender and contact whose gap runs, whose bucket is not full, or with an attempt under way.',
+    ),
   }),
   deliveryFailures: z
     .object({
