@@ -208,6 +208,32 @@ describe('a failure that a status reports later', () => {
     expect(await letters()).toEqual([messageId]);
   });
 
+  it.each([
+    ['with its send', (again: LifecycleEvent, told: LifecycleEvent) => [[again, told]]],
+    ['before its send', (again: LifecycleEvent, told: LifecycleEvent) => [[told], [again]]],
+    ['after its send', (again: LifecycleEvent, told: LifecycleEvent) => [[again], [told]]],
+  ])('F4 · counts the second time also within the same second, recorded %s', async (_when, entriesOf) => {
+    const messageId = newId();
+    const policy = { waitMs: 1, retriesMax: 1 };
+    await record([accepted({ messageId }), sent(messageId, 'wamid.1'), reported('wamid.1', policy)]);
+    await record([{ type: 'redriven', messageId, atMs: BASE_MS + 6000, cause: 'report', by: 'waxwing', delayMs: 1 }]);
+    // Providers tell whole seconds: the same time and the same words as of the first id.
+    const told: (string | null)[] = [];
+    let undelivered = 0;
+    for (const entry of entriesOf(sent(messageId, 'wamid.2', 2), reported('wamid.2', policy))) {
+      await recordAll(url, logOf(entry), {
+        onBatch(batch) {
+          told.push(...batch.deliveries.map(({ status: now }) => now));
+          undelivered += batch.undelivered;
+        },
+      });
+    }
+    expect(told.at(-1)).toBe('failed');
+    expect(undelivered).toBe(1);
+    expect(await failures()).toMatchObject([{ status: 'FAILED', next_retry_at: null, attempt_count: 2 }]);
+    expect(await letters()).toEqual([messageId]);
+  });
+
   it('S13 · is counted once, when it is final, however often and late it is told', async () => {
     const [final, later] = [newId(), newId()];
     const policy = { waitMs: 1000, retriesMax: 1 };

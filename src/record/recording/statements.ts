@@ -166,6 +166,12 @@ export const changeRows = rowSet({
   held: 'boolean',
 });
 
+/**
+ * Sent again under a new provider id: the failure of the old one no longer counts. Left standing, a failure of the new id
+ * in the same second, which is all that providers tell of time, would look like no news.
+ */
+const FAILED_BEFORE = `row.provider_message_id <> messages.provider_message_id and messages.delivery_status = 'failed'`;
+
 export const updateMessages: Statement = {
   name: 'update_messages',
   text: `
@@ -174,6 +180,9 @@ export const updateMessages: Statement = {
       attempts = greatest(messages.attempts, row.attempts),
       seq = coalesce(row.seq, messages.seq),
       provider_message_id = coalesce(row.provider_message_id, messages.provider_message_id),
+      delivery_status = case when ${FAILED_BEFORE} then null else messages.delivery_status end,
+      delivery_failed_at = case when ${FAILED_BEFORE} then null else messages.delivery_failed_at end,
+      delivery_error = case when ${FAILED_BEFORE} then null else messages.delivery_error end,
       sent_at = coalesce(row.sent_at, messages.sent_at),
       failed_at = row.failed_at,
       error = case when row.error_set then row.error else messages.error end,
