@@ -24,7 +24,10 @@ export interface HttpExchangeOptions {
   readonly headersTimeoutMs?: number;
   /** Longest silence within the answer's body, ms. Default 5,000. */
   readonly bodyTimeoutMs?: number;
-  /** Time for everything, waiting for a free connection included, ms. Kept exactly. Default 12,000. */
+  /**
+   * Time for everything, waiting for a free connection included, ms. Kept exactly, unless this process stood still: then
+   * up to 0.4 s more. Default 12,000.
+   */
   readonly deadlineMs?: number;
   /** Connections per origin. Default 256. */
   readonly connectionsMax?: number;
@@ -60,6 +63,14 @@ export type ExchangeResult =
   /** Bytes left and no whole answer came. `code` as above, or `ANSWER_TOO_LARGE`. */
   | { readonly kind: 'lost'; readonly code: string; readonly httpStatus?: number };
 
+/** A deadline that is noticed this much later than it was due: the process stood still. */
+const LATE_MS = 50;
+/**
+ * What it asked may have been answered meanwhile, or was written as it woke. To read the answer is better than not to
+ * know. Shorter than the 500 ms that `providerDeadlineMs()` leaves to the engine's own bound.
+ */
+const WOKEN_MS = 400;
+
 /** Ends an exchange from our side; `code` becomes the result's. */
 class Stop extends Error {
   readonly code: string;
@@ -80,7 +91,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly result: Promise<ExchangeResult>;
   readonly #request: ExchangeRequest;
   readonly #answerBytesMax: number;
-  readonly #deadline: NodeJS.Timeout;
+  #deadline: NodeJS.Timeout;
   readonly #offAbort: (() => void) | undefined;
   readonly #chunks: Buffer[] = [];
   #resolve!: (result: ExchangeResult) => void;
@@ -95,9 +106,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#request = request;
     this.#answerBytesMax = answerBytesMax;
     this.result = new Promise((resolve) => (this.#resolve = resolve));
-    // One turn of the event loop later: when this process stood still, the answer may wait in the socket already, and
-    // reading it is better than not knowing.
-    this.#deadline = setTimeout(() => setImmediate(() => this.stop('DEADLINE')), deadlineMs);
+    const dueAtMs = performance.now() + deadlineMs;
+    this.#deadline = setTimeout(() => {
+      const isLate = this.#started && performance.now() - dueAtMs > LATE_MS;
+      if (isLate) this.#deadline = setTimeout(() => this.stop('DEADLINE'), WOKEN_MS);
+      else this.stop('DEADLINE');
+    }, deadlineMs);
     if (request.signal?.aborted === true) this.stop('ABORTED');
     else if (request.signal !== undefined) this.#offAbort = onAbort(request.signal, () => this.stop('ABORTED'));
   }

@@ -132,6 +132,18 @@ describe('HttpExchange', () => {
     expect(written).toBeLessThan(10_000_000);
   });
 
+  it('does not hold the time in which this process stood still against the other side', async () => {
+    const exchange = create({ deadlineMs: 100 });
+    const standStill = (): boolean => {
+      const until = performance.now() + 300;
+      while (performance.now() < until);
+      return true;
+    };
+    expect(await exchange.post(request({ beforeFirstByte: standStill }))).toMatchObject({ kind: 'answer' });
+    server.behaviour = () => undefined;
+    expect(await exchange.post(request({ beforeFirstByte: standStill }))).toEqual({ kind: 'lost', code: 'DEADLINE' });
+  });
+
   it('close() lets a request under way end', async () => {
     const exchange = create();
     let release: (() => void) | undefined;
