@@ -78,9 +78,14 @@ async function whole(world: World): Promise<void> {
           async ({ port }) => await withClient(port, async (node) => await node.info('replication'), LOOK_MS),
         ),
       );
-      const masters = infos.filter((info) => info.includes('role:master'));
-      const isFollowed = masters.every((info) => /connected_slaves:2/.test(info));
-      return masters.length === 3 && isFollowed && infos.every((info) => !info.includes('master_link_status:down'));
+      const roles = infos.map((info) =>
+        info.match(/role:master|master_link_status:\w+|connected_slaves:\d/g)?.join(' '),
+      );
+      const followed = roles.filter((role) => role === 'role:master connected_slaves:2');
+      const following = roles.filter((role) => role === 'master_link_status:up connected_slaves:0');
+      if (followed.length !== 3 || following.length !== 6)
+        throw new Error(`the cluster is not whole: ${roles.join(', ')}`);
+      return true;
     },
     { timeoutMs: 60_000, what: 'the cluster to be whole again' },
   );

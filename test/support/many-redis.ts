@@ -46,6 +46,8 @@ export async function testCluster(options: TestClusterOptions = {}): Promise<Tes
           // The default, port + 10,000, may lie beyond the last port.
           'cluster-port': String(await freePort()),
           'cluster-node-timeout': String(nodeTimeoutMs),
+          // Replicas that look dead for a second would be replaced by those of another master, for good.
+          'cluster-allow-replica-migration': 'no',
           'repl-diskless-sync-delay': '0',
           'repl-ping-replica-period': '1',
           databases: '1',
