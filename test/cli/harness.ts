@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
+import { inject, onTestFinished } from 'vitest';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -27,7 +26,7 @@ export interface RunningCommand {
 
 /** A data folder of this test's own. */
 export function dataFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'waxwing-cli-'));
+  return mkdtempSync(join(inject('waxwingRunFolder'), 'cli-'));
 }
 
 /** Starts `waxwing <args>` as a person would; ended by its id when the test is over. */

@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -190,6 +191,7 @@ async function startQueue(folder: string, appendOnly?: string): Promise<RedisSer
 /** The distribution's PostgreSQL; as root it runs as another user, because it refuses root. */
 async function startPostgres(): Promise<string> {
   const home = mkdtempSync(join(tmpdir(), 'waxwing-backup-'));
+  cleanups.push(() => rm(home, { recursive: true, force: true }));
   const port = await freePort();
   const isRoot = process.getuid?.() === 0;
   const user = isRoot ? { uid: 65_534, gid: 65_534 } : {};
