@@ -312,3 +312,37 @@ describe('every page', () => {
     expect((await world.program.record.tenants.get('clinic'))?.pausedReason).toBeNull();
   });
 });
+
+describe('what a person types', () => {
+  /** Slower than any page draws itself anew. */
+  const SLOWLY = { delay: 250 };
+
+  it('stays as it is while the figures around it are refreshed', async () => {
+    const page = await world.signIn('viewer', '/dashboard/tenants');
+    const search = page.getByLabel('Id or name');
+    await search.pressSequentially('clinic-north', SLOWLY);
+    expect(await search.inputValue()).toBe('clinic-north');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/search=clinic-north/);
+    await page.getByText('No tenant fits.').waitFor();
+    await search.fill(' clinic ');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/search=clinic$/);
+    expect(await search.inputValue()).toBe('clinic');
+
+    await page.goto(`${world.url}/dashboard/messages`);
+    const tenant = page.getByRole('combobox', { name: 'Tenant' });
+    await tenant.pressSequentially('salon1 and more', SLOWLY);
+    expect(await tenant.inputValue()).toBe('salon1 and more');
+    await page.getByLabel('From').pressSequentially('01022026', { delay: 500 });
+    await page.waitForURL(/from=2026/);
+    expect(await page.getByLabel('From').inputValue()).toBe('2026-01-02');
+    // What is set elsewhere is shown.
+    await page.goBack();
+    await page.goForward();
+    expect(await tenant.inputValue()).toBe('salon1 and more');
+    await page.getByRole('link', { name: 'Messages', exact: true }).click();
+    await page.waitForURL(`${world.url}/dashboard/messages`);
+    await eventually(async () => (await tenant.inputValue()) === '');
+  });
+});

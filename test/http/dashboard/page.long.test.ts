@@ -9,6 +9,7 @@ import { confirm, picture, textOf, World } from './world.ts';
  * The dashboard in a real browser: what is live, and what people do. Its other pages stand in lists.long.test.ts.
  */
 
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const DEAD = '+447700900666';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -168,6 +169,7 @@ describe('its figures', () => {
       expect(answer.status).toBe(200);
       expect(answer.headers.get('content-encoding')).toBe('gzip');
       expect(answer.headers.get('cache-control')).toContain('immutable');
+      expect(await answer.text()).not.toContain(ROOT); // built for development it names its sources
     }
   });
 

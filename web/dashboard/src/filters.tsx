@@ -1,7 +1,19 @@
-import { useEffect, useId, useState } from 'preact/hooks';
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { get } from './api.ts';
 
 /** Fields above a list. They tell what they are set to when a person has finished: on Enter, or when the field is left. */
+
+/**
+ * Writes the value into the field when it has become another one, and only then: given as an attribute it would be
+ * written whenever the page is drawn anew, which is every second, over what a person is typing.
+ */
+function useWritten(value: string) {
+  const input = useRef<HTMLInputElement>(null);
+  useLayoutEffect(() => {
+    if (input.current !== null && input.current.value !== value) input.current.value = value;
+  }, [value]);
+  return input;
+}
 
 export function Field(props: {
   label: string;
@@ -10,12 +22,13 @@ export function Field(props: {
   onInput?: (value: string) => void;
   list?: string;
 }) {
+  const input = useWritten(props.value);
   return (
     <label>
       {props.label}
       <input
+        ref={input}
         type="search"
-        value={props.value}
         list={props.list}
         autocomplete="off"
         spellcheck={false}
@@ -102,10 +115,11 @@ export function Day(props: { label: string; value: string; isEnd?: boolean; onCh
     if (isEnd) start.setDate(start.getDate() + 1);
     props.onChange(start.toISOString());
   };
+  const input = useWritten(dayOf(props.value, isEnd));
   return (
     <label>
       {props.label}
-      <input type="date" value={dayOf(props.value, isEnd)} onChange={(event) => change(event.currentTarget.value)} />
+      <input ref={input} type="date" onChange={(event) => change(event.currentTarget.value)} />
     </label>
   );
 }
@@ -116,5 +130,6 @@ function dayOf(value: string, isEnd: boolean): string {
   if (Number.isNaN(atMs)) return '';
   const date = new Date(isEnd ? atMs - DAY_MS / 2 : atMs);
   const two = (part: number) => String(part).padStart(2, '0');
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  // While somebody types a year it is one of the first thousand.
+  return `${String(date.getFullYear()).padStart(4, '0')}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
