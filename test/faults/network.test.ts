@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { SCRIPTS, type ScriptName } from '../../src/engine/generated/scripts.ts';
 import { shardPrefix, WORKER_GROUP } from '../../src/engine/keys.ts';
 import { newId } from '../../src/util/ids.ts';
+import { eventually } from '../support/eventually.ts';
 import { steadyNowMs } from './harness/clock.ts';
 import { faultTest } from './harness/fault-test.ts';
 import { acceptThrough, messageOf } from './harness/load.ts';
@@ -115,9 +116,11 @@ faultTest(
     if (survivor === undefined || others.length === 0) throw new Error('F27 needs three workers.');
     await Promise.all(doomed.map((worker) => worker.kill()));
     await lose('reclaim', survivor, () => delay(20));
-    await lose('sweep', survivor, () => leaveEntryBehind(world));
+    const left: string[] = [];
+    await lose('sweep', survivor, async () => left.push(await leaveEntryBehind(world)));
     await Promise.all([load.stop(), keyless.stop()]);
     const cancelled = aside + (await cancelWithLostReply(world, queueLink));
+    await swept(world, left);
     report('scripts', `${lost.size}/${Object.keys(SCRIPTS).length}`);
     report(
       'replies lost',
@@ -140,13 +143,26 @@ faultTest(
 const LEAVE_ENTRY = `
 local entry = redis.call('XADD', KEYS[1], '*', 'l', 's1|t0|nobody')
 redis.call('XREADGROUP', 'GROUP', ARGV[1], 'nobody', 'COUNT', 1, 'STREAMS', KEYS[1], '>')
-redis.call('XCLAIM', KEYS[1], ARGV[1], 'nobody', 0, entry, 'IDLE', 60000, 'FORCE', 'JUSTID')`;
+redis.call('XCLAIM', KEYS[1], ARGV[1], 'nobody', 0, entry, 'IDLE', 60000, 'FORCE', 'JUSTID')
+return entry`;
+const STREAM = `${shardPrefix(0)}out`;
 
-/** A hand-over without a lease, idle for long: what an administrator's mistake leaves, and the sweep removes. */
-async function leaveEntryBehind(world: World): Promise<void> {
+/** @returns a hand-over without a lease, idle for long: what an administrator's mistake leaves, and the sweep removes */
+async function leaveEntryBehind(world: World): Promise<string> {
   const client = new Redis(world.redis.url, { maxRetriesPerRequest: 3 });
-  await client.eval(LEAVE_ENTRY, 1, `${shardPrefix(0)}out`, WORKER_GROUP).finally(() => client.disconnect());
+  const entry = await client.eval(LEAVE_ENTRY, 1, STREAM, WORKER_GROUP).finally(() => client.disconnect());
   await delay(1000);
+  return String(entry);
+}
+
+/** Resolves when the sweep has removed these: one that was left behind while it ran waits for the next. */
+async function swept(world: World, entries: readonly string[]): Promise<void> {
+  const client = new Redis(world.redis.url, { maxRetriesPerRequest: 3 });
+  const isGone = async () => {
+    const pending = (await client.xpending(STREAM, WORKER_GROUP, '-', '+', 1000)) as [string][];
+    return !pending.some(([entry]) => entries.includes(entry));
+  };
+  await eventually(isGone, { timeoutMs: 30_000, what: 'the sweep' }).finally(() => client.disconnect());
 }
 
 /** One scheduled message, cancelled twice because the first answer was lost. @returns how many were cancelled */

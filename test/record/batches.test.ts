@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { LifecycleEvent } from '../../src/model/events.ts';
 import { newId } from '../../src/util/ids.ts';
 import { sql } from '../support/postgres.ts';
-import { accepted, BASE_MS, ERROR, sent, status } from './support/events.ts';
+import { accepted, BASE_MS, ERROR, report, sent, status } from './support/events.ts';
 import { logOf, recordAll, recordOfFile } from './support/record.ts';
 
 const { url } = await recordOfFile();
@@ -52,26 +52,64 @@ async function goesAgain(messageId: string): Promise<boolean> {
   return rows.length > 0;
 }
 
+const OUTCOMES = ['retry', 'deferred', 'unknown', 'held', 'failed', 'sent', 'proved', 'cancelled', 'expired'] as const;
+
+/** What the engine tells of an attempt and of what follows from it; the nth event of a message is at its nth second. */
+function* engineEvents(messageId: string, outcomes: readonly (typeof OUTCOMES)[number][]): Generator<LifecycleEvent> {
+  let atMs = BASE_MS;
+  let slowRetries = 0;
+  yield accepted({ messageId });
+  for (const [index, outcome] of outcomes.entries()) {
+    const rejected = report(index + 1, 'rejected', { ...ERROR, providerCode: String(131000 + index) });
+    const lost = report(index + 1, 'ambiguous', ERROR);
+    const at = () => ({ messageId, atMs: (atMs += 1000) });
+    if (outcome === 'retry') yield { type: 'retry', ...at(), delayMs: 500, report: rejected };
+    else if (outcome === 'deferred') {
+      yield { type: 'deferred', ...at(), delayMs: 60_000, slowRetries, report: rejected };
+      slowRetries += 1;
+      yield { type: 'queued', ...at(), seq: 1000 + index };
+    } else if (outcome === 'unknown') yield { type: 'unknown', ...at(), waitMs: 60_000, report: lost };
+    else if (outcome === 'held') {
+      yield { type: 'unknown', ...at(), waitMs: null, report: lost };
+      yield { type: 'redriven', ...at(), cause: 'person', by: 'ada', delayMs: 0 };
+    } else {
+      // The end, unless a person redrives what failed; of the others nothing more is heard.
+      if (outcome === 'failed') {
+        yield { type: 'failed', ...at(), error: ERROR, slowRetries, report: rejected };
+        yield { type: 'redriven', ...at(), cause: 'person', by: 'ada', delayMs: 0 };
+        slowRetries = 0;
+        continue;
+      }
+      if (outcome === 'sent') yield { ...sent(messageId, `wamid.${messageId}`, index + 1), slowRetries };
+      else if (outcome === 'proved') yield { ...sent(messageId, `wamid.${messageId}`), report: null };
+      else yield { type: outcome, ...at() };
+      return;
+    }
+  }
+}
+
 /**
  * All that the record says of a message, but for its own ids and for when it was written. A failure that is over leaves
  * its row only where it was recorded before its end.
  */
-async function lifeOf(messageId: string): Promise<string> {
+async function lifeOf(messageId: string, failures: 'all' | 'open' = 'open'): Promise<string> {
   const rows = await sql<{ row: unknown }>(
     url,
     `select jsonb_build_object(
        'message', to_jsonb(message) - 'seq' - 'updated_at' - 'contact_id',
        'failure', (select to_jsonb(failure) - 'updated_at' - 'resolved_at' from whatsapp_delivery_failures failure
-         where failure.id = message.id and failure.status <> 'RESOLVED'),
-       'letter', (select to_jsonb(letter) - 'dead_at' from dead_letters letter where letter.message_id = message.id)
+         where failure.id = message.id and ($2 = 'all' or failure.status <> 'RESOLVED')),
+       'attempts', (select jsonb_agg(to_jsonb(attempt) order by attempt.attempt) from attempts attempt
+         where attempt.message_id = message.id),
+       'letter', (select to_jsonb(letter) from dead_letters letter where letter.message_id = message.id)
      ) as row from messages message where id = $1`,
-    [messageId],
+    [messageId, failures],
   );
   return JSON.stringify(rows, null, 1).replaceAll(messageId, 'the message');
 }
 
 describe('The recorder', () => {
-  it('writes the same, however what it hears falls into batches', async () => {
+  it('writes the same of what statuses told, however it falls into batches', async () => {
     const told = fc.record({
       word: fc.constantFrom(...WORDS),
       time: fc.integer({ min: 1, max: 3 }),
@@ -93,6 +131,23 @@ describe('The recorder', () => {
         }
         expect(lives[1]).toBe(lives[0]);
         expect(lives[2]).toBe(lives[0]);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('writes the same of what the engine did, however it falls into batches', async () => {
+    const life = fc.array(fc.constantFrom(...OUTCOMES), { minLength: 1, maxLength: 7 });
+    await fc.assert(
+      fc.asyncProperty(life, async (outcomes) => {
+        const lives: string[] = [];
+        for (const batchMax of [1, 2, 3, 200]) {
+          const messageId = newId();
+          const entries = [...engineEvents(messageId, outcomes)].map((event) => [event]);
+          await recordAll(url, logOf(...entries), { batchMax });
+          lives.push(await lifeOf(messageId, 'all'));
+        }
+        for (const other of lives.slice(1)) expect(other).toBe(lives[0]);
       }),
       { numRuns: 30 },
     );
