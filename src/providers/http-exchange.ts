@@ -110,7 +110,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#deadline = setTimeout(() => {
       const isLate = this.#started && performance.now() - dueAtMs > LATE_MS;
       if (isLate) this.#deadline = setTimeout(() => this.stop('DEADLINE'), WOKEN_MS);
-      else this.stop('DEADLINE');
+      // One turn of the event loop later in any case: the answer may wait in the socket already.
+      else setImmediate(() => this.stop('DEADLINE'));
     }, deadlineMs);
     if (request.signal?.aborted === true) this.stop('ABORTED');
     else if (request.signal !== undefined) this.#offAbort = onAbort(request.signal, () => this.stop('ABORTED'));

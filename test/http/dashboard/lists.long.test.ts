@@ -314,7 +314,7 @@ describe('every page', () => {
 });
 
 describe('what a person types', () => {
-  /** Slower than any page draws itself anew. */
+  /** Twelve letters take twice as long as a list waits before it is read again. */
   const SLOWLY = { delay: 250 };
 
   it('stays as it is while the figures around it are refreshed', async () => {
