@@ -63,27 +63,36 @@ function* engineEvents(messageId: string, outcomes: readonly (typeof OUTCOMES)[n
     const rejected = report(index + 1, 'rejected', { ...ERROR, providerCode: String(131000 + index) });
     const lost = report(index + 1, 'ambiguous', ERROR);
     const at = () => ({ messageId, atMs: (atMs += 1000) });
-    if (outcome === 'retry') yield { type: 'retry', ...at(), delayMs: 500, report: rejected };
-    else if (outcome === 'deferred') {
-      yield { type: 'deferred', ...at(), delayMs: 60_000, slowRetries, report: rejected };
-      slowRetries += 1;
-      yield { type: 'queued', ...at(), seq: 1000 + index };
-    } else if (outcome === 'unknown') yield { type: 'unknown', ...at(), waitMs: 60_000, report: lost };
-    else if (outcome === 'held') {
-      yield { type: 'unknown', ...at(), waitMs: null, report: lost };
-      yield { type: 'redriven', ...at(), cause: 'person', by: 'ada', delayMs: 0 };
-    } else {
-      // The end, unless a person redrives what failed; of the others nothing more is heard.
-      if (outcome === 'failed') {
+    switch (outcome) {
+      case 'retry':
+        yield { type: 'retry', ...at(), delayMs: 500, report: rejected };
+        break;
+      case 'deferred':
+        yield { type: 'deferred', ...at(), delayMs: 60_000, slowRetries, report: rejected };
+        slowRetries += 1;
+        yield { type: 'queued', ...at(), seq: 1000 + index };
+        break;
+      case 'unknown':
+        yield { type: 'unknown', ...at(), waitMs: 60_000, report: lost };
+        break;
+      case 'held':
+        yield { type: 'unknown', ...at(), waitMs: null, report: lost };
+        yield { type: 'redriven', ...at(), cause: 'person', by: 'ada', delayMs: 0 };
+        break;
+      case 'failed':
         yield { type: 'failed', ...at(), error: ERROR, slowRetries, report: rejected };
         yield { type: 'redriven', ...at(), cause: 'person', by: 'ada', delayMs: 0 };
         slowRetries = 0;
-        continue;
-      }
-      if (outcome === 'sent') yield { ...sent(messageId, `wamid.${messageId}`, index + 1), slowRetries };
-      else if (outcome === 'proved') yield { ...sent(messageId, `wamid.${messageId}`), report: null };
-      else yield { type: outcome, ...at() };
-      return;
+        break;
+      case 'sent':
+        yield { ...sent(messageId, `wamid.${messageId}`, index + 1), slowRetries };
+        return;
+      case 'proved':
+        yield { ...sent(messageId, `wamid.${messageId}`), report: null };
+        return;
+      default:
+        yield { type: outcome, ...at() };
+        return;
     }
   }
 }
