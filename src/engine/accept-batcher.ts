@@ -1,10 +1,8 @@
 import { Cluster, type Redis } from 'ioredis';
-import { createHash } from 'node:crypto';
-import { sealBody } from './body.ts';
+import { decodeAccepts, encodeAccepts } from './accept-code.ts';
 import { whenReady } from './connection.ts';
 import { NoReplicaError, type ReplicaGate } from './replica-gate.ts';
 import { type AcceptResult, type NewMessage, UnknownSenderError } from './contract.ts';
-import { packLane } from './lane.ts';
 import { redisFailure, type ScriptArg, type ScriptRunner, toQueueError } from './script-runner.ts';
 
 /** Messages per script call: enough to share a call, few enough that calls overlap and scripts stay under 2 ms. */
@@ -70,13 +68,12 @@ export class AcceptBatcher {
 
   async #store(batch: readonly Waiting[]): Promise<void> {
     try {
-      const reply = await this.#call(batch.flatMap(({ message }) => encode(message)));
-      this.#options.onDue(Number(reply[0]));
+      const [due, results] = decodeAccepts(await this.#call(encodeAccepts(batch.map(({ message }) => message))));
+      this.#options.onDue(due);
       batch.forEach(({ message, resolve, reject }, index) => {
-        const code = Number(reply[1 + 2 * index]);
-        const id = String(reply[2 + 2 * index]);
-        if (code === 6) reject(new UnknownSenderError(message.lane.sender));
-        else resolve(decode(code, id));
+        const result = results(message.id, index);
+        if (result === null) reject(new UnknownSenderError(message.lane.sender));
+        else resolve(result);
       });
     } catch (error) {
       const known = toQueueError(error);
@@ -119,45 +116,4 @@ async function within(deadlineAtMs: number, call: Promise<unknown>): Promise<unk
   } finally {
     clearTimeout(timer);
   }
-}
-
-function decode(code: number, id: string): AcceptResult {
-  switch (code) {
-    case 1:
-    case 2:
-      return { kind: 'accepted', id, immediate: code === 2 };
-    case 3:
-      return { kind: 'duplicate', id };
-    case 4:
-      return { kind: 'key-reused', id };
-    case 5:
-      return { kind: 'backlog-full' };
-    default:
-      throw new Error(`accept replied an unknown code ${code}`);
-  }
-}
-
-// Text, not an empty buffer: one buffer among the arguments makes the client copy all of them as buffers.
-const NONE = '';
-
-function encode(message: NewMessage): ScriptArg[] {
-  const { id, lane, idempotency, tenantLimits: limits } = message;
-  return [
-    id,
-    packLane(lane),
-    message.priority,
-    message.contact,
-    message.sendAtMs ?? '',
-    message.expiresAtMs ?? '',
-    idempotency === undefined ? NONE : keyDigest(lane.tenant, lane.sender, idempotency.key),
-    idempotency === undefined ? NONE : idempotency.bodyDigest.subarray(0, 8),
-    idempotency === undefined ? NONE : Buffer.from(id.replaceAll('-', ''), 'hex'),
-    sealBody(id, message.body),
-    `${limits.concurrency}|${limits.weight}|${limits.backlogMax}`,
-  ];
-}
-
-/** 12 bytes: at 10^9 keys a day, two differ by chance with probability 10^-11. */
-function keyDigest(tenant: string, sender: string, key: string): Buffer {
-  return createHash('sha256').update(`${tenant}|${sender}|${key}`).digest().subarray(0, 12);
 }

@@ -4,6 +4,7 @@ import type { RedisClient } from './connection.ts';
 import { decodeEvents } from './events.ts';
 import { shardPrefix } from './keys.ts';
 import type { ShardReader } from './shard-reader.ts';
+import { unrecordedKey } from './unrecorded-index.ts';
 
 /** Recorded entries stay readable this long, so that a process that waits for an outcome cannot miss it. */
 const FORGET_AFTER_MS = 1000;
@@ -114,20 +115,6 @@ export class ShardEventLog implements EventLog {
       for (const some of chunks(ids, 500)) await this.#commands.call('HDEL', key, ...some);
     }
   }
-}
-
-/**
- * The hash of the unrecorded messages whose ids were made in the same 256 ms: event entry → the last 12 characters of
- * each id in it, with `|` between them; as in `lua/accept.lua`.
- */
-export function unrecordedKey(prefix: string, id: string): string {
-  return `${prefix}u:${id.slice(0, 8)}${id.slice(9, 11)}`;
-}
-
-/** The event entries that may hold this message; nearly always one or none. */
-export function entriesOf(index: Readonly<Record<string, string>>, id: string): string[] {
-  const end = id.slice(-12);
-  return Object.entries(index).flatMap(([entryId, ends]) => (ends.includes(end) ? [entryId] : []));
 }
 
 function* chunks<T>(list: readonly T[], size: number): Generator<T[]> {

@@ -37,18 +37,19 @@ export type StatusDetail = Pick<
 >;
 
 /**
- * Decodes the flat fields of one entry of the events stream: kind letter, `atMs|id|rest`, …
+ * Decodes the flat fields of one entry of the events stream: `t`, atMs, then in pairs kind and text, as `event()`,
+ * `tell()` and `finish()` write them (`lua/includes/base.lua`).
  * @returns the events, and what could not be read (a damaged body, an unknown kind) as sentences without content
  */
 export function decodeEvents(fields: readonly Buffer[]): { events: LifecycleEvent[]; damaged: string[] } {
   const events: LifecycleEvent[] = [];
   const damaged: string[] = [];
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    const kind = fields[i]?.toString('latin1') ?? '';
-    const value = fields[i + 1];
-    if (value === undefined) continue;
+  const atMs = Number(fields[1]?.toString('latin1'));
+  for (let i = 2; i + 1 < fields.length; i += 2) {
+    const [kind, value] = [fields[i], fields[i + 1]];
+    if (kind === undefined || value === undefined) continue;
     try {
-      events.push(decodeEvent(kind, value));
+      events.push(decodeEvent(atMs, kind.toString('utf8'), value));
     } catch (error) {
       damaged.push(error instanceof Error ? error.message : 'unreadable event');
     }
@@ -56,12 +57,11 @@ export function decodeEvents(fields: readonly Buffer[]): { events: LifecycleEven
   return { events, damaged };
 }
 
-function decodeEvent(kind: string, value: Buffer): LifecycleEvent {
-  const [atMs, messageId, text] = splitFirst(value, 2);
-  const base = { atMs: Number(atMs), messageId };
+function decodeEvent(atMs: number, kind: string, value: Buffer): LifecycleEvent {
+  if (kind.startsWith('A')) return { atMs, type: 'accepted', ...decodeAccepted(kind.slice(1), value) };
+  const [messageId, text] = splitFirst(value, 1);
+  const base = { atMs, messageId };
   switch (kind) {
-    case 'A':
-      return { ...base, type: 'accepted', ...decodeAccepted(base.messageId, text) };
     case 'Q':
       return { ...base, type: 'queued', seq: Number(text.toString()) };
     case 'C':
@@ -118,25 +118,27 @@ function decodeSettled(kind: string, base: { atMs: number; messageId: string }, 
   }
 }
 
-function decodeAccepted(id: string, value: Buffer) {
-  const [seq, priority, sendAt, expires, contact, laneBytes, tail] = splitFirst(value, 6);
-  const laneLength = Number(laneBytes);
-  const sealed = tail.subarray(laneLength).toString('utf8');
-  const body = openBody(id, sealed);
-  if (body === null) throw new Error(`the stored body of message ${id} does not match its checksum`);
+/** @param place `<sendAtMs or nothing>|<lane>` @param element as it stands in its lane */
+function decodeAccepted(place: string, element: Buffer) {
+  const [seq, priority, expires, messageId, , contact, sealed] = splitFirst(element, 6);
+  const body = openBody(messageId, sealed.toString('utf8'));
+  if (body === null) throw new Error(`the stored body of message ${messageId} does not match its checksum`);
+  const laneAt = place.indexOf('|') + 1;
+  const sendAt = place.slice(0, laneAt - 1);
   return {
+    messageId,
     seq: Number(seq),
     priority: Number(priority),
     sendAtMs: sendAt === '' ? null : Number(sendAt),
     expiresAtMs: expires === '' ? null : Number(expires),
     contact,
-    lane: unpackLane(tail.subarray(0, laneLength).toString('utf8')),
+    lane: unpackLane(place.slice(laneAt)),
     body,
   };
 }
 
 /** Splits off `count` fields at `|`; what is left stays bytes, because it may hold anything. */
-function splitFirst(value: Buffer, count: 2): [string, string, Buffer];
+function splitFirst(value: Buffer, count: 1): [string, Buffer];
 function splitFirst(value: Buffer, count: 6): [string, string, string, string, string, string, Buffer];
 function splitFirst(value: Buffer, count: number): (string | Buffer)[] {
   const parts: (string | Buffer)[] = [];

@@ -42,7 +42,7 @@ export const KEY_LETTERS = {
   x: 'tombstones',
   /** hash: ambiguous message → lane */
   ui: 'unknown messages',
-  /** hash: message in flight → detail of its sent event, when a status came before the attempt's end */
+  /** hash: message in flight → text of its sent event, when a status came before the attempt's end */
   pv: 'proofs',
   /** hash: senders whose circuit is not closed → when a probe may go, and the lane of the probe in flight */
   cb: 'circuits',
@@ -58,7 +58,7 @@ export const KEY_LETTERS = {
   u: 'unrecorded',
   /** `v:<day>` hash: message that came back → attempts it had then */
   v: 'revived',
-  /** `i:<day>:<bucket>` hash: idempotency digest → first id and body digest */
+  /** `i:<day>:<bucket>` hash: idempotency digest → body digest and first id */
   i: 'idempotency',
 } as const;
 
@@ -71,7 +71,7 @@ export const LIVE_KEY_LETTERS = { totals: 'ot' } as const;
 export const REPLICA_MARK_LETTER = 'w';
 
 /** Layout version of keys and packed records; a shard of another version is refused. */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 export function shardPrefix(shard: number): string {
   return `{wx:${shard}}`;

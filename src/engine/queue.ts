@@ -386,5 +386,6 @@ function encodeStatus(status: StatusEvidence, keep: boolean): ScriptArg[] {
   const told = { providerMessageId, status: status.status, providerAtMs, error, laterRetry, isTimeOurs, more };
   const detail = told as StatusDetail;
   const sent: SettleDetail = { providerMessageId, report: null };
-  return [status.messageId, keep ? JSON.stringify(detail) : '', JSON.stringify(sent), status.entry ?? ''];
+  const text = `${status.messageId}|${JSON.stringify(sent)}`;
+  return [status.messageId, keep ? JSON.stringify(detail) : '', text, status.entry ?? ''];
 }

@@ -1,7 +1,8 @@
 import type { AcceptedEvent, LifecycleEvent } from '../model/events.ts';
 import type { RedisClient } from './connection.ts';
 import type { UnrecordedMessage } from './contract.ts';
-import { decodeStreamEntry, entriesOf, unrecordedKey } from './event-log.ts';
+import { decodeStreamEntry } from './event-log.ts';
+import { entriesOf, unrecordedKey } from './unrecorded-index.ts';
 
 /** The newest entries are looked through for what ended a message that is not recorded yet: bounds the look. */
 const RECENT_ENTRIES = 300;

@@ -1,16 +1,15 @@
 import { BeatWatch } from './beat-watch.ts';
 import { sweepClaims } from './claim-sweep.ts';
 import { commandClient, disconnect, type RedisClient, type RedisTarget, whenReady } from './connection.ts';
-import type { Brake, Grant, SettleRequest, Settlement } from './contract.ts';
+import type { Grant, SettleRequest } from './contract.ts';
 import { Disowned } from './disowned.ts';
 import { DueTimer } from './due-timer.ts';
-import type { SettleDetail } from './events.ts';
 import { decodeGrants, decodeMailbox } from './grants.ts';
 import { shardPrefix } from './keys.ts';
-import { packLane } from './lane.ts';
 import { ShardReader } from './shard-reader.ts';
 import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
 import { type ScriptArg, ScriptRunner, type WallClock } from './script-runner.ts';
+import { encodeSettle } from './settle-code.ts';
 import { StartBy } from './start-by.ts';
 
 /*
@@ -360,57 +359,3 @@ export class WorkerLink {
 }
 
 type ExchangeReply = [due: number, begun: number[], settled: number[], entry: string, out: string[]];
-
-const KIND_LETTERS = { sent: 'S', failed: 'F', retry: 'R', deferred: 'D', unknown: 'U', unstarted: 'B' } as const;
-
-function encodeSettle(request: SettleRequest, ambiguousWaitMs: number): ScriptArg[] {
-  const { grant, settlement, report, badHealth } = request;
-  const verdict = badHealth === undefined ? '' : `${badHealth.opens ? '!' : '-'}${Math.round(badHealth.openMs)}`;
-  const [number, flag] = numbersOf(settlement);
-  const [brake, brakeValue] = encodeBrake(settlement.kind === 'retry' ? settlement.brake : undefined);
-  // Only a message that is or was deferred has a failure record to keep; the others' events stay as small as they were.
-  const isSlow = settlement.kind === 'deferred' || grant.deferrals > 0;
-  const retries = isSlow ? { slowRetries: grant.deferrals } : {};
-  const detail: SettleDetail = { ...detailOf(settlement, ambiguousWaitMs), ...retries, report };
-  return [
-    packLane(grant.lane),
-    grant.messageId,
-    grant.entry,
-    `${KIND_LETTERS[settlement.kind]}${verdict}`,
-    Math.round(number),
-    flag ? '1' : '0',
-    brake,
-    brakeValue,
-    JSON.stringify(detail),
-  ];
-}
-
-function numbersOf(settlement: Settlement): [number: number, flag: boolean] {
-  if (settlement.kind === 'retry') return [settlement.delayMs, settlement.counted];
-  if (settlement.kind === 'deferred') return [settlement.delayMs, settlement.block];
-  return [0, false];
-}
-
-function detailOf(settlement: Settlement, ambiguousWaitMs: number): Omit<SettleDetail, 'report'> {
-  switch (settlement.kind) {
-    case 'sent':
-      return { providerMessageId: settlement.providerMessageId };
-    case 'failed':
-      return { error: settlement.error };
-    case 'retry':
-      return { delayMs: settlement.delayMs };
-    case 'deferred':
-      return { delayMs: settlement.delayMs, ...(settlement.asked === true ? { asked: true } : {}) };
-    case 'unknown':
-      return { waitMs: ambiguousWaitMs };
-    case 'unstarted':
-      return {};
-  }
-}
-
-function encodeBrake(brake: Brake | undefined): [letter: string, value: ScriptArg] {
-  if (brake === undefined) return ['', ''];
-  if (brake.on === 'sender') return ['S', brake.reason];
-  if (brake.on === 'template') return ['T', brake.template];
-  return [brake.on === 'pair' ? 'P' : 'N', Math.round(brake.waitMs)];
-}

@@ -184,7 +184,7 @@ describe('sendAt and expiresAt', () => {
     await eventually(async () => (await counters()).expired === 1);
     const entries = await bench.client.xrange('{wx:0}ev', '-', '+');
     const kinds = entries.flatMap(([, fields]) => fields.filter((_, i) => i % 2 === 0 && fields[i + 1]?.includes(id)));
-    expect(kinds).toEqual(['A', 'X']);
+    expect(kinds.map((kind) => kind.charAt(0))).toEqual(['A', 'X']);
     expect(await bench.client.zcard('{wx:0}at')).toBe(0);
   });
 });

@@ -76,7 +76,7 @@ describe('The event log', () => {
 
   it('tells a damaged body as damaged and goes on with the rest', async () => {
     await bench.accept({ text: 'fine' });
-    await bench.client.xadd('{wx:0}ev', '*', 'A', '1|id|1|5|||k|3|s|tdeadbeef{}', 'C', '2|other|');
+    await bench.client.xadd('{wx:0}ev', '*', 't', '1', 'A|s|t|c', '1|5||id||k|deadbeef{}', 'C', 'other|');
     const entries = await log.read('0-0', 100, 100);
     expect(entries.flatMap(({ damaged }) => damaged ?? [])).toHaveLength(1);
     expect(entries.flatMap(({ events }) => events.map(({ type }) => type))).toEqual(['accepted', 'cancelled']);

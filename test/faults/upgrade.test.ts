@@ -98,8 +98,8 @@ faultTest(
 test('F07-layout · a program of another layout of keys says so and ends, before it has written a byte', async () => {
   const redis = await testRedis();
   const client = openClient({ url: redis.url }, {});
-  await client.hset('{wx:0}g', 'layout', '1');
-  const { root } = madeUpVersion({ layout: 2 });
+  await client.hset('{wx:0}g', 'layout', '2');
+  const { root } = madeUpVersion({ layout: 3 });
   const database = await testDatabase();
   const world = {
     redis: { port: redis.port },
@@ -111,10 +111,10 @@ test('F07-layout · a program of another layout of keys says so and ends, before
       const program = Program.launch(role, settingsFor(world, database.url), root);
       const { code, output } = await program.ended;
       expect(code).toBe(1);
-      expect(output).toMatch(/another version of Waxwing \(layout 1, this one knows 2\)/);
+      expect(output).toMatch(/another version of Waxwing \(layout 2, this one knows 3\)/);
     }
     expect(await client.keys('{wx:*')).toEqual(['{wx:0}g']);
-    expect(await client.hgetall('{wx:0}g')).toEqual({ layout: '1' });
+    expect(await client.hgetall('{wx:0}g')).toEqual({ layout: '2' });
   } finally {
     client.disconnect();
   }

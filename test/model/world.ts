@@ -1,9 +1,11 @@
 import type { RedisClient } from '../../src/engine/connection.ts';
+import { decodeAccepts, encodeAccepts } from '../../src/engine/accept-code.ts';
 import { sealBody } from '../../src/engine/body.ts';
 import { decodeStreamEntry } from '../../src/engine/event-log.ts';
 import { decodeMailbox } from '../../src/engine/grants.ts';
 import { shardPrefix } from '../../src/engine/keys.ts';
-import { packLane } from '../../src/engine/lane.ts';
+import type { AcceptResult, NewMessage } from '../../src/engine/contract.ts';
+import { packLane, unpackLane } from '../../src/engine/lane.ts';
 import { type ScriptArg, ScriptRunner } from '../../src/engine/script-runner.ts';
 import type { LifecycleEvent } from '../../src/model/events.ts';
 import { checkShard } from './invariants.ts';
@@ -186,13 +188,13 @@ export class World {
 
   /** @param repeated the call of these messages was made before and its reply was lost */
   async accept(items: readonly { message: CandidateMessage; limits: TenantSetup }[], repeated = false): Promise<void> {
-    const args = items.flatMap(({ message, limits }) => encodeMessage(message, limits));
-    await this.#call(this.web, 'accept', [repeated ? '1' : '0', ...args], (reply) => {
-      const answers = items.map((_, i) => ({ code: Number(reply[1 + 2 * i]), id: String(reply[2 + 2 * i]) }));
+    await this.#call(this.web, 'accept', [repeated ? '1' : '0', ...encodeAccepts(items.map(newMessage))], (reply) => {
+      const [, resultOf] = decodeAccepts(reply);
+      const answers = items.map(({ message }, i) => codeOf(resultOf(message.id, i), message.id));
       items.forEach(({ message, limits }, i) => {
         const isKnown = repeated && this.reference.messages.has(message.id);
         const got = answers[i];
-        const code = got?.code === 2 ? 1 : (got?.code ?? 0);
+        const code = got?.code ?? 0;
         const expected = isKnown ? { code: 1, id: message.id } : this.reference.expectAccept(message, limits, code);
         if (code !== expected.code || got?.id !== expected.id) {
           throw new Error(
@@ -319,7 +321,8 @@ export class World {
 
   async evidence(ids: readonly string[]): Promise<void> {
     const entries = ids.map((id) => this.reference.messages.get(id)?.entry ?? '');
-    const details = ids.flatMap((id, i) => [id, STATUS, '{"providerMessageId":"p","report":null}', entries[i] ?? '']);
+    const sent = JSON.stringify({ providerMessageId: 'p', report: null });
+    const details = ids.flatMap((id, i) => [id, STATUS, `${id}|${sent}`, entries[i] ?? '']);
     await this.#call(this.web, 'evidence', details, (reply) => {
       const seen = new Set<string>();
       ids.forEach((id, i) => {
@@ -478,23 +481,37 @@ function bodyOf({ template }: CandidateMessage): string {
   return JSON.stringify(template == null ? {} : { template });
 }
 
-function encodeMessage(message: CandidateMessage, limits: TenantSetup): ScriptArg[] {
+/** As the reference names what an accept answers. */
+function codeOf(result: AcceptResult | null, id: string): { code: number; id: string } {
+  switch (result?.kind) {
+    case 'accepted':
+      return { code: 1, id: result.id };
+    case 'duplicate':
+      return { code: 3, id: result.id };
+    case 'key-reused':
+      return { code: 4, id: result.id };
+    case 'backlog-full':
+      return { code: 5, id };
+    case undefined:
+      return { code: 6, id };
+  }
+}
+
+function newMessage({ message, limits }: { message: CandidateMessage; limits: TenantSetup }): NewMessage {
   const { id, lane, priority, contact, sendAtMs, expiresAtMs, idempotency } = message;
-  const key =
-    idempotency === null ? '' : `${message.sender}${message.tenant}${idempotency.key}`.padEnd(12, '_').slice(0, 12);
-  return [
+  return {
     id,
-    lane,
+    lane: unpackLane(lane),
     priority,
     contact,
-    sendAtMs ?? '',
-    expiresAtMs ?? '',
-    key,
-    idempotency?.digest.padEnd(8, '_') ?? '',
-    idempotency === null ? '' : Buffer.from(id.replaceAll('-', ''), 'hex'),
-    sealBody(id, bodyOf(message)),
-    `${limits.cap}|${limits.weight}|${limits.backlogMax}`,
-  ];
+    ...(sendAtMs === null ? {} : { sendAtMs }),
+    ...(expiresAtMs === null ? {} : { expiresAtMs }),
+    ...(idempotency === null
+      ? {}
+      : { idempotency: { key: idempotency.key, bodyDigest: Buffer.from(idempotency.digest.padEnd(8, '_')) } }),
+    body: bodyOf(message),
+    tenantLimits: { concurrency: limits.cap, weight: limits.weight, backlogMax: limits.backlogMax },
+  };
 }
 
 function encodeSettle(one: SettleArgs, waitMs: number): ScriptArg[] {
@@ -511,11 +528,7 @@ function encodeSettle(one: SettleArgs, waitMs: number): ScriptArg[] {
     one.lane,
     one.id,
     one.entry,
-    `${one.kind}${one.verdict ?? ''}`,
-    one.number,
-    one.flag ? '1' : '0',
-    one.brake,
-    one.brakeValue,
-    detail,
+    `${one.kind}${one.verdict ?? ''}|${one.number}|${one.flag ? '1' : '0'}|${one.brake}${one.brakeValue}`,
+    `${one.id}|${detail}`,
   ];
 }

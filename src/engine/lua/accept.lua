@@ -1,10 +1,13 @@
 --[[ accept: store messages, their places and their idempotency records in one step
   KEYS   1 shard prefix
   ARGV   1 wallMs or ''   2 '1' when this repeats a call whose reply was lost
-         then per message: id, lane, priority 1..10, contact, sendAtMs or '', expiresAtMs or '', idempotency digest
-         (12 bytes) or '', body digest (8 bytes), id (16 bytes), body, 'concurrency|weight|backlogMax'
-  RETURN {dueMs or -1, code, id, code, id, …}: 1 accepted, 2 accepted and handed over, 3 duplicate (id of the first),
-         4 key reused with another body, 5 backlog full, 6 unknown sender
+         3 number of windows in which the ids were made, then per window: its name, 'end|end|…' of its ids
+         then per message: lane, 'priority|expiresAtMs or nothing|id||contact|sealed body', '' or
+         '<sendAtMs>|<expiresAtMs>|<key>', 'concurrency|weight|backlogMax'
+         key: '' or its bucket (4), its field there (14), the digest of what was asked for (8), the id (22 characters)
+  RETURN {dueMs or -1, a code per message, the first id (22 characters) of each 3 and 4 in turn}
+         codes: 1 accepted, 2 accepted and handed over, 3 duplicate, 4 key reused with another body, 5 backlog full,
+         6 unknown sender
   COST   O(messages) ]]
 -- @include "base"
 -- @include "state"
@@ -14,48 +17,46 @@
 -- @include "flight"
 -- @include "dispatch"
 -- @include "finish"
-local STRIDE = 11
+local STRIDE = 4
 local DAY_MS = 86400000
 local TWO_DAYS_MS = '172800000'
 local repeated = ARGV[2] == '1'
-local codes = {}
+local window_count = tonumber(ARGV[3])
+local first_at = 4 + 2 * window_count
+local codes, known = {}, {}
 local firsts = {}
-local stored, scheduled = 0, 0
+local scheduled = 0
 
-local function hex_id(bytes)
-  local h = {}
-  for i = 1, 16 do
-    h[i] = format('%02x', string.byte(bytes, i))
-  end
-  local t = table.concat(h)
-  return sub(t, 1, 8) .. '-' .. sub(t, 9, 12) .. '-' .. sub(t, 13, 16) .. '-' .. sub(t, 17, 20) .. '-' .. sub(t, 21)
-end
-
-local function id_ms(bytes)
+-- When an id was made: its first 48 bits, 8 characters of base64url.
+local ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+local function id_ms(id)
   local ms = 0
-  for i = 1, 6 do
-    ms = ms * 256 + string.byte(bytes, i)
+  for i = 1, 8 do
+    ms = ms * 64 + string.find(ALPHABET, sub(id, i, i), 1, true) - 1
   end
   return ms
 end
 
 -- Looks today's and yesterday's bucket up: the id that was stored carries its time, so 24 h stay exact. Days are the
 -- pacing clock's: a wall clock that steps back over midnight would look past the bucket.
-local function first_use(digest)
-  local slot = format(':%02x%02x', string.byte(digest, 1), string.byte(digest, 2))
+-- Returns the digest and the id that were stored, or nil and today's bucket.
+local function first_use(bucket, field)
   local day = floor(now / DAY_MS)
   for back = 0, 1 do
-    local found = call('HGET', P .. 'i:' .. (day - back) .. slot, digest)
-    if found and id_ms(found) + DAY_MS > wall then
+    local found = call('HGET', P .. 'i:' .. (day - back) .. ':' .. bucket, field)
+    if found and id_ms(sub(found, 9)) + DAY_MS > wall then
       return found
     end
   end
-  return nil, P .. 'i:' .. day .. slot
+  return nil, P .. 'i:' .. day .. ':' .. bucket
+end
+
+local function id_in(tail)
+  return match(tail, '^%d+|%d*|([^|]*)')
 end
 
 -- Until they are recorded, messages are found by u:<window>: event entry -> end|end|… of the ids in it. One field per
 -- call and window of 256 ms in which its ids were made: a field per message would be the dearest part of an accept.
-local unrecorded = {}
 local function window_of(id)
   return sub(id, 1, 8) .. sub(id, 10, 11)
 end
@@ -66,6 +67,25 @@ local function was_stored(id)
     windows[window] = table.concat(call('HVALS', P .. 'u:' .. window), '|')
   end
   return string.find(windows[window], sub(id, -12), 1, true)
+end
+local stored = {} -- the texts of those that were
+local function index_stored(event_id)
+  local ends_of = {}
+  if #stored == #codes then
+    for i = 4, first_at - 1, 2 do
+      ends_of[ARGV[i]] = ARGV[i + 1]
+    end
+  else
+    for _, tail in ipairs(stored) do
+      local id = id_in(tail)
+      local window = window_of(id)
+      ends_of[window] = (ends_of[window] and ends_of[window] .. '|' or '') .. sub(id, -12)
+    end
+  end
+  for window, ends in pairs(ends_of) do
+    call('HSET', P .. 'u:' .. window, event_id, ends)
+    call('EXPIRE', P .. 'u:' .. window, '86400')
+  end
 end
 
 -- A call holds few different ones.
@@ -81,49 +101,53 @@ local function limits_of(text)
 end
 
 local lanes = {}
-for i = 4, #ARGV, STRIDE do
+for i = first_at, #ARGV, STRIDE do
   lanes[#lanes + 1] = ARGV[i]
 end
 load_lanes(lanes)
 
-for i = 3, #ARGV, STRIDE do
-  local id, lane, priority, contact = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local send_at, expires, digest = ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
-  local code, known = 1, id
+for n, lane in ipairs(lanes) do
+  local i = first_at + (n - 1) * STRIDE
+  local tail, more = ARGV[i + 1], ARGV[i + 2]
+  local send_at, expires, key = '', '', ''
+  if more ~= '' then
+    send_at, expires, key = match(more, '^(%d*)|(%d*)|(.*)$')
+  end
+  local code = '1'
   local s, t = of_lane(lane)
   local slot
   if not s then
-    code = 6
-  elseif repeated and was_stored(id) then
-    code = 1 -- the call whose reply was lost had stored it
-    s = nil
+    code = '6'
+  elseif repeated and was_stored(id_in(tail)) then
+    s = nil -- the call whose reply was lost had stored it
   else
-    if digest ~= '' then
+    if key ~= '' then
       local first
-      first, slot = first_use(digest)
+      first, slot = first_use(sub(key, 1, 4), sub(key, 5, 18))
       if first then
-        code = sub(first, 17, 24) == ARGV[i + 7] and 3 or 4
-        known = hex_id(first)
+        code = sub(first, 1, 8) == sub(key, 19, 26) and '3' or '4'
+        known[#known + 1] = sub(first, 9)
       end
     end
-    if code == 1 then
-      local limits = limits_of(ARGV[i + 10])
+    if code == '1' then
+      local limits = limits_of(ARGV[i + 3])
       local had = t.cap
       t.cap, t.weight = limits.cap, limits.weight
       if t.cap > had then
         join_ring(s, t)
       end
       if t.backlog + t.parked >= limits.backlog_max then
-        code = 5
+        code = '5'
       end
     end
   end
-  if code == 1 and s then
+  codes[n] = code
+  if code == '1' and s then
     seq = seq + 1
-    local element = format('%d|', seq) .. priority .. '|' .. expires .. '|' .. id .. '||' .. contact .. '|' ..
-      ARGV[i + 9]
-    stored = stored + 1
+    local element = format('%d|', seq) .. tail
+    stored[#stored + 1] = tail
     if send_at ~= '' and tonumber(send_at) > wall then
+      local id = id_in(tail)
       park('S', t, lane, id, element)
       timers_changed = true
       call('ZADD', P .. 'at', send_at, 'a:' .. id)
@@ -131,56 +155,40 @@ for i = 3, #ARGV, STRIDE do
     else
       send_at = ''
     end
-    -- As event() writes it, in one concatenation: Redis's Lua hashes every byte of each text that comes about.
-    events[#events + 1] = 'A'
-    events[#events + 1] = wall_text .. id .. format('|%d|', seq) .. priority .. '|' .. send_at .. '|' .. expires ..
-      '|' .. contact .. format('|%d|', #lane) .. lane .. ARGV[i + 9]
+    tell('A' .. send_at .. '|' .. lane, element)
     if expires ~= '' then
       timers_changed = true
-      call('ZADD', P .. 'at', expires, 'x:' .. seq .. ':' .. id .. ':' .. lane)
+      call('ZADD', P .. 'at', expires, 'x:' .. seq .. ':' .. id_in(tail) .. ':' .. lane)
     end
     -- Last: a message that has expired already ends here, after its accepted event and with its timer.
     if send_at == '' and push(t, lane, element) then
-      firsts[#codes + 1] = lane
-      if expires ~= '' then
-        place(s, t, lane, false)
+      firsts[n] = lane
+      -- Without an expiry it cannot be dead: it need not be read back to know what stands there.
+      local h = expires == '' and parse(element)
+      if h then
+        place_head(s, t, lane, h, false)
       else
-        -- It cannot be dead: it need not be read back to know what stands there.
-        place_head(s, t, lane, {
-          seq = seq, priority = priority, expires = '', id = id, contact = contact, element = element,
-          body_at = #element - #ARGV[i + 9] + 1,
-        }, false)
+        place(s, t, lane, false)
       end
     end
     if slot then
-      call('HSET', slot, digest, ARGV[i + 8] .. ARGV[i + 7])
+      call('HSET', slot, sub(key, 5, 18), sub(key, 19))
       call('PEXPIRE', slot, TWO_DAYS_MS)
     end
-    local window = window_of(id)
-    local ends = unrecorded[window]
-    if not ends then
-      ends = {}
-      unrecorded[window] = ends
-    end
-    ends[#ends + 1] = sub(id, -12)
   end
-  codes[#codes + 1] = code
-  codes[#codes + 1] = known
 end
 
-count('accepted', stored)
+count('accepted', #stored)
 count('scheduled', scheduled)
-count('queued', stored - scheduled)
+count('queued', #stored - scheduled)
 serve_idle()
-for at, lane in pairs(firsts) do
+for n, lane in pairs(firsts) do
   if immediate[lane] then
-    codes[at] = 2
+    codes[n] = '2'
   end
 end
 local due, event_id = finish(false)
-for window, ends in pairs(unrecorded) do
-  call('HSET', P .. 'u:' .. window, event_id, table.concat(ends, '|'))
-  call('EXPIRE', P .. 'u:' .. window, '86400')
+if event_id and #stored > 0 then
+  index_stored(event_id)
 end
-table.insert(codes, 1, due)
-return codes
+return { due, table.concat(codes), unpack(known) }

@@ -4,7 +4,7 @@
   KEYS   1 shard prefix
   ARGV   1 wallMs or ''
          then per status: message id or '', status detail (JSON) or '' when another shard keeps it,
-         detail of the sent event (JSON), hand-over entry or ''
+         text of the sent event ('id|JSON'), hand-over entry or ''
   RETURN {dueMs or -1, 1 when it settled an unknown message else 0, …}
   FLAGS  allow-oom
   COST   O(statuses) ]]
@@ -16,7 +16,7 @@
 -- @include "flight"
 -- @include "dispatch"
 -- @include "finish"
-local function keep_proof(id, entry, detail)
+local function keep_proof(id, entry, text)
   local found = match(entry, '^%d+%-%d+$') and call('XRANGE', P .. 'out', entry, entry)
   if not found or not found[1] then
     return
@@ -25,7 +25,7 @@ local function keep_proof(id, entry, detail)
   for i = 2, #fields, 2 do
     local f = load_flight(fields[i])
     if f and f.id == id and f.entry == entry and f.state == 'G' then
-      call('HSETNX', P .. 'pv', id, detail)
+      call('HSETNX', P .. 'pv', id, text)
       return
     end
   end

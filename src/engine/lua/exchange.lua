@@ -3,10 +3,11 @@
   ARGV   1 wallMs or ''   2 worker   3 slots in all   4 most lanes to take 0..25   5 '1' when a timer made this call
          6 startByMs   7 ambiguousWaitMs   8 'resend' or 'hold' after the wait   9 sendTimeoutMs
          10 number of begins, then entry ids
-         then number of settlements, then per settlement: lane, id, entry, kind, number, flag, brake, brake value, detail
+         then number of settlements, then per settlement: lane, id, entry, outcome, text of its event ('id|JSON')
+         outcome: kind alone, or '<kind><health>|<number>|<flag>|<brake><its value>'
          kind: S sent · F failed · R retry (number = delayMs, flag = counted) · D deferred (delayMs, flag = in place)
-         · U unknown · B unstarted; behind it what the outcome says of the sender's health: '' nothing bad,
-         '-<ms>' bad (a probe opens the circuit again for ms), '!<ms>' the worker counted enough: open the circuit
+         · U unknown · B unstarted; health, what it says of the sender's: '' nothing bad, '-<ms>' bad (a probe opens the
+         circuit again for ms), '!<ms>' the worker counted enough: open the circuit
          brake: '' · P pair · N sender's rate · S sender · T template (value = ms, the reason, the template)
   RETURN {dueMs or -1, {begun 1|0 …}, {settled 1, by evidence 2, stale 0 …}, entry or '', {lane, numbers, element …}}
   FLAGS  allow-oom
@@ -39,16 +40,15 @@ local settles = tonumber(ARGV[settle_at])
 if settles > 0 then
   local lanes = {}
   for n = 1, settles do
-    lanes[n] = ARGV[settle_at + 1 + (n - 1) * 9]
+    lanes[n] = ARGV[settle_at + 1 + (n - 1) * 5]
   end
   load_lanes(lanes)
   load_flights(lanes)
   load_pairs(lanes)
 end
 for n = 1, settles do
-  local i = settle_at + 1 + (n - 1) * 9
-  settled[n] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]), ARGV[i + 5] == '1',
-    ARGV[i + 6], ARGV[i + 7], ARGV[i + 8], ambiguous_ms, after_wait)
+  local i = settle_at + 1 + (n - 1) * 5
+  settled[n] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ambiguous_ms, after_wait)
 end
 
 for n = 1, begins do

@@ -67,10 +67,11 @@ local function revive(s, t)
   call('HSET', fence, id, number)
   call('PEXPIRE', fence, TWO_DAYS_MS)
   seq = seq + 1
+  local element = format('%d|', seq) .. priority .. '|' .. expires .. '|' .. id ..
+    format('|%d.0.%d.0|', attempts, deferrals) .. contact .. '|' .. body
   if verb == 'log' then
     count('accepted', 1)
-    event('A', id, format('%d|', seq) .. priority .. '||' .. expires .. '|' .. contact ..
-      format('|%d|', #lane) .. lane .. body)
+    tell('A|' .. lane, element)
     if delay < 0 then
       count('failed', 1)
       event('F', id, ARGV[15])
@@ -90,8 +91,6 @@ local function revive(s, t)
     end
     event('V', id, detail)
   end
-  local element = format('%d|', seq) .. priority .. '|' .. expires .. '|' .. id ..
-    format('|%d.0.%d.0|', attempts, deferrals) .. contact .. '|' .. body
   park('D', t, lane, id, element)
   if delay <= 0 then
     rejoin(id)

@@ -45,13 +45,16 @@ local function move(from, to)
   moved[to] = (moved[to] or 0) + 1
 end
 
--- Lifecycle events of this call: written as one stream entry by finish().
+-- Lifecycle events of this call: written as one stream entry by finish(), as pairs of a kind and 'id|detail'; of an
+-- accepted message 'A<sendAtMs or nothing>|<lane>' and what stands in its lane. Texts that a caller or a list already
+-- made are told as they are: Redis's Lua hashes every byte of each text that comes about.
 local events = {}
-local wall_text = format('%d|', wall)
-local function event(kind, id, detail)
+local function tell(kind, text)
   events[#events + 1] = kind
-  -- Numbers are written with %d: by themselves they become text as %.14g, which costs three times as much.
-  events[#events + 1] = wall_text .. id .. '|' .. detail
+  events[#events + 1] = text
+end
+local function event(kind, id, detail)
+  tell(kind, id .. '|' .. detail)
 end
 
 local timers_changed = false

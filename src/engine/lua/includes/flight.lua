@@ -141,20 +141,20 @@ local function take_proof(id)
   if has_proofs == nil then
     has_proofs = call('EXISTS', P .. 'pv') == 1
   end
-  local detail = has_proofs and call('HGET', P .. 'pv', id)
-  if detail then
+  local text = has_proofs and call('HGET', P .. 'pv', id)
+  if text then
     call('HDEL', P .. 'pv', id)
   end
-  return detail
+  return text
 end
 
 -- Its wait for evidence is over, and it has not gone again yet: a pause, a circuit or its pair holds it. It ends as a
 -- cancelled one does.
-local function prove_waiting(s, t, lane, f, detail)
+local function prove_waiting(s, t, lane, f, text)
   local from = f.state == 'D' and 'deferred' or 'queued'
   if disarm('l:' .. lane) then
     move(from, 'sent')
-    event('S', f.id, detail)
+    tell('S', text)
     drop_head(s, t, lane)
     return true
   end
@@ -166,13 +166,14 @@ local function prove_waiting(s, t, lane, f, detail)
     return false
   end
   forget_expiry(h, lane)
-  bury(t, f.id, from, 'sent', 'S', detail)
+  bury(t, f.id, from, 'sent', 'S', sub(text, #f.id + 2))
   rewait(s, t, lane, f.id)
   return true
 end
 
--- A status or a late answer proves that an ambiguous attempt was taken. True when that settled the message.
-local function prove_sent(id, lane, attempt, detail)
+-- A status or a late answer proves that an ambiguous attempt was taken; `text` is what its event says. True when that
+-- settled the message.
+local function prove_sent(id, lane, attempt, text)
   local s, t = of_lane(lane)
   if not s then
     return false
@@ -189,12 +190,12 @@ local function prove_sent(id, lane, attempt, detail)
     disarm('l:' .. lane)
     call('HDEL', P .. 'ui', id)
     move('unknown', 'sent')
-    event('S', id, detail)
+    tell('S', text)
     drop_head(s, t, lane)
     return true
   end
   if f and f.id == id and f.ambiguous > 0 and (f.state == 'R' or f.state == 'D') and (not attempt or f.attempts == attempt) then
-    return prove_waiting(s, t, lane, f, detail)
+    return prove_waiting(s, t, lane, f, text)
   end
   local parked = call('HGET', P .. 'sch', id)
   if parked and sub(parked, 1, 1) == 'H' then
@@ -202,7 +203,7 @@ local function prove_sent(id, lane, attempt, detail)
     call('HDEL', P .. 'ui', id)
     t.parked = t.parked - 1
     move('held', 'sent')
-    event('S', id, detail)
+    tell('S', text)
     return true
   end
   return false

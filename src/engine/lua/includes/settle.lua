@@ -29,14 +29,16 @@ local function head_expired(lane)
   return expires and wall >= tonumber(expires)
 end
 
-local function settle(lane, id, entry, kind_and_verdict, number, flag, brake, brake_value, detail, ambiguous_ms, after_wait)
-  local kind, verdict = kind_and_verdict, ''
-  if #kind > 1 then
-    kind, verdict = sub(kind_and_verdict, 1, 1), sub(kind_and_verdict, 2)
+-- `outcome` and the text of its event as the header of exchange.lua has them.
+local function settle(lane, id, entry, outcome, text, ambiguous_ms, after_wait)
+  local kind, verdict, number, flag, brake, brake_value = outcome, '', 0, false, '', ''
+  if #outcome > 1 then
+    kind, verdict, number, flag, brake, brake_value = match(outcome, '^(%u)([^|]*)|(%d*)|(%d?)|(%u?)(.*)$')
+    number, flag = tonumber(number) or 0, flag == '1'
   end
   local f = load_flight(lane)
   if not f or f.id ~= id or f.entry ~= entry or f.state ~= 'G' then
-    if kind == 'S' and prove_sent(id, lane, nil, detail) then
+    if kind == 'S' and prove_sent(id, lane, nil, text) then
       return 2
     end
     return 0
@@ -53,7 +55,7 @@ local function settle(lane, id, entry, kind_and_verdict, number, flag, brake, br
     if circuit_judge(s, lane, verdict) and kind ~= 'U' and kind ~= 'S' and f.attempts < UNCOUNTED_MAX then
       -- The outage is not the message's fault: no attempt is burnt, it waits at its head for the circuit.
       kind, number, flag = 'R', 0, false
-      detail = string.gsub(detail, '^{"delayMs":[%d.]+', '{"delayMs":0', 1)
+      text = string.gsub(text, '^([^|]*|{"delayMs":)[%d.]+', '%10', 1)
     end
   end
   if brake ~= '' and brake ~= 'P' then
@@ -70,18 +72,18 @@ local function settle(lane, id, entry, kind_and_verdict, number, flag, brake, br
   if kind == 'U' and proof then
     -- A status had already told what the lost answer would have.
     move('inFlight', 'sent')
-    event('U', id, detail)
-    event('S', id, proof)
+    tell('U', text)
+    tell('S', proof)
     drop_head(s, t, lane)
     return 1
   end
   if kind == 'S' or kind == 'F' then
     move('inFlight', kind == 'S' and 'sent' or 'failed')
-    event(kind, id, detail)
+    tell(kind, text)
     drop_head(s, t, lane)
     return 1
   end
-  event(kind, id, detail)
+  tell(kind, text)
   if kind == 'U' then
     f.ambiguous = f.ambiguous + 1
     if f.ambiguous >= 2 or after_wait == 'hold' or ambiguous_ms > 0 then
