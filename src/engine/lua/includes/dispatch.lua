@@ -141,7 +141,8 @@ local function visit(s, want, grants, budget)
       s.inf = s.inf + 1
       s.dirty = true
       quantum = quantum - 1
-      grants[#grants + 1] = { lane = lane, head = h }
+      h.lane = lane
+      grants[#grants + 1] = h
       if s.circuit then
         circuit_probe(s, lane)
       end
@@ -162,12 +163,14 @@ local function visit(s, want, grants, budget)
   end
 end
 
--- Writes the hand-over of all that was granted: one stream entry, read at once into the worker's pending list.
+-- Writes the hand-over of all that was granted: one stream entry, read at once into the worker's pending list. The heads
+-- become the flights.
 local function hand_over(worker, grants)
-  local fields, out = {}, {}
-  for _, gr in ipairs(grants) do
-    fields[#fields + 1] = 'l'
-    fields[#fields + 1] = gr.lane
+  local fields, lanes, out = {}, {}, {}
+  for i, h in ipairs(grants) do
+    fields[2 * i - 1] = 'l'
+    fields[2 * i] = h.lane
+    lanes[i] = h.lane
   end
   local entry = call('XADD', P .. 'out', '*', unpack(fields))
   local mine = false
@@ -196,34 +199,27 @@ local function hand_over(worker, grants)
   if not mine then
     call('XCLAIM', P .. 'out', 'wa_workers', worker, 0, entry, 'FORCE', 'JUSTID')
   end
-  local lanes = {}
-  for i, gr in ipairs(grants) do
-    lanes[i] = gr.lane
-  end
   load_flights(lanes)
-  for _, gr in ipairs(grants) do
-    local h = gr.head
-    local attempts, counted, deferrals, ambiguous = h.attempts, h.counted, h.deferrals, h.ambiguous
-    local f = flights[gr.lane]
+  for i, h in ipairs(grants) do
+    local f = flights[h.lane]
     local from = 'queued'
     if f and f.id == h.id then
-      attempts, counted, deferrals, ambiguous = f.attempts, f.counted, f.deferrals, f.ambiguous
+      h.attempts, h.counted, h.deferrals, h.ambiguous = f.attempts, f.counted, f.deferrals, f.ambiguous
       if f.state == 'D' then
         from = 'deferred'
       end
     end
-    if ambiguous > 0 then
+    if h.ambiguous > 0 then
       call('HDEL', P .. 'ui', h.id)
     end
     move(from, 'inFlight')
-    store_flight(gr.lane, {
-      entry = entry, id = h.id, attempts = attempts + 1, counted = counted, deferrals = deferrals,
-      ambiguous = ambiguous, contact = h.contact, state = 'G',
-    })
-    out[#out + 1] = gr.lane
-    out[#out + 1] = attempts + counted + deferrals == 0 and '1.0.0' or
-      format('%d.%d.%d', attempts + 1, counted, deferrals)
-    out[#out + 1] = h.element
+    h.attempts = h.attempts + 1
+    h.entry, h.state = entry, 'G'
+    store_flight(h.lane, h)
+    out[3 * i - 2] = h.lane
+    out[3 * i - 1] = h.attempts + h.counted + h.deferrals == 1 and '1.0.0' or
+      format('%d.%d.%d', h.attempts, h.counted, h.deferrals)
+    out[3 * i] = h.element
   end
   local l = { entry = entry, state = 'L', at = now, left = #grants, worker = worker, dirty = true }
   leases[entry] = l
@@ -241,8 +237,8 @@ local function dispatch(worker, want)
   local grants = {}
   local budget = { steps = 64 }
   while #grants < want do
-    local head = call('ZRANGE', P .. 'rs', 0, 0)
-    if not head[1] then
+    local heads = call('ZRANGE', P .. 'rs', 0, 1)
+    if not heads[1] then
       break
     end
     if budget.steps <= 0 then
@@ -250,13 +246,13 @@ local function dispatch(worker, want)
       break
     end
     budget.steps = budget.steps - 1
-    local s = load_sender(head[1])
+    local s = load_sender(heads[1])
     if not s then
-      call('ZREM', P .. 'rs', head[1])
+      call('ZREM', P .. 'rs', heads[1])
     else
       s.listed = true
       visit(s, want - #grants, grants, budget)
-      if s.listed then
+      if s.listed and heads[2] then -- alone it has nobody to go behind
         turn = turn + 1
         call('ZADD', P .. 'rs', turn, s.id)
       end

@@ -200,26 +200,42 @@ local function template_hold(s, template)
   template_store(s, template, 'H')
 end
 
--- Puts a lane with this live head where it belongs.
-local function place_head(s, t, lane, h, front)
-  local template = held_template(s, h)
-  if template then
-    template_wait(s, h, lane, template)
-    return
-  end
+-- Puts a lane whose live head has this priority and goes to this contact where it belongs.
+local function place_untemplated(s, t, lane, priority, contact, front)
   if s.pairs_on then
-    local p = pair_load(s, h.contact)
+    local p = pair_load(s, contact)
     local free_at = pair_free_at(s, p)
     if not free_at or free_at > now then
       pair_wait(s, p, lane)
       return
     end
   end
-  make_ready(s, t, lane, h.priority, front)
+  make_ready(s, t, lane, priority, front)
+end
+-- Puts a lane with this live head where it belongs.
+local function place_head(s, t, lane, h, front)
+  local template = held_template(s, h)
+  if template then
+    template_wait(s, h, lane, template)
+  else
+    place_untemplated(s, t, lane, h.priority, h.contact, front)
+  end
 end
 
 -- Puts a lane whose head changed, or may go again, where it belongs.
 local function place(s, t, lane, front)
+  if not s.holds and not has_tombstones() then
+    -- A head that nothing can have ended, and that was never tried, as nearly all are: it is not taken apart as a whole.
+    local element = call('LINDEX', P .. 'c:' .. lane, '0')
+    if not element then
+      return
+    end
+    local priority, contact = match(element, '^%d+|([1-9]0?)||[%w-]*||([^|]*)|')
+    if priority and priority + 0 <= 10 then
+      place_untemplated(s, t, lane, priority, contact, front)
+      return
+    end
+  end
   local h = live_head(s, t, lane, 16)
   if h == 'again' then
     arm('l:' .. lane, now)

@@ -51,12 +51,12 @@ local function read_tenant(s, id, raw)
   if raw then
     local inf, ring, mask, ready, turns, paused, cap, weight, backlog, parked = struct.unpack(TENANT_RECORD, raw)
     t = {
-      id = id, inf = inf, ring = ring, mask = mask, ready = ready, turns = turns, paused = paused == 1, cap = cap,
+      sender = s, id = id, inf = inf, ring = ring, mask = mask, ready = ready, turns = turns, paused = paused == 1, cap = cap,
       weight = weight, backlog = backlog, parked = parked, raw = raw,
     }
   else
     t = {
-      id = id, inf = 0, ring = 0, mask = 0, ready = 0, turns = 0, paused = false, cap = 1, weight = 1,
+      sender = s, id = id, inf = 0, ring = 0, mask = 0, ready = 0, turns = 0, paused = false, cap = 1, weight = 1,
       backlog = 0, parked = 0, raw = false,
     }
   end
@@ -85,40 +85,46 @@ local function load_tenants(s, ids)
   end
 end
 
--- Sender and tenant of each lane that was looked at.
-local lane_senders, lane_tenants = {}, {}
-local function split_lane(lane)
-  local sender_id, tenant_id = match(lane, '^([^|]*)|([^|]*)|')
-  local s = load_sender(sender_id)
-  lane_senders[lane] = s
-  lane_tenants[lane] = tenant_id
-  return s, tenant_id
-end
+-- The tenant of each lane that was looked at; false where nobody knows the sender.
+local lane_tenants = {}
+-- Its sender and tenant, or false.
 local function of_lane(lane)
-  local s, tenant_id = lane_senders[lane], lane_tenants[lane]
-  if s == nil then
-    s, tenant_id = split_lane(lane)
+  local t = lane_tenants[lane]
+  if t == nil then
+    local sender_id, tenant_id = match(lane, '^([^|]*)|([^|]*)|')
+    local s = load_sender(sender_id)
+    t = s and load_tenant(s, tenant_id)
+    lane_tenants[lane] = t
   end
-  if not s then
+  if not t then
     return false
   end
-  return s, load_tenant(s, tenant_id)
+  return t.sender, t
 end
 -- Reads the tenants of many lanes at once.
 local function load_lanes(lanes)
+  local lane_senders, tenant_ids = {}, {}
   local ids, found = {}, {}
-  for _, lane in ipairs(lanes) do
-    local s, tenant_id = split_lane(lane)
+  for n, lane in ipairs(lanes) do
+    local sender_id, tenant_id = match(lane, '^([^|]*)|([^|]*)|')
+    local s = load_sender(sender_id)
+    lane_senders[n], tenant_ids[n] = s, tenant_id
     if s then
-      if not ids[s] then
-        ids[s] = {}
+      local of_sender = ids[s]
+      if not of_sender then
+        of_sender = {}
+        ids[s] = of_sender
         found[#found + 1] = s
       end
-      table.insert(ids[s], tenant_id)
+      of_sender[#of_sender + 1] = tenant_id
     end
   end
   for _, s in ipairs(found) do
     load_tenants(s, ids[s])
+  end
+  for n, lane in ipairs(lanes) do
+    local s = lane_senders[n]
+    lane_tenants[lane] = s and s.tenants[tenant_ids[n]]
   end
 end
 
@@ -215,7 +221,7 @@ local function load_flights(lanes)
 end
 local function store_flight(lane, f)
   flights[lane] = f
-  flights_changed[lane] = true
+  flights_changed[#flights_changed + 1] = lane
 end
 -- ui:<id> = lane of every message that may have been sent without anybody knowing, until it ends or goes again: a status
 -- finds it there.
@@ -233,9 +239,12 @@ local function drop_flight(lane)
 end
 local function flush_flights()
   local sets, dels = {}, {}
-  for lane in pairs(flights_changed) do
+  for _, lane in ipairs(flights_changed) do
     local f = flights[lane]
-    if f then
+    if f and f.is_written then
+      -- It changed more than once.
+    elseif f then
+      f.is_written = true
       sets[#sets + 1] = lane
       local numbers = '|1|0|0|0|' -- the first attempt, as nearly all are
       if f.attempts ~= 1 or f.counted + f.deferrals + f.ambiguous ~= 0 then
@@ -340,7 +349,9 @@ local function flush()
       call('XACK', P .. 'out', 'wa_workers', l.entry)
       call('XDEL', P .. 'out', l.entry)
       call('HDEL', P .. 'le', l.entry)
-      call('ZREM', P .. 'lz', l.entry)
+      if l.state == 'L' then
+        call('ZREM', P .. 'lz', l.entry)
+      end
     elseif l.dirty then
       call('HSET', P .. 'le', l.entry, format('%s|%d|%d|', l.state, l.at, l.left) .. l.worker)
     end
