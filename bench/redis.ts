@@ -21,10 +21,13 @@ export interface BenchRedis {
 
 let binary: Promise<RedisBinary> | undefined;
 
-/** Starts a private server for one configuration, on a free loopback port, in a temporary folder. */
-export async function startBenchRedis(durability: Durability): Promise<BenchRedis> {
+/**
+ * Starts a private server for one configuration, on a free loopback port, in a temporary folder.
+ * @param chosen another program than the one that the embedded default would start
+ */
+export async function startBenchRedis(durability: Durability, chosen?: RedisBinary): Promise<BenchRedis> {
   binary ??= findRedis();
-  const found = await binary;
+  const found = chosen ?? (await binary);
   const folder = mkdtempSync(join(tmpdir(), 'waxwing-bench-'));
   const server = await startRedis({
     folder,

@@ -62,7 +62,7 @@ export function decodeAccepts(
   for (let at = 0; at < codes.length; at += 1) {
     if (codes[at] === '3' || codes[at] === '4') firstIds.set(at, longId(first[firstIds.size] ?? ''));
   }
-  return [Number(due), (id, index) => decodeResult(codes[index] ?? '', firstIds.get(index) ?? id)];
+  return [due, (id, index) => decodeResult(codes[index] ?? '', firstIds.get(index) ?? id)];
 }
 
 function decodeResult(code: string, id: string): AcceptResult | null {

@@ -54,6 +54,28 @@ describe('Accepted is kept', () => {
     });
   });
 
+  it('of messages that come together only those that were stored can be read, each answered in its place', async () => {
+    bench = await Bench.open(redis);
+    const first = await bench.accept({ key: 'k', text: 'a' });
+    const wishes = [
+      {},
+      { key: 'k', text: 'a' },
+      { key: 'k', text: 'b' },
+      { tenant: 'full', limits: { backlogMax: 0 } },
+      { conversation: 'c2' },
+    ];
+    const messages = wishes.map((wish) => message(wish));
+    const results = await Promise.all(messages.map((one) => bench.queue.accept(one)));
+    expect(results.map(({ kind }) => kind)).toEqual([
+      ...['accepted', 'duplicate', 'key-reused', 'backlog-full', 'accepted'],
+    ]);
+    expect(results.slice(1, 3)).toMatchObject([{ id: first.id }, { id: first.id }]);
+    const found = await Promise.all(messages.map(({ id }) => bench.queue.unrecorded(id)));
+    expect(found.map((one) => one?.id ?? null)).toEqual(
+      messages.map(({ id }, index) => (results[index]?.kind === 'accepted' ? id : null)),
+    );
+  });
+
   it('refuses an unknown sender and stores nothing', async () => {
     bench = await Bench.open(redis);
     await expect(bench.queue.accept(message({ sender: 'nobody' }))).rejects.toBeInstanceOf(UnknownSenderError);

@@ -241,9 +241,9 @@ local function flush_flights()
   local sets, dels = {}, {}
   for _, lane in ipairs(flights_changed) do
     local f = flights[lane]
-    if f and f.is_written then
-      -- It changed more than once.
-    elseif f then
+    if not f then
+      dels[#dels + 1] = lane
+    elseif not f.is_written then -- once, also where it changed more often
       f.is_written = true
       sets[#sets + 1] = lane
       local numbers = '|1|0|0|0|' -- the first attempt, as nearly all are
@@ -251,8 +251,6 @@ local function flush_flights()
         numbers = format('|%d|%d|%d|%d|', f.attempts, f.counted, f.deferrals, f.ambiguous)
       end
       sets[#sets + 1] = f.entry .. '|' .. f.id .. numbers .. f.contact .. '|' .. f.state
-    else
-      dels[#dels + 1] = lane
     end
   end
   if #sets > 0 then
