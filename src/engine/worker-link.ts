@@ -14,7 +14,8 @@ import { StartBy } from './start-by.ts';
 
 /*
  * A worker's end of one shard. Everything it tells the engine goes through one script, `exchange`: what it settles,
- * what it is about to begin, and how much it can take. Calls of one tick are joined; two may be under way at once.
+ * what it is about to begin, and how much it can take. Calls of one tick are joined; two may be under way at once, more
+ * only when each is full: then they share an fsync.
  *
  * States of a hand-over here:  granted → (begin) → sending → (settle) → gone
  * Whatever cannot be told to Redis is told again until it is heard: settling is idempotent by lane, message and entry.
@@ -22,7 +23,8 @@ import { StartBy } from './start-by.ts';
 
 const SETTLE_MAX = 16; // bounds one script's work
 const BEGIN_MAX = 32;
-const CALLS_MAX = 2; // one runs while the next is collected; more would only make smaller batches
+const CALLS_MAX = 2; // one runs while the next is collected; more would only make smaller batches …
+const FULL_CALLS_MAX = 8; // … unless there is enough for a whole one
 const BEAT_MS = 500;
 export const WORKER_COMMAND_TIMEOUT_MS = 5000;
 const RENEW_AFTER_MS = 5000;
@@ -187,7 +189,8 @@ export class WorkerLink {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#calls >= CALLS_MAX || this.#closed) return;
+    const callsMax = this.#settles.length >= SETTLE_MAX ? FULL_CALLS_MAX : CALLS_MAX;
+    if (this.#scheduled || this.#calls >= callsMax || this.#closed) return;
     if (this.#settles.length === 0 && this.#begins.length === 0 && !this.#take && !this.#byTimer) return;
     this.#scheduled = true;
     setImmediate(() => {

@@ -60,9 +60,9 @@ function meaningOf(sites: readonly Site[]): Transition[] {
 
 const COUNTER_SITES: readonly Site[] = [
   // The total, not a place.
-  { file: 'accept.lua', code: "count('accepted', stored)", means: [] },
+  { file: 'accept.lua', code: "count('accepted', #stored)", means: [] },
   { file: 'accept.lua', code: "count('scheduled', scheduled)", means: ['[*] → scheduled'] },
-  { file: 'accept.lua', code: "count('queued', stored - scheduled)", means: ['[*] → queued'] },
+  { file: 'accept.lua', code: "count('queued', #stored - scheduled)", means: ['[*] → queued'] },
   {
     file: 'includes/cancelling.lua',
     code: "move(kind == 'S' and 'scheduled' or 'deferred', 'cancelled')",
@@ -99,7 +99,7 @@ const COUNTER_SITES: readonly Site[] = [
   { file: 'includes/flight.lua', code: "move(from, 'sent')", means: ['queued → sent', 'deferred → sent'] },
   {
     file: 'includes/flight.lua',
-    code: "bury(t, f.id, from, 'sent', 'S', detail)",
+    code: "bury(t, f.id, from, 'sent', 'S', sub(text, #f.id + 2))",
     means: ['queued → sent', 'deferred → sent'],
   },
   { file: 'includes/flight.lua', code: "move('unknown', 'sent')", means: ['unknown → sent'] },

@@ -214,7 +214,8 @@ local function hand_over(worker, grants)
     end
     move(from, 'inFlight')
     h.attempts = h.attempts + 1
-    h.entry, h.state = entry, 'G'
+    h.entry = entry
+    h.state = 'G'
     store_flight(h.lane, h)
     out[3 * i - 2] = h.lane
     out[3 * i - 1] = h.attempts + h.counted + h.deferrals == 1 and '1.0.0' or
