@@ -44,7 +44,8 @@ export type StatusDetail = Pick<
 export function decodeEvents(fields: readonly Buffer[]): { events: LifecycleEvent[]; damaged: string[] } {
   const events: LifecycleEvent[] = [];
   const damaged: string[] = [];
-  const atMs = Number(fields[1]?.toString('latin1'));
+  const atMs = fields[0]?.toString('latin1') === 't' ? Number(fields[1]?.toString('latin1')) : Number.NaN;
+  if (!Number.isFinite(atMs)) return { events, damaged: ['an entry without its time, which the engine did not write'] };
   for (let i = 2; i + 1 < fields.length; i += 2) {
     const [kind, value] = [fields[i], fields[i + 1]];
     if (kind === undefined || value === undefined) continue;

@@ -74,11 +74,15 @@ describe('The event log', () => {
     expect(await bench.client.xlen('{wx:0}ev')).toBe(0);
   });
 
-  it('tells a damaged body as damaged and goes on with the rest', async () => {
+  it('tells a damaged body and a foreign entry as damaged and goes on with the rest', async () => {
     await bench.accept({ text: 'fine' });
     await bench.client.xadd('{wx:0}ev', '*', 't', '1', 'A|s|t|c', '1|5||id||k|deadbeef{}', 'C', 'other|');
+    await bench.client.xadd('{wx:0}ev', '*', 'A', 'by hand');
     const entries = await log.read('0-0', 100, 100);
-    expect(entries.flatMap(({ damaged }) => damaged ?? [])).toHaveLength(1);
+    expect(entries.flatMap(({ damaged }) => damaged ?? [])).toEqual([
+      expect.stringContaining('does not match its checksum'),
+      expect.stringContaining('without its time'),
+    ]);
     expect(entries.flatMap(({ events }) => events.map(({ type }) => type))).toEqual(['accepted', 'cancelled']);
   });
 });
