@@ -39,15 +39,15 @@ export class BenchWorker {
     await new Promise<void>((resolve) => this.#waiting.push({ count, resolve }));
   }
 
-  async close(): Promise<void> {
-    this.link.stopTaking();
-    await this.link.close();
+  close(): Promise<void> {
+    return this.link.close();
   }
 
   async #work(grants: readonly Grant[]): Promise<void> {
     const entry = grants[0]?.entry;
-    if (entry === undefined || !(await this.link.begin(entry))) return;
-    for (const grant of grants) void this.#send(grant);
+    if (entry === undefined) return;
+    if (await this.link.begin(entry)) for (const grant of grants) void this.#send(grant);
+    else for (const grant of grants) void this.link.settle({ grant, settlement: { kind: 'unstarted' }, report: null });
   }
 
   async #send(grant: Grant): Promise<void> {

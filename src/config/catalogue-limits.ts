@@ -167,7 +167,7 @@ export const LIMIT_SETTINGS = {
   }),
   WA_STREAM_READ_COUNT: integer({
     area: 'stream',
-    default: 10,
+    default: 25,
     min: 1,
     max: 25,
     doc: 'Messages that one call hands over at most; more than 25 would make a script too long.',

@@ -21,7 +21,7 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   sendTimeoutMs: 10_000,
   ambiguousWaitMs: 30_000,
   onAmbiguous: 'reconcile',
-  takeMax: 16,
+  takeMax: 25,
   claimIdleMs: 15_000,
 };
 

@@ -2,10 +2,11 @@ import { BeatWatch } from './beat-watch.ts';
 import { sweepClaims } from './claim-sweep.ts';
 import { commandClient, disconnect, type RedisClient, type RedisTarget, whenReady } from './connection.ts';
 import type { Grant, SettleRequest } from './contract.ts';
-import { Disowned } from './disowned.ts';
 import { DueTimer } from './due-timer.ts';
 import { decodeGrants, decodeMailbox } from './grants.ts';
+import { Held } from './held.ts';
 import { shardPrefix } from './keys.ts';
+import { OwnLeases } from './own-leases.ts';
 import { ShardReader } from './shard-reader.ts';
 import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
 import { type ScriptArg, ScriptRunner, type WallClock } from './script-runner.ts';
@@ -17,17 +18,17 @@ import { StartBy } from './start-by.ts';
  * what it is about to begin, and how much it can take. Calls of one tick are joined; two may be under way at once, more
  * only when each is full: then they share an fsync.
  *
- * States of a hand-over here:  granted → (begin) → sending → (settle) → gone
+ * States of a hand-over here:  taken → sending → (settle) → gone
+ *                              from the mailbox → (begin) → sending → (settle) → gone
  * Whatever cannot be told to Redis is told again until it is heard: settling is idempotent by lane, message and entry.
  */
 
-const SETTLE_MAX = 16; // bounds one script's work
+const SETTLE_MAX = 25; // bounds one script's work
 const BEGIN_MAX = 32;
 const CALLS_MAX = 2; // one runs while the next is collected; more would only make smaller batches …
 const FULL_CALLS_MAX = 8; // … unless there is enough for a whole one
 const BEAT_MS = 500;
 export const WORKER_COMMAND_TIMEOUT_MS = 5000;
-const RENEW_AFTER_MS = 5000;
 
 export type SettleResult = 'settled' | 'evidence' | 'stale';
 
@@ -58,7 +59,7 @@ interface PendingSettle {
   readonly resolve: (result: SettleResult) => void;
 }
 
-/** So that 50 slots at 16 a call are filled by four calls of 13, and not by three of 16 and one for the odd two. */
+/** So that 52 slots at 25 a call are filled by three calls of 18, and not by two of 25 and one for the odd two. */
 function evenShare(slots: number, most: number): number {
   return slots === 0 ? 0 : Math.ceil(slots / Math.ceil(slots / most));
 }
@@ -70,21 +71,25 @@ export class WorkerLink {
   readonly #ownsCommands: boolean;
   readonly #timer: DueTimer;
   readonly #watch: BeatWatch;
-  readonly #disowned: Disowned;
+  readonly #leases: OwnLeases;
   readonly #startBy: StartBy;
   readonly runner: ScriptRunner;
   #begins: PendingBegin[] = [];
   #settles: PendingSettle[] = [];
   #calls = 0;
+  #lastCall = 0;
+  readonly #underWay = new Set<Promise<void>>();
   #scheduled = false;
   #take = false;
   #byTimer = false;
   #stopping = false;
   #sweptAtMs = performance.now();
+  #leaving = false;
   #closed = false;
   #beat: NodeJS.Timeout | undefined;
-  /** Entries being worked on → when they were granted, to renew their leases. */
-  readonly #held = new Map<string, { sinceMs: number; open: number }>();
+  readonly #held = new Held();
+  /** Entries that came when nobody wanted them any more. */
+  readonly #unwanted: string[] = [];
 
   constructor(options: WorkerLinkOptions) {
     this.#options = { ...ENGINE_DEFAULTS, ...options };
@@ -93,7 +98,7 @@ export class WorkerLink {
     this.#mailbox = new ShardReader(options.redis, options.shard);
     this.runner = new ScriptRunner(this.#commands, options.clock);
     this.#watch = new BeatWatch(options.worker);
-    this.#disowned = new Disowned(this.runner, options.shard, options.worker);
+    this.#leases = new OwnLeases(this.runner, options.shard, options.worker);
     this.#startBy = new StartBy(this.#options.startByMs);
     this.#timer = new DueTimer(() => {
       this.#byTimer = true;
@@ -127,10 +132,13 @@ export class WorkerLink {
   }
 
   /**
-   * Marks a hand-over as sending, on disk. Only then may its bytes leave.
-   * @returns false when it came too late: the messages are no longer this worker's
+   * To be called before the first byte of a hand-over leaves: then it is marked as sending, on disk. What this worker
+   * took itself has been since the take; what came through the mailbox is marked now.
+   * @returns false when it came too late: nothing of it may be sent, and each message is to be settled as `unstarted`
    */
   begin(entry: string): Promise<boolean> {
+    const askedAtMs = this.#held.askedAtMs(entry);
+    if (askedAtMs !== undefined) return Promise.resolve(performance.now() - askedAtMs <= this.startByMs);
     return new Promise((resolve) => {
       this.#begins.push({ entry, sinceMs: performance.now(), resolve });
       this.#schedule();
@@ -158,28 +166,30 @@ export class WorkerLink {
     this.#schedule();
   }
 
-  /** Takes no more; what is in work can still be settled. */
-  stopTaking(): void {
+  /** Takes no more; what is in work can still be settled. Resolves when everything that was asked for has come. */
+  async stopTaking(): Promise<void> {
+    const asked = [...this.#underWay];
     this.#stopping = true;
     this.#mailbox.close();
     // Tells the engine that there are no free slots: until then accepts would still be handed to the mailbox.
     this.#take = true;
     this.#schedule();
+    await Promise.all(asked);
   }
 
   /** Leaves. Call it when everything is settled. */
   async close(): Promise<void> {
-    if (this.#closed) return;
+    if (this.#leaving) return;
+    this.#leaving = true;
+    await this.stopTaking();
     this.#closed = true;
-    this.#stopping = true;
     clearTimeout(this.#beat);
     this.#timer.close();
     const { shard, worker } = this.#options;
     const prefix = shardPrefix(shard);
     // A clean goodbye spares the others the wait for a heartbeat that stands still. Without it nothing is lost.
-    await this.runner
-      .run('reclaim', shard, [worker, await this.#ownBeat(prefix), ...this.#lossArgs()])
-      .catch(() => undefined);
+    await this.#reclaim(worker, '', 'unheard', this.#unwanted).catch(() => undefined);
+    await this.#reclaim(worker, await this.#ownBeat(prefix)).catch(() => undefined);
     this.#mailbox.close();
     if (this.#ownsCommands) disconnect(this.#commands);
   }
@@ -195,7 +205,9 @@ export class WorkerLink {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      void this.#exchange();
+      const call = this.#exchange();
+      this.#underWay.add(call);
+      void call.finally(() => this.#underWay.delete(call));
     });
   }
 
@@ -206,13 +218,15 @@ export class WorkerLink {
     this.#byTimer = false;
     this.#take = false;
     this.#calls += 1;
+    const call = (this.#lastCall += 1);
     if (this.#settles.length > 0 || this.#begins.length > 0) this.#schedule();
     let reply: unknown;
     const askedAtMs = performance.now();
     try {
-      reply = await this.runner.run('exchange', this.shard, this.#encode(begins, settles, byTimer));
+      reply = await this.runner.run('exchange', this.shard, this.#encode(call, begins, settles, byTimer));
     } catch (error) {
       this.#calls -= 1;
+      this.#leases.lost(call);
       this.#lost(error, begins, settles, byTimer);
       this.#schedule();
       return;
@@ -220,11 +234,16 @@ export class WorkerLink {
     // Outside the try: what was heard must not be told again because its reader failed.
     this.#calls -= 1;
     this.#startBy.saw(performance.now() - askedAtMs);
-    this.#apply(reply as ExchangeReply, begins, settles);
+    this.#apply(reply as ExchangeReply, begins, settles, askedAtMs);
     this.#schedule();
   }
 
-  #encode(begins: readonly PendingBegin[], settles: readonly PendingSettle[], byTimer: boolean): ScriptArg[] {
+  #encode(
+    call: number,
+    begins: readonly PendingBegin[],
+    settles: readonly PendingSettle[],
+    byTimer: boolean,
+  ): ScriptArg[] {
     const { worker, sendTimeoutMs } = this.#options;
     return [
       worker,
@@ -234,6 +253,7 @@ export class WorkerLink {
       this.startByMs,
       ...ambiguousArgs(this.#options),
       sendTimeoutMs,
+      call,
       begins.length,
       ...begins.map(({ entry }) => entry),
       settles.length,
@@ -241,18 +261,25 @@ export class WorkerLink {
     ];
   }
 
-  #apply([due, begun, settled, entry, out]: ExchangeReply, begins: PendingBegin[], settles: PendingSettle[]): void {
+  #apply(
+    [due, begun, settled, entry, out]: ExchangeReply,
+    begins: readonly PendingBegin[],
+    settles: readonly PendingSettle[],
+    askedAtMs: number,
+  ): void {
     begins.forEach(({ resolve, entry: asked }, index) => {
       const ok = begun[index] === 1;
-      if (!ok) this.#held.delete(asked);
+      if (!ok) this.#held.drop(asked);
       resolve(ok);
     });
     settles.forEach(({ request, resolve }, index) => {
-      this.#release(request.grant.entry);
+      this.#held.settledOne(request.grant.entry);
       resolve(settled[index] === 1 ? 'settled' : settled[index] === 2 ? 'evidence' : 'stale');
     });
     this.#heed(due);
-    if (entry !== '') this.#hand(decodeGrants(this.shard, entry, out));
+    if (entry === '') return;
+    if (this.#leaving) this.#unwanted.push(entry);
+    else this.#hand(decodeGrants(this.shard, entry, out), askedAtMs);
   }
 
   #slots(): number {
@@ -290,24 +317,20 @@ export class WorkerLink {
     // Holds the next call back until there is a connection; then everything above goes out in one.
     this.#calls += 1;
     void whenReady(this.#commands, 1000).then(async (ready) => {
-      if (ready) await new Promise((resolve) => setTimeout(resolve, 20));
+      if (ready) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        await this.#returnUnheard().catch(() => undefined); // a beat tries again
+      }
       this.#calls -= 1;
       this.#schedule();
     });
   }
 
-  #hand(grants: Grant[]): void {
+  #hand(grants: Grant[], askedAtMs?: number): void {
     const [first] = grants;
     if (first === undefined) return;
-    this.#held.set(first.entry, { sinceMs: performance.now(), open: grants.length });
+    this.#held.add(first.entry, grants.length, askedAtMs);
     this.#options.onGrants(grants);
-  }
-
-  #release(entry: string): void {
-    const held = this.#held.get(entry);
-    if (held === undefined) return;
-    held.open -= 1;
-    if (held.open <= 0) this.#held.delete(entry);
   }
 
   async #readMailbox(): Promise<void> {
@@ -333,25 +356,33 @@ export class WorkerLink {
   async #heartbeat(): Promise<void> {
     const { worker } = this.#options;
     const now = performance.now();
-    const renew = [...this.#held].filter(([, { sinceMs }]) => now - sinceMs >= RENEW_AFTER_MS).map(([entry]) => entry);
     // What others hold and did not begin within twice our time goes back, too: where only their link is slow, we are quicker.
-    const args = [worker, this.startByMs, this.#slots(), ...renew];
+    const args = [worker, this.startByMs, this.#slots(), ...this.#held.toRenew()];
     const [due, beats, holders] = (await this.runner.run('beat', this.shard, args)) as [number, string[], string[]];
     this.#heed(due);
     this.#schedule();
+    await this.#returnUnheard();
     if (now - this.#sweptAtMs >= this.#options.claimIdleMs / 3) {
       this.#sweptAtMs = now;
       await sweepClaims(this.runner, this.shard, worker, this.#options.claimIdleMs);
-      const disowned = await this.#disowned.look((entry) => this.#held.has(entry));
-      if (disowned.length > 0) await this.#reclaim(worker, '', disowned);
+      await this.#reclaim(worker, '', 'disowned', await this.#leases.disowned(this.#held.has));
     }
     for (const dead of this.#watch.observe(beats, holders, performance.now())) {
       await this.#reclaim(dead.worker, dead.beat);
     }
   }
 
-  async #reclaim(worker: string, beat: string, entries: readonly string[] = []): Promise<void> {
-    await this.runner.run('reclaim', this.shard, [worker, beat, ...this.#lossArgs(), ...entries]);
+  /** What was taken by calls whose reply was lost goes to others, or comes again. */
+  async #returnUnheard(): Promise<void> {
+    const unheard = await this.#leases.unheard(this.#held.has);
+    await this.#reclaim(this.#options.worker, '', 'unheard', unheard);
+  }
+
+  /** Takes over what a dead worker left, or gives up entries of its own. */
+  async #reclaim(worker: string, beat: string, own?: 'unheard' | 'disowned', entries: readonly string[] = []) {
+    if (own !== undefined && entries.length === 0) return;
+    const given = own === undefined ? [] : [own, ...entries];
+    await this.runner.run('reclaim', this.shard, [worker, beat, ...this.#lossArgs(), ...given]);
     this.#byTimer = true;
     this.#schedule();
   }

@@ -113,12 +113,9 @@ export class SendWorker {
    * the queue cannot be told even that, it leaves `LAST_WORDS_MS` later: its attempts are then as those of a crash
    */
   async stop(graceMs: number): Promise<void> {
-    for (const link of this.#links) link.stopTaking();
+    const stopped = Promise.all(this.#links.map((link) => link.stopTaking()));
     const abort = setTimeout(() => this.#abort.abort(), graceMs);
-    const left = new Promise<void>((resolve) => {
-      this.#idle = resolve;
-      if (this.#gate.inWork === 0) resolve();
-    });
+    const left = stopped.then(() => this.#untilIdle());
     let leave: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => (leave = setTimeout(resolve, graceMs + LAST_WORDS_MS)));
     await Promise.race([left, patience]);
@@ -128,6 +125,11 @@ export class SendWorker {
     this.#gate.close();
     await Promise.all(this.#links.map((link) => link.close()));
     if (this.#shared !== undefined) disconnect(this.#shared);
+  }
+
+  async #untilIdle(): Promise<void> {
+    if (this.#gate.inWork === 0) return;
+    await new Promise<void>((resolve) => (this.#idle = resolve));
   }
 
   readonly #inWorkOf = new Map<number, number>();

@@ -55,7 +55,7 @@ describe('loadConfig()', () => {
       ambiguousWaitMs: 30_000,
       onAmbiguous: 'reconcile',
       waStreamClaimIdleMs: 15_000,
-      waStreamReadCount: 10,
+      waStreamReadCount: 25, // 10 in the contract: decision 41
       waStreamBlockMs: 5000,
       workerConcurrency: 200,
       whatsappApiUrl: 'https://graph.facebook.com/v23.0',

@@ -83,7 +83,7 @@ describe('At least once, duplicates bounded', () => {
     const forgotten = await bench.accept({ conversation: 'c1' });
     // What a replica that lagged has kept: begun by w1, and not that w1 had settled it.
     const ghost = new Ghost(bench, 'w1', engine);
-    await ghost.begin(await ghost.take(1));
+    await ghost.take(1);
     await bench.worker('w1', slow(2500));
     const kept = await bench.accept({ conversation: 'c2' });
     await eventually(() => bench.ids().includes(forgotten.id), { timeoutMs: 10_000, what: 'the forgotten one to go' });
@@ -135,14 +135,14 @@ describe('At least once, duplicates bounded', () => {
     expect(await counters()).toEqual(before);
   });
 
-  it('what a crashed worker had begun is unknown: its caps stay taken for as long as it could be sending', async () => {
+  it('what a crashed worker had taken is unknown: its caps stay taken for as long as it could be sending', async () => {
     const engine = { ambiguousWaitMs: 1500, sendTimeoutMs: 1500 };
     bench = await Bench.open(redis, {}, engine);
     const one = await bench.accept({ limits: { concurrency: 1 } });
     const other = await bench.accept({ conversation: 'c2', limits: { concurrency: 1 } });
     const ghost = new Ghost(bench, 'ghost', engine);
     const livedMs = performance.now();
-    await ghost.begin(await ghost.take(1));
+    await ghost.take(1);
     await bench.worker('w1');
     await eventually(async () => (await counters()).unknown === 1, { timeoutMs: 15_000 });
     await bench.settled(2, 15_000);
@@ -153,9 +153,10 @@ describe('At least once, duplicates bounded', () => {
 
   it('what a crashed worker had not begun runs again within 5 s, as the same attempt', async () => {
     bench = await Bench.open(redis);
-    const one = await bench.accept();
     const ghost = new Ghost(bench, 'ghost');
-    expect(await ghost.take(1)).toHaveLength(1);
+    await ghost.wait(1);
+    const one = await bench.accept();
+    expect(await ghost.received()).toHaveLength(1);
     const standstill = watchStandstill(() => bench.client.ping());
     const startMs = performance.now();
     await bench.worker('w1');
@@ -172,7 +173,6 @@ describe('At least once, duplicates bounded', () => {
     const ghost = new Ghost(bench, 'ghost', engine);
     const [grant] = await ghost.take(1);
     if (grant === undefined) throw new Error('nothing was handed over');
-    await ghost.begin([grant]);
     const link = await bench.worker('w1');
     await eventually(async () => (await counters()).unknown === 1, { timeoutMs: 15_000 });
     expect(await link.settle({ grant, settlement: { kind: 'retry', delayMs: 0, counted: true }, report: null })).toBe(

@@ -161,7 +161,7 @@ describe('R8 · claim pending', () => {
       backlog: { waiting: 0, outside: 0, inFlight: 2 },
     });
     const entry = (await one.client.xrange('{wx:0}out', '-', '+')).at(-1)?.[0] ?? '';
-    await one.queue.runner.run('exchange', 0, ['dead', 5, 0, '0', 60_000, 30_000, 'resend', 10_000, 1, entry, 0]);
+    await one.queue.runner.run('exchange', 0, ['dead', 5, 0, '0', 60_000, 30_000, 'resend', 10_000, 1, 1, entry, 0]);
     expect(await one.queue.streams.claim({ shard: 0, sender: undefined })).toEqual({
       claimed: 1,
       removed: 0,

@@ -224,6 +224,23 @@ const reclaim = command(
   true,
 );
 
+const returnUnheard = command(
+  'returnUnheard',
+  index,
+  (world, at) => withWorker(world, at, (worker) => world.returnUnheard(worker)),
+  true,
+);
+const disown = command(
+  'disown',
+  fc.record({ worker: index, at: index }),
+  (world, wish) =>
+    withWorker(world, wish.worker, async (worker) => {
+      const handed = pick(worker.held, wish.at);
+      if (handed !== undefined) await world.disown(worker, handed.entry);
+    }),
+  true,
+);
+
 const advance = command('advance', fc.constantFrom(1, 40, 101, 202, 999, 1000, 3000, 20_000, 61_000), (world, ms) => {
   world.advance(ms);
   return Promise.resolve();
@@ -394,6 +411,8 @@ export const commands: Arb<Command>[] = [
     crash,
     reclaim,
     revive,
+    returnUnheard,
+    disown,
   ],
   ...[redrive, redrive, returnOfTheUnknown, decide, decide],
   ...[

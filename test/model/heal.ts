@@ -25,6 +25,7 @@ export async function heal(world: World, senders: readonly string[]): Promise<vo
   for (const dead of world.workers.filter(({ alive }) => !alive)) {
     while (isSeen(world, dead)) await world.reclaim(alive(world), dead.name);
   }
+  for (const worker of world.workers.filter((one) => one.alive)) await world.returnUnheard(worker);
   // What a beat heals, it heals within its period. A calm run gets none: nothing may depend on it there.
   for (let n = 0; world.needsBackstop && n < 3; n += 1) {
     world.advance(BEAT_MS);

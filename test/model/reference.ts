@@ -321,7 +321,7 @@ export class Reference {
     this.#begins(call, after);
     this.#releaseOfTheDead(after);
     this.#givenBack(call, after);
-    this.#grants(before, after);
+    this.#grants(call, before, after);
   }
 
   #event(call: Call, event: LifecycleEvent): void {
@@ -483,7 +483,11 @@ export class Reference {
       return;
     }
     const lease = this.leases.get(message.entry);
-    must(call.reclaim === lease?.worker, `${message.id} became unknown under a worker that was not reclaimed`);
+    const isDisowned = call.givenUp?.as === 'disowned' && call.givenUp.entries.has(message.entry);
+    must(
+      isDisowned || call.reclaim === lease?.worker,
+      `${message.id} became unknown under a worker that was not reclaimed`,
+    );
     must(lease?.begun === true, `${message.id} had not begun and became unknown`);
     this.#unprobe(message);
     message.state = 'unknown';
@@ -600,8 +604,11 @@ export class Reference {
       return id === message.id && entry === message.entry && kind === 'B' && call.settled?.[i] === 1;
     });
     const isLate = this.nowMs - lease.atMs > this.timing.startByMs;
+    const isGivenUp = call.givenUp?.entries.has(message.entry) === true;
+    const isUnheard = isGivenUp && call.givenUp.as === 'unheard';
+    const isAnyones = isLate || isGivenUp || call.regroups === true || call.reclaim === lease.worker;
     must(
-      isTold === true || (!lease.begun && (isLate || call.regroups === true || call.reclaim === lease.worker)),
+      isTold === true || isUnheard || (!lease.begun && isAnyones),
       `${message.id} left its worker without a settlement although it ${lease.begun ? 'had begun' : 'was not late'}`,
     );
     message.state = 'queued';
@@ -612,13 +619,17 @@ export class Reference {
     this.#unbusy(message);
   }
 
-  #grants(before: ShardDump | null, after: ShardDump): void {
+  #grants(call: Call, before: ShardDump | null, after: ShardDump): void {
     const granted: string[] = [];
     for (const [entry, lanes] of [...after.handOvers].sort(([a], [b]) => compareEntries(a, b))) {
       if (this.leases.has(entry)) continue;
-      const worker = after.leases.get(entry)?.worker;
-      must(worker !== undefined, `hand-over ${entry} has no lease`);
-      this.leases.set(entry, { worker, atMs: this.nowMs, begun: false });
+      const lease = after.leases.get(entry);
+      must(lease !== undefined, `hand-over ${entry} has no lease`);
+      const { worker, state } = lease;
+      const isTaken = worker === call.takes;
+      must(isTaken === (state === 'S'), `hand-over ${entry} is ${state}, ${isTaken ? '' : 'not '}taken by its worker`);
+      must(isTaken === after.takingCalls.has(entry), `hand-over ${entry} tells the wrong call`);
+      this.leases.set(entry, { worker, atMs: this.nowMs, begun: isTaken });
       for (const lane of lanes) {
         const flight = after.flights.get(lane);
         if (flight?.entry !== entry) continue;

@@ -57,7 +57,10 @@ export interface ShardDump {
   readonly flights: ReadonlyMap<string, StoredFlight>;
   readonly leases: ReadonlyMap<string, StoredLease>;
   readonly unbegun: ReadonlyMap<string, number>;
+  /** entry → lanes */
   readonly handOvers: ReadonlyMap<string, readonly string[]>;
+  /** entry → number of the worker's call that took it */
+  readonly takingCalls: ReadonlyMap<string, number>;
   /** entry → consumer */
   readonly pending: ReadonlyMap<string, string>;
   readonly pairs: ReadonlyMap<string, string>;
@@ -110,6 +113,7 @@ export async function dumpShard(client: RedisClient, prefix: string): Promise<Sh
     new Map([...hash(name)].map(([member, score]) => [member, Number(score)]));
   const lists = (letters: string): Map<string, string[]> => new Map(under(letters) as [string, string[]][]);
   const tombstones = new Set(hash('x').keys());
+  const entries = (raw.get('out') ?? []) as [string, string[]][];
   return {
     scalars: hash('g'),
     counters: hash('n'),
@@ -136,12 +140,8 @@ export async function dumpShard(client: RedisClient, prefix: string): Promise<Sh
     flights: new Map([...hash('f')].map(([lane, record]) => [lane, parseFlight(record)])),
     leases: new Map([...hash('le')].map(([entry, record]) => [entry, parseLease(record)])),
     unbegun: scores('lz'),
-    handOvers: new Map(
-      ((raw.get('out') ?? []) as [string, string[]][]).map(([entry, fields]) => [
-        entry,
-        fields.filter((_, i) => i % 2 === 1),
-      ]),
-    ),
+    handOvers: new Map(entries.map(([entry, fields]) => [entry, valuesOf('l', fields)])),
+    takingCalls: new Map(entries.flatMap(([entry, fields]) => valuesOf('call', fields).map((n) => [entry, Number(n)]))),
     pending: new Map((raw.get('pending') as [string, string][]).map(([entry, consumer]) => [entry, consumer])),
     pairs: new Map(under('p') as [string, string][]),
     pairWaits: lists('pw'),
@@ -163,6 +163,10 @@ function pairsOf(value: unknown): Map<string, string> {
   const pairs = new Map<string, string>();
   for (let i = 0; i + 1 < flat.length; i += 2) pairs.set(flat[i] ?? '', flat[i + 1] ?? '');
   return pairs;
+}
+
+function valuesOf(name: string, fields: readonly string[]): string[] {
+  return fields.filter((_, i) => i % 2 === 1 && fields[i - 1] === name);
 }
 
 function parseTenant(record: string): StoredTenant {

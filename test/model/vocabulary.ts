@@ -77,6 +77,8 @@ export interface Call {
   readonly script: Script;
   readonly settles?: readonly SettleArgs[];
   readonly settled?: readonly number[];
+  /** The worker that called: what it takes is marked as sending. */
+  readonly takes?: string;
   readonly begins?: readonly { readonly entry: string; readonly worker: string; readonly begun: number }[];
   readonly evidence?: readonly string[];
   readonly cancel?: string;
@@ -84,6 +86,8 @@ export interface Call {
   readonly opens?: string;
   /** The worker that was taken for dead. */
   readonly reclaim?: string;
+  /** Entries that a living worker gives up: no reply with them reached it, or it knows nothing of them any more. */
+  readonly givenUp?: { readonly as: 'unheard' | 'disowned'; readonly entries: ReadonlySet<string> };
   /** The stream was built anew: what nobody had begun is given back. */
   readonly regroups?: true;
   /** What a person wants ended, if it waits. */

@@ -42,6 +42,8 @@ export interface Process {
   dueAtMonoMs: number;
   /** Every hand-over it was told of and has not settled. */
   held: Handed[];
+  /** Numbers of its calls whose reply it never heard. */
+  readonly lostCalls: Set<number>;
 }
 
 /**
@@ -68,6 +70,7 @@ export class World {
   #steppedMs = 0;
   #lastEvent = '0-0';
   #ids = 0;
+  #calls = 0;
 
   constructor(client: RedisClient, timing: Timing, isStorm: boolean) {
     this.client = client;
@@ -220,6 +223,8 @@ export class World {
   ): Promise<void> {
     const { settles = [], begins = [], byTimer = false, take = 16, isLost = false } = wish;
     const slots = worker.capacity;
+    const thisCall = (this.#calls += 1);
+    if (isLost) worker.lostCalls.add(thisCall);
     const { startByMs, ambiguousWaitMs, afterWait, sendTimeoutMs } = this.reference.timing;
     const args: ScriptArg[] = [
       worker.name,
@@ -230,6 +235,7 @@ export class World {
       ambiguousWaitMs,
       afterWait,
       sendTimeoutMs,
+      thisCall,
     ];
     args.push(
       begins.length,
@@ -254,6 +260,7 @@ export class World {
           }
         });
         const call = {
+          takes: worker.name,
           settles,
           settled,
           begins: begins.map((lease, i) => ({ entry: lease, worker: worker.name, begun: begun[i] ?? -1 })),
@@ -300,6 +307,27 @@ export class World {
     const { ambiguousWaitMs, afterWait, sendTimeoutMs } = this.reference.timing;
     const seen = this.dump?.beats.get(dead) ?? '';
     await this.#call(by, 'reclaim', [dead, seen, ambiguousWaitMs, afterWait, sendTimeoutMs], () => ({ reclaim: dead }));
+  }
+
+  /** A living worker gives back what was taken by its calls whose reply it never heard. */
+  async returnUnheard(worker: Process): Promise<void> {
+    const calls = this.dump?.takingCalls ?? new Map<string, number>();
+    const entries = [...calls].filter(([, call]) => worker.lostCalls.has(call)).map(([entry]) => entry);
+    await this.#giveUp(worker, 'unheard', entries);
+  }
+
+  /** A living worker finds an entry under its name that it knows nothing of. */
+  async disown(worker: Process, entry: string): Promise<void> {
+    worker.held = worker.held.filter((one) => one.entry !== entry);
+    await this.#giveUp(worker, 'disowned', [entry]);
+  }
+
+  async #giveUp(worker: Process, as: 'unheard' | 'disowned', all: readonly string[]): Promise<void> {
+    const entries = all.filter((entry) => this.dump?.leases.get(entry)?.worker === worker.name);
+    if (entries.length === 0) return;
+    const { ambiguousWaitMs, afterWait, sendTimeoutMs } = this.reference.timing;
+    const args = [worker.name, '', ambiguousWaitMs, afterWait, sendTimeoutMs, as, ...entries];
+    await this.#call(worker, 'reclaim', args, () => ({ givenUp: { as, entries: new Set(entries) } }));
   }
 
   async tick(): Promise<void> {
@@ -469,7 +497,7 @@ const RETURN = JSON.stringify({ cause: 'person', by: 'ada', delayMs: 0 });
 const CLOSE = JSON.stringify({ report: null, error: ERROR, closedBy: 'ada' });
 
 function newProcess(name: string, capacity: number): Process {
-  return { name, capacity, alive: true, dueAtMonoMs: Number.POSITIVE_INFINITY, held: [] };
+  return { name, capacity, alive: true, dueAtMonoMs: Number.POSITIVE_INFINITY, held: [], lostCalls: new Set() };
 }
 
 function idOf(element: string): string {

@@ -23,7 +23,7 @@ local function keep_proof(id, entry, text)
   end
   local fields = found[1][2]
   for i = 2, #fields, 2 do
-    local f = load_flight(fields[i])
+    local f = fields[i - 1] == 'l' and load_flight(fields[i])
     if f and f.id == id and f.entry == entry and f.state == 'G' then
       call('HSETNX', P .. 'pv', id, text)
       return

@@ -1,8 +1,9 @@
---[[ exchange: a worker settles what is done, begins what it is about to send, and takes as much as it has room for
+--[[ exchange: a worker settles what is done, begins what its mailbox brought, and takes as much as it has room for;
+  what it takes is marked as sending with that
   KEYS   1 shard prefix
   ARGV   1 wallMs or ''   2 worker   3 slots in all   4 most lanes to take 0..25   5 '1' when a timer made this call
          6 startByMs   7 ambiguousWaitMs   8 'resend' or 'hold' after the wait   9 sendTimeoutMs
-         10 number of begins, then entry ids
+         10 number of this call, kept with what it takes   11 number of begins, then entry ids
          then number of settlements, then per settlement: lane, id, entry, outcome, text of its event ('id|JSON')
          outcome: kind alone, or '<kind><health>|<number>|<flag>|<brake><its value>'
          kind: S sent · F failed · R retry (number = delayMs, flag = counted) · D deferred (delayMs, flag = in place)
@@ -25,13 +26,13 @@
 local worker, capacity, take_max = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local by_timer = ARGV[5] == '1'
 local start_by_ms, ambiguous_ms, after_wait = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
-local send_timeout_ms = tonumber(ARGV[9])
+local send_timeout_ms, this_call = tonumber(ARGV[9]), ARGV[10]
 
 if by_timer then
   fire_timers(16, ambiguous_ms, send_timeout_ms)
 end
 
-local at = 10
+local at = 11
 local begun = {}
 local begins = tonumber(ARGV[at])
 local settle_at = at + begins + 1
@@ -71,7 +72,7 @@ end
 
 -- The caller takes in its reply: while the script hands out, it stands aside from those who are served by mailbox.
 call('ZREM', P .. 'iw', worker)
-local entry, out = dispatch(worker, min(capacity - slots_used(worker), take_max))
+local entry, out = dispatch(worker, min(capacity - slots_used(worker), take_max), this_call)
 serve_idle()
 local free = capacity - slots_used(worker)
 if free > 0 then

@@ -1,8 +1,9 @@
---[[ reclaim: take over what a dead worker left, or what a living one says it knows nothing of
+--[[ reclaim: take over what a dead worker left, or what a living one gives up
   KEYS   1 shard prefix
   ARGV   1 wallMs or ''   2 dead worker   3 its beat as last seen, '' when it has none   4 ambiguousWaitMs
          5 'resend' or 'hold'   6 sendTimeoutMs
-         7… entries that the worker itself disowns: it lives, and only they are taken from it
+         7 where the worker lives and gives up entries of its own: 'unheard', no reply with them reached it, or
+         'disowned', it knows nothing of them any more   8… these entries
   RETURN {dueMs or -1, entries taken over, 1 when nothing is left of the worker}; {-1, -1, 0} when it is alive after all
   FLAGS  allow-oom
   COST   O(32 entries) ]]
@@ -16,7 +17,8 @@
 -- @include "finish"
 local dead, seen = ARGV[2], ARGV[3]
 local ambiguous_ms, after_wait, send_timeout_ms = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
-local is_alive = #ARGV > 6
+local own_words = ARGV[7]
+local is_alive = own_words ~= nil
 if not is_alive then
   if (call('HGET', P .. 'hb', dead) or '') ~= seen then
     return { -1, -1, 0 }
@@ -45,7 +47,7 @@ end
 local BATCH = 32
 local pending = {}
 if is_alive then
-  for i = 7, #ARGV do
+  for i = 8, #ARGV do
     pending[#pending + 1] = { ARGV[i] }
   end
 else
@@ -66,7 +68,7 @@ for _, one in ipairs(pending) do
     -- Pending here, leased to another (the group was set back): it goes to its owner, who may be sending.
     call('XCLAIM', P .. 'out', 'wa_workers', l.worker, 0, entry, 'FORCE', 'JUSTID')
   else
-    each_in_flight(entry, l.state == 'L' and give_back or lose)
+    each_in_flight(entry, (l.state == 'L' or own_words == 'unheard') and give_back or lose)
     slots[dead] = slots_used(dead) - l.left
     l.left = 0
   end

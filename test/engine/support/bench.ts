@@ -181,7 +181,11 @@ export class Bench {
 
   async #attend(link: WorkerLink, worker: string, grants: Grant[], provider: Provider): Promise<void> {
     const [first] = grants;
-    if (first === undefined || !(await link.begin(first.entry))) return;
+    if (first === undefined) return;
+    if (!(await link.begin(first.entry))) {
+      for (const grant of grants) void link.settle({ grant, settlement: { kind: 'unstarted' }, report: null });
+      return;
+    }
     await Promise.all(grants.map((grant) => this.#attempt(link, worker, grant, provider)));
   }
 

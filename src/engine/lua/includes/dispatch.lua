@@ -164,13 +164,18 @@ local function visit(s, want, grants, budget)
 end
 
 -- Writes the hand-over of all that was granted: one stream entry, read at once into the worker's pending list. The heads
--- become the flights.
-local function hand_over(worker, grants)
+-- become the flights. A worker that takes by itself sends as soon as it has the reply: its lease is marked as sending,
+-- and the entry has the number of its call. What is put into a mailbox waits for its begin.
+local function hand_over(worker, grants, taking_call)
   local fields, lanes, out = {}, {}, {}
   for i, h in ipairs(grants) do
     fields[2 * i - 1] = 'l'
     fields[2 * i] = h.lane
     lanes[i] = h.lane
+  end
+  if taking_call then
+    fields[#fields + 1] = 'call'
+    fields[#fields + 1] = taking_call
   end
   local entry = call('XADD', P .. 'out', '*', unpack(fields))
   local mine = false
@@ -222,16 +227,20 @@ local function hand_over(worker, grants)
       format('%d.%d.%d', h.attempts, h.counted, h.deferrals)
     out[3 * i] = h.element
   end
-  local l = { entry = entry, state = 'L', at = now, left = #grants, worker = worker, dirty = true }
+  local state = taking_call and 'S' or 'L'
+  local l = { entry = entry, state = state, at = now, left = #grants, worker = worker, dirty = true }
   leases[entry] = l
   lease_list[#lease_list + 1] = l
-  call('ZADD', P .. 'lz', now, entry)
+  if not taking_call then
+    call('ZADD', P .. 'lz', now, entry)
+  end
   slots[worker] = slots_used(worker) + #grants
   return entry, out
 end
 
--- Grants up to `want` lanes to a worker. Returns the entry and its flat list (lane, numbers, element …), or nil.
-local function dispatch(worker, want)
+-- Grants up to `want` lanes to a worker; `taking_call` when it is the one that calls. Returns the entry and its flat list
+-- (lane, numbers, element …), or nil.
+local function dispatch(worker, want, taking_call)
   if shard_paused or want <= 0 then
     return nil
   end
@@ -262,7 +271,7 @@ local function dispatch(worker, want)
   if #grants == 0 then
     return nil
   end
-  return hand_over(worker, grants)
+  return hand_over(worker, grants, taking_call)
 end
 
 local function net(text)

@@ -48,7 +48,7 @@ local function each_in_flight(entry, visit_lane)
   local fields = found[1][2]
   for i = 2, #fields, 2 do
     local lane = fields[i]
-    local f = load_flight(lane)
+    local f = fields[i - 1] == 'l' and load_flight(lane)
     if f and f.entry == entry and f.state == 'G' then
       local s, t = of_lane(lane)
       if s then
