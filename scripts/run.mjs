@@ -37,6 +37,7 @@ const COMMANDS = {
   'test:long': (rest) => vitest(['--config', 'vitest.long.config.ts', ...rest]),
   'test:faults': (rest) => vitest(['--config', 'vitest.faults.config.ts', ...rest]),
   'test:rolling': (rest) => faults('rolling', rest),
+  'test:storm': (rest) => faults('storm', rest),
   'test:model': (rest) => ({
     ...vitest(['test/model', ...rest]),
     env: {

@@ -71,7 +71,7 @@ export const LIVE_KEY_LETTERS = { totals: 'ot' } as const;
 export const REPLICA_MARK_LETTER = 'w';
 
 /** Layout version of keys and packed records; a shard of another version is refused. */
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 
 export function shardPrefix(shard: number): string {
   return `{wx:${shard}}`;

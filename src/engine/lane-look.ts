@@ -14,14 +14,14 @@ export interface LaneLook {
 export async function lookAtLane(client: RedisClient, prefix: string, lane: Lane, contact: string): Promise<LaneLook> {
   const [waiting, pair, offset, time] = await Promise.all([
     client.llen(`${prefix}c:${packLane(lane)}`),
-    client.get(`${prefix}p:${lane.sender}|${contact}`),
+    client.getBuffer(`${prefix}p:${lane.sender}|${contact}`),
     client.hget(`${prefix}g`, 'off'),
     connectionOf(client, prefix).time(),
   ]);
   const [seconds = 0, microseconds = 0] = time.map(Number);
   const nowMs = seconds * 1000 + Math.floor(microseconds / 1000) + Number(offset ?? 0);
-  const [next = ''] = (pair ?? '').split('|', 1);
-  // `B`: another conversation's attempt to this contact is on its way; its gap is not known yet.
-  const pairFreeInMs = /^\d+$/.test(next) ? Math.max(0, Number(next) - nowMs) : 0;
+  // Busy: another conversation's attempt to this contact is on its way; its gap is not known yet. See `pair.lua`.
+  const nextMs = pair === null ? 0 : pair.readDoubleLE(1);
+  const pairFreeInMs = Math.max(0, nextMs - nowMs);
   return { waiting, pairFreeInMs };
 }

@@ -206,11 +206,9 @@ function checkPairs(reference: Reference, messages: readonly Message[], dump: Sh
   const readyPairs = new Set(
     [...dump.ready.values()].flat().map((lane) => `${lane.split('|')[0] ?? ''}|${dump.heads.get(lane)?.contact ?? ''}`),
   );
-  for (const [pair, value] of dump.pairs) {
-    const [first, , waits] = value.split('|');
-    const isBusy = first === 'B';
+  for (const [pair, { isBusy, hasWaiting }] of dump.pairs) {
     must(!isBusy || running.has(pair), `the pair ${pair} is busy with nothing`);
-    same(waits === '1', dump.pairWaits.has(pair), `the pair ${pair} knows of its waiting lanes`);
+    same(hasWaiting, dump.pairWaits.has(pair), `the pair ${pair} knows of its waiting lanes`);
   }
   for (const pair of dump.pairWaits.keys()) {
     // Every end of an attempt opens its pair again, also of one that did not take it.
@@ -221,7 +219,7 @@ function checkPairs(reference: Reference, messages: readonly Message[], dump: Sh
     if (!isRunning(message) || !message.tookPair || !isPaced(reference.senders.get(message.sender)?.setup ?? NEVER))
       continue;
     must(
-      dump.pairs.get(pairOf(message))?.startsWith('B') === true,
+      dump.pairs.get(pairOf(message))?.isBusy === true,
       `${message.id} is in flight and its pair is not busy`,
     );
   }

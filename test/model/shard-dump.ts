@@ -37,6 +37,10 @@ export interface StoredLease {
   readonly left: number;
   readonly worker: string;
 }
+export interface StoredPair {
+  readonly isBusy: boolean;
+  readonly hasWaiting: boolean;
+}
 export interface ShardDump {
   readonly scalars: ReadonlyMap<string, string>;
   readonly counters: ReadonlyMap<string, string>;
@@ -63,7 +67,7 @@ export interface ShardDump {
   readonly takingCalls: ReadonlyMap<string, number>;
   /** entry → consumer */
   readonly pending: ReadonlyMap<string, string>;
-  readonly pairs: ReadonlyMap<string, string>;
+  readonly pairs: ReadonlyMap<string, StoredPair>;
   readonly pairWaits: ReadonlyMap<string, readonly string[]>;
   /** `sender|template` → lanes that wait for the end of its hold */
   readonly templateWaits: ReadonlyMap<string, readonly string[]>;
@@ -91,6 +95,7 @@ for _, key in ipairs(redis.call('KEYS', KEYS[1] .. '*')) do
     elseif kind == 'list' then value = redis.call('LRANGE', key, 0, -1)
     elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
     elseif kind == 'stream' then value = redis.call('XRANGE', key, '-', '+')
+    elseif letter == 'p' then value = { struct.unpack('<Bdd', redis.call('GET', key)) }
     else value = redis.call('GET', key) end
     if letter == 'q' then
       for i = 2, #value, 2 do value[i] = table.concat({ struct.unpack('<i4BI2i4i4Bi4i4i4i4', value[i]) }, '|') end
@@ -143,7 +148,12 @@ export async function dumpShard(client: RedisClient, prefix: string): Promise<Sh
     handOvers: new Map(entries.map(([entry, fields]) => [entry, valuesOf('l', fields)])),
     takingCalls: new Map(entries.flatMap(([entry, fields]) => valuesOf('call', fields).map((n) => [entry, Number(n)]))),
     pending: new Map((raw.get('pending') as [string, string][]).map(([entry, consumer]) => [entry, consumer])),
-    pairs: new Map(under('p') as [string, string][]),
+    pairs: new Map(
+      (under('p') as [string, [number]][]).map(([name, [flags]]) => [
+        name,
+        { isBusy: flags % 2 === 1, hasWaiting: flags >= 2 },
+      ]),
+    ),
     pairWaits: lists('pw'),
     templateWaits: new Map(under('tw').map(([name, value]) => [name, [...pairsOf(value).keys()]])),
     timers: scores('tm'),

@@ -68,7 +68,7 @@ local function control()
     p.next, p.tat = 0, 0
     pair_store(p)
     if p.waiting and not p.busy then
-      arm('p:' .. p.name, now)
+      arm('p:' .. pair_name(p), now)
     end
   elseif verb == 'hold-template' then
     template_hold(s, ARGV[4])

@@ -129,7 +129,7 @@ local function pair_now(h)
     return 0, 0, 0
   end
   local p = pair_load(s, h.contact)
-  local before = p.waiting and call('LPOS', P .. 'pw:' .. p.name, lane, 'MAXLEN', LOOK_MAX) or 0
+  local before = p.waiting and call('LPOS', P .. 'pw:' .. pair_name(p), lane, 'MAXLEN', LOOK_MAX) or 0
   local free_at = pair_free_at(s, p)
   return before, free_at and max(0, free_at - now) or -1, max(0, p.tat - now)
 end

@@ -4,6 +4,10 @@ local P = KEYS[1]
 local call = redis.call
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 local match, sub, format = string.match, string.sub, string.format
+-- Where the next '|' of a text stands. Plain search costs a fraction of what a pattern's [^|]* does.
+local function bar(text, from)
+  return (string.find(text, '|', from, true))
+end
 
 local wall
 if ARGV[1] ~= '' then

@@ -20,8 +20,8 @@ end
 local function next_lane(s, t, budget)
   while t.ready > 0 and t.mask > 0 and budget.steps > 0 do
     local _, bits = math.frexp(t.mask)
-    local priority = bits - 1 -- of the highest bit that is set
-    local lane = call('LPOP', ready_key(s, t, PRIORITIES[priority]))
+    local priority = PRIORITIES[bits - 1] -- of the highest bit that is set
+    local lane = call('LPOP', ready_key(s, t, priority))
     if not lane then
       t.mask = t.mask - BITS[priority]
     else
@@ -29,8 +29,8 @@ local function next_lane(s, t, budget)
       t.ready = t.ready - 1
       local h = live_head(s, t, lane, 8)
       if h == 'again' then
-        list_ready(s, t, lane, PRIORITIES[priority], true)
-      elseif h and tonumber(h.priority) ~= priority then
+        list_ready(s, t, lane, priority, true)
+      elseif h and h.priority ~= priority then
         -- The head it was listed for was cancelled or has expired: the next one stands in its own line.
         list_ready(s, t, lane, h.priority, false)
       elseif h then
@@ -89,9 +89,9 @@ end
 
 local work_left = false
 
-local function visit(s, want, grants, budget)
+local function visit(s, want, is_alone, grants, budget)
   -- After its time an open circuit lets one lane through, over all workers.
-  local quantum = s.circuit and 1 or min(QUANTUM, want)
+  local quantum = s.circuit and 1 or is_alone and want or min(QUANTUM, want)
   while quantum > 0 and budget.steps > 0 do
     if s.paused or s.inf >= s.cap or s.probe then
       call('ZREM', P .. 'rs', s.id)
@@ -261,8 +261,9 @@ local function dispatch(worker, want, taking_call)
       call('ZREM', P .. 'rs', heads[1])
     else
       s.listed = true
-      visit(s, want - #grants, grants, budget)
-      if s.listed and heads[2] then -- alone it has nobody to go behind
+      local is_alone = not heads[2] -- it has nobody to share with, and to go behind
+      visit(s, want - #grants, is_alone, grants, budget)
+      if s.listed and not is_alone then
         turn = turn + 1
         call('ZADD', P .. 'rs', turn, s.id)
       end

@@ -60,7 +60,7 @@ end
 
 -- Takes the head out of its lane for good and places what follows it. Returns the head.
 local function take_head(s, t, lane)
-  local element = call('LPOP', P .. 'c:' .. lane)
+  local element = call('LPOP', lane_key(lane))
   local h = element and match(element, '^%d+|%d+|%d') and parse(element)
   if h then
     forget_expiry(h, lane)
@@ -73,16 +73,12 @@ end
 
 -- The same for one that is not needed any more. While nothing at all waits for the wall clock it has no expiry to
 -- forget, and is not read.
-local has_wall_timers
 local function drop_head(s, t, lane)
-  if has_wall_timers == nil then
-    has_wall_timers = call('EXISTS', P .. 'at') == 1
-  end
-  if has_wall_timers then
+  if has_rare('at') then
     take_head(s, t, lane)
     return
   end
-  call('LTRIM', P .. 'c:' .. lane, '1', '-1')
+  call('LTRIM', lane_key(lane), '1', '-1')
   drop_flight(lane)
   t.backlog = t.backlog - 1
   place(s, t, lane, false)
@@ -136,12 +132,8 @@ local function rejoin(id)
 end
 
 -- Evidence that came while the attempt was in flight: read once, when the attempt ends.
-local has_proofs
 local function take_proof(id)
-  if has_proofs == nil then
-    has_proofs = call('EXISTS', P .. 'pv') == 1
-  end
-  local text = has_proofs and call('HGET', P .. 'pv', id)
+  local text = has_rare('pv') and call('HGET', P .. 'pv', id)
   if text then
     call('HDEL', P .. 'pv', id)
   end
@@ -161,7 +153,7 @@ local function prove_waiting(s, t, lane, f, text)
   if has_tombstones() and call('HEXISTS', P .. 'x', f.id) == 1 then
     return false
   end
-  local h = parse(call('LINDEX', P .. 'c:' .. lane, '0'))
+  local h = parse(call('LINDEX', lane_key(lane), '0'))
   if not h or h.id ~= f.id then
     return false
   end

@@ -1,51 +1,50 @@
--- Pairs: sender + contact. The value of p:<pair> is '<B or next ms>|<bucket tat ms>|<1 when lanes wait>'.
--- Busy from the grant to the settle; free again at `next`, which lies a gap after the settle.
--- Read once per call, written once by flush_pairs().
-local pairs_loaded = {}
+-- Pairs: sender + contact. Busy from the grant to the settle; free again at `next`, which lies a gap after the settle;
+-- `tat` is when its bucket is full again. Read once per call, written once by flush_pairs().
+-- Packed: 1 busy + 2 lanes wait, next, tat (ms of the pacing clock).
+local PAIR_RECORD = '<Bdd'
 local pair_list = {}
-local function pair_read(name, key, raw)
-  local p
+local function pair_read(s, contact, key, raw)
+  local flags, next_at, tat = 0, 0, 0
   if raw then
-    local first, tat, waiting = match(raw, '^([^|]*)|([^|]*)|(%d)$')
-    local busy = first == 'B'
-    p = {
-      name = name, key = key, busy = busy, next = busy and 0 or first + 0, tat = tat + 0, waiting = waiting == '1',
-      dirty = false,
-    }
-  else
-    p = { name = name, key = key, busy = false, next = 0, tat = 0, waiting = false, dirty = false }
+    flags, next_at, tat = struct.unpack(PAIR_RECORD, raw)
   end
-  pairs_loaded[name] = p
+  local p = { key = key, busy = flags % 2 == 1, next = next_at, tat = tat, waiting = flags > 1, dirty = false }
+  s.pairs[contact] = p
   pair_list[#pair_list + 1] = p
   return p
 end
+local function pair_key(s, contact)
+  return P .. 'p:' .. s.id .. '|' .. contact
+end
 local function pair_load(s, contact)
-  local name = s.id .. '|' .. contact
-  local p = pairs_loaded[name]
+  local p = s.pairs[contact]
   if not p then
-    local key = P .. 'p:' .. name
-    p = pair_read(name, key, call('GET', key))
+    local key = pair_key(s, contact)
+    p = pair_read(s, contact, key, call('GET', key))
   end
   return p
 end
+-- Its sender and contact, as its timer and its waiting list are named.
+local function pair_name(p)
+  return sub(p.key, #P + 3)
+end
 -- Reads the pairs of these lanes' attempts in flight at once.
 local function load_pairs(lanes)
-  local names, keys = {}, {}
+  local senders_of, contacts, keys = {}, {}, {}
   for _, lane in ipairs(lanes) do
     local s, f = of_lane(lane), load_flight(lane)
     if s and s.pairs_on and f then
-      local name = s.id .. '|' .. f.contact
-      names[#names + 1] = name
-      keys[#keys + 1] = P .. 'p:' .. name
+      local n = #keys + 1
+      senders_of[n], contacts[n], keys[n] = s, f.contact, pair_key(s, f.contact)
     end
   end
   if #keys == 0 then
     return
   end
-  local raws = call('MGET', unpack(keys))
-  for i, name in ipairs(names) do
-    if not pairs_loaded[name] then
-      pair_read(name, keys[i], raws[i])
+  for n, raw in ipairs(call('MGET', unpack(keys))) do
+    local s, contact = senders_of[n], contacts[n]
+    if not s.pairs[contact] then
+      pair_read(s, contact, keys[n], raw)
     end
   end
 end
@@ -61,9 +60,9 @@ local function flush_pairs()
       if p.busy or p.waiting then
         -- Somebody depends on this value: it must not expire on another clock.
         kept[#kept + 1] = p.key
-        kept[#kept + 1] = (p.busy and 'B' or format('%d', p.next)) .. format(p.waiting and '|%d|1' or '|%d|0', p.tat)
+        kept[#kept + 1] = struct.pack(PAIR_RECORD, (p.busy and 1 or 0) + (p.waiting and 2 or 0), p.next, p.tat)
       elseif keep > 0 then
-        call('SET', p.key, format('%d|%d|0', p.next, p.tat), 'PX', format('%d', ceil(keep)))
+        call('SET', p.key, struct.pack(PAIR_RECORD, 0, p.next, p.tat), 'PX', format('%d', ceil(keep)))
       else
         gone[#gone + 1] = p.key
       end
@@ -107,7 +106,7 @@ local function pair_release(s, contact, wait_ms)
   p.next = max(p.next, now + max(s.gap, wait_ms))
   pair_store(p)
   if p.waiting then
-    arm('p:' .. p.name, pair_free_at(s, p))
+    arm('p:' .. pair_name(p), pair_free_at(s, p))
   end
 end
 
@@ -118,17 +117,17 @@ local function pair_untake(s, contact)
   p.busy = false
   pair_store(p)
   if p.waiting then
-    arm('p:' .. p.name, max(now, pair_free_at(s, p)))
+    arm('p:' .. pair_name(p), max(now, pair_free_at(s, p)))
   end
 end
 
 local function pair_wait(s, p, lane)
-  call('RPUSH', P .. 'pw:' .. p.name, lane)
+  call('RPUSH', P .. 'pw:' .. pair_name(p), lane)
   if not p.waiting then
     p.waiting = true
     pair_store(p)
   end
   if not p.busy then
-    arm('p:' .. p.name, max(now, pair_free_at(s, p)))
+    arm('p:' .. pair_name(p), max(now, pair_free_at(s, p)))
   end
 end

@@ -1,11 +1,32 @@
 -- Where a lane stands: exactly one of ready list, pair's waiting list, timer, in flight; or empty.
 
+-- The text, and the bit in a tenant's mask, of each priority.
+local PRIORITIES = { '1', '2', '3', '4', '5', '6', '7', '8', '9', '10' }
+local BITS = {
+  ['1'] = 2, ['2'] = 4, ['3'] = 8, ['4'] = 16, ['5'] = 32, ['6'] = 64, ['7'] = 128, ['8'] = 256, ['9'] = 512, ['10'] = 1024,
+}
+-- The start of a message without expiry that was never tried, as nearly all are: seq, priority, where its id begins and
+-- ends, and where its contact ends. Nil for all others.
+local function parse_fresh(element)
+  local n, priority, id_at, id_end = match(element, '^(%d+)|([1-9]0?)||()%w+%-%w+%-%w+%-%w+%-%w+()||')
+  if n and BITS[priority] then
+    return n, priority, id_at, id_end, bar(element, id_end + 2)
+  end
+end
 -- The header of a stored message, or nil when it is damaged (a checksum covers only the body and the id).
 local function parse(element)
-  local n, priority, expires, id, numbers, contact, body_at =
-    match(element, '^(%d+)|(%d+)|(%d*)|([%w-]*)|([%d.]*)|([^|]*)|()')
-  if not n or priority + 0 < 1 or priority + 0 > 10 then
-    return nil
+  local n, priority, id_at, id_end, contact_end = parse_fresh(element)
+  local expires, id, numbers, contact, body_at = '', nil, '', nil, nil
+  if contact_end then
+    id, contact = sub(element, id_at, id_end - 1), sub(element, id_end + 2, contact_end - 1)
+    body_at = contact_end + 1
+  else
+    n, priority, expires, id, numbers, contact, body_at =
+      match(element, '^(%d+)|(%d+)|(%d*)|([%w-]*)|([%d.]*)|([^|]*)|()')
+    priority = n and PRIORITIES[priority + 0]
+    if not priority then
+      return nil
+    end
   end
   local attempts, counted, deferrals, ambiguous = 0, 0, 0, 0
   if numbers ~= '' then
@@ -27,6 +48,15 @@ local function forget_expiry(h, lane)
   if h.expires ~= '' then
     call('ZREM', P .. 'at', expiry_member(h, lane))
   end
+end
+
+-- The key of a lane's list; mostly it is the last one again.
+local keyed_lane, its_key
+local function lane_key(lane)
+  if lane ~= keyed_lane then
+    keyed_lane, its_key = lane, P .. 'c:' .. lane
+  end
+  return its_key
 end
 
 local function able(s)
@@ -56,15 +86,12 @@ local function join_ring(s, t)
   end
 end
 
--- Bits of a tenant's mask, and the text, of each priority.
-local BITS = { 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024 }
-local PRIORITIES = { '1', '2', '3', '4', '5', '6', '7', '8', '9', '10' }
 local function ready_key(s, t, priority)
   return P .. 'r:' .. s.id .. '|' .. t.id .. '|' .. priority
 end
 local function list_ready(s, t, lane, priority, front)
   call(front and 'LPUSH' or 'RPUSH', ready_key(s, t, priority), lane)
-  local bit_of = BITS[tonumber(priority)]
+  local bit_of = BITS[priority]
   if t.mask % (2 * bit_of) < bit_of then
     t.mask = t.mask + bit_of
   end
@@ -75,18 +102,29 @@ local function make_ready(s, t, lane, priority, front)
   join_ring(s, t)
 end
 
-local tombstones
-local function has_tombstones()
-  if tombstones == nil then
-    tombstones = call('EXISTS', P .. 'x') == 1
+-- What hardly ever exists is asked for together at first: tombstones, timers of the wall clock, early proofs.
+local exists = {}
+local nothing_rare
+local function has_rare(letters)
+  if nothing_rare == nil then
+    nothing_rare = call('EXISTS', P .. 'x', P .. 'at', P .. 'pv') == 0
   end
-  return tombstones
+  if nothing_rare then
+    return false
+  end
+  if exists[letters] == nil then
+    exists[letters] = call('EXISTS', P .. letters) == 1
+  end
+  return exists[letters]
+end
+local function has_tombstones()
+  return has_rare('x')
 end
 
 -- Ends a message in the middle of its lane: counted and told now, taken out of the list when it comes to the head,
 -- because removing from a list's middle is O(n).
 local function bury(t, id, from, to, kind, detail)
-  tombstones = true
+  nothing_rare, exists.x = false, true
   call('HDEL', P .. 'ui', id)
   call('HSET', P .. 'x', id, kind)
   t.backlog = t.backlog - 1
@@ -111,7 +149,7 @@ end
 -- Bounded: a lane with more dead heads than the budget is returned as 'again'.
 local function live_head(s, t, lane, budget)
   for _ = 1, budget do
-    local element = call('LINDEX', P .. 'c:' .. lane, '0')
+    local element = call('LINDEX', lane_key(lane), '0')
     if not element then
       return nil
     end
@@ -135,16 +173,16 @@ local function live_head(s, t, lane, budget)
     if not dead then
       return h
     end
-    call('LPOP', P .. 'c:' .. lane)
+    call('LPOP', lane_key(lane))
     drop_flight(lane)
     if s.pairs_on and h then
       local p = pair_load(s, h.contact)
       if p.waiting and not p.busy then
-        arm('p:' .. p.name, max(now, pair_free_at(s, p)))
+        arm('p:' .. pair_name(p), max(now, pair_free_at(s, p)))
       end
     end
   end
-  return call('EXISTS', P .. 'c:' .. lane) == 1 and 'again' or nil
+  return call('EXISTS', lane_key(lane)) == 1 and 'again' or nil
 end
 
 -- Templates that the provider stopped. th:<sender> has them: H held, R its lanes are let go, some at a time.
@@ -174,7 +212,7 @@ local function template_wait(s, h, lane, template)
     -- It may have been let through in front of lanes that wait for the pair, and gives its turn up.
     local p = pair_load(s, h.contact)
     if p.waiting and not p.busy then
-      arm('p:' .. p.name, max(now, pair_free_at(s, p)))
+      arm('p:' .. pair_name(p), max(now, pair_free_at(s, p)))
     end
   end
 end
@@ -226,13 +264,13 @@ end
 local function place(s, t, lane, front)
   if not s.holds and not has_tombstones() then
     -- A head that nothing can have ended, and that was never tried, as nearly all are: it is not taken apart as a whole.
-    local element = call('LINDEX', P .. 'c:' .. lane, '0')
+    local element = call('LINDEX', lane_key(lane), '0')
     if not element then
       return
     end
-    local priority, contact = match(element, '^%d+|([1-9]0?)||[%w-]*||([^|]*)|')
-    if priority and priority + 0 <= 10 then
-      place_untemplated(s, t, lane, priority, contact, front)
+    local _, priority, _, id_end, contact_end = parse_fresh(element)
+    if contact_end then
+      place_untemplated(s, t, lane, priority, sub(element, id_end + 2, contact_end - 1), front)
       return
     end
   end
@@ -250,7 +288,7 @@ local function rewait(s, t, lane, id)
   if not s.pairs_on and not s.holds then
     return
   end
-  local h = parse(call('LINDEX', P .. 'c:' .. lane, '0'))
+  local h = parse(call('LINDEX', lane_key(lane), '0'))
   if not h or h.id ~= id then
     return
   end
@@ -273,7 +311,7 @@ end
 -- Appends a message to its lane. True when it is the first there and has to be placed.
 local function push(t, lane, element)
   t.backlog = t.backlog + 1
-  return call('RPUSH', P .. 'c:' .. lane, element) == 1
+  return call('RPUSH', lane_key(lane), element) == 1
 end
 local function append(s, t, lane, element)
   if push(t, lane, element) then

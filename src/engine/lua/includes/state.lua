@@ -16,7 +16,7 @@ local function load_sender(id)
     id = id, rate = tonumber(v[1]), burst = tonumber(v[2]), cap = tonumber(v[3]), gap = tonumber(v[4]),
     pair_cap = tonumber(v[5]), pair_ms = tonumber(v[6]), paused = v[7], tat = tonumber(v[8]) or 0,
     inf = tonumber(v[9]) or 0, wait_until = tonumber(v[10]) or 0, slow = tonumber(v[11]),
-    slow_at = tonumber(v[12]) or 0, alt = v[13] == '1', tenants = {}, tenant_list = {}, rings = {},
+    slow_at = tonumber(v[12]) or 0, alt = v[13] == '1', tenants = {}, tenant_list = {}, rings = {}, pairs = {},
     dirty = false,
   }
   -- Pairs are looked at for ever once they had a limit: their waiting lanes and busy marks must find their end.
@@ -85,13 +85,20 @@ local function load_tenants(s, ids)
   end
 end
 
+-- Sender and tenant of a lane, by name.
+local function names_of(lane)
+  local first = bar(lane, 1)
+  local second = bar(lane, first + 1)
+  return sub(lane, 1, first - 1), sub(lane, first + 1, second - 1)
+end
+
 -- The tenant of each lane that was looked at; false where nobody knows the sender.
 local lane_tenants = {}
 -- Its sender and tenant, or false.
 local function of_lane(lane)
   local t = lane_tenants[lane]
   if t == nil then
-    local sender_id, tenant_id = match(lane, '^([^|]*)|([^|]*)|')
+    local sender_id, tenant_id = names_of(lane)
     local s = load_sender(sender_id)
     t = s and load_tenant(s, tenant_id)
     lane_tenants[lane] = t
@@ -106,7 +113,7 @@ local function load_lanes(lanes)
   local lane_senders, tenant_ids = {}, {}
   local ids, found = {}, {}
   for n, lane in ipairs(lanes) do
-    local sender_id, tenant_id = match(lane, '^([^|]*)|([^|]*)|')
+    local sender_id, tenant_id = names_of(lane)
     local s = load_sender(sender_id)
     lane_senders[n], tenant_ids[n] = s, tenant_id
     if s then
@@ -188,10 +195,15 @@ local flights_changed = {}
 local function read_flight(lane, raw)
   local f = false
   if raw then
-    -- The first attempt, as nearly all are.
-    local entry, id, contact, state = match(raw, '^([^|]*)|([^|]*)|1|0|0|0|([^|]*)|(%u)$')
+    local entry, id, contact, state
     local attempts, counted, deferrals, ambiguous = 1, 0, 0, 0
-    if not entry then
+    -- The first attempt, as nearly all are.
+    local numbers_at, numbers_end = string.find(raw, '|1|0|0|0|', 1, true)
+    if numbers_at then
+      local id_at = bar(raw, 1) + 1
+      entry, id = sub(raw, 1, id_at - 2), sub(raw, id_at, numbers_at - 1)
+      contact, state = sub(raw, numbers_end + 1, -3), sub(raw, -1)
+    else
       entry, id, attempts, counted, deferrals, ambiguous, contact, state =
         match(raw, '^([^|]*)|([^|]*)|(%d+)|(%d+)|(%d+)|(%d+)|([^|]*)|(%u)$')
     end
