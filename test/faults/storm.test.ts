@@ -123,6 +123,7 @@ for (let round = 1; round <= ROUNDS; round += 1) {
       slots: 100,
       senders: SENDERS,
       tenantConcurrency: 20,
+      engine: { sendTimeoutMs: 5000, ambiguousWaitMs: 6000 },
       limits: { ratePerSecond: 400, burst: 4, concurrency: 60, pairGapMs: 10 },
       plan: { latencyMs: [5, 45], statuses: { delayMs: 150, copies: 1 }, rules: PROVIDER_FAULTS },
     },
@@ -131,7 +132,7 @@ for (let round = 1; round <= ROUNDS; round += 1) {
       const load = world.load({ name: `r${round}`, conversations: 4000, tenants: 40 });
       const startMs = performance.now();
       let isOver = false;
-      const said = load.run(MESSAGES, 20_000).finally(() => (isOver = true));
+      const said = load.run(MESSAGES, 1600).finally(() => (isOver = true));
       const harmed = new Map<string, number>();
       const healing: Promise<unknown>[] = [];
       while (!isOver) {
