@@ -85,7 +85,8 @@ export async function superviseChild(options: SupervisedChildOptions): Promise<S
 
   const adopt = (next: ChildProcess): void => {
     child = next;
-    if (endAtExit.size === 0) process.once('exit', endChildren);
+    // A server that comes and goes must not leave a listener behind each time.
+    if (!process.listeners('exit').includes(endChildren)) process.once('exit', endChildren);
     endAtExit.set(next, options.stopSignal);
   };
 

@@ -4,7 +4,7 @@ const STEP = 2000;
 /** Looked at per shard at most: on a huge queue the figure is a lower bound, and Redis is not held up for it. */
 const STEPS_MAX = 500;
 
-/** Pairs with a key are those that a gap, a bucket or an attempt under way still concerns; the key goes with the limit. */
+/** Pairs with a key: a gap, a bucket or an attempt concerns them still, or their conversation has more that can go. */
 export async function countLimitedPairs(client: RedisClient, prefixes: readonly string[]): Promise<number> {
   let count = 0;
   for (const prefix of prefixes) {

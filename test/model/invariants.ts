@@ -206,7 +206,12 @@ function checkPairs(reference: Reference, messages: readonly Message[], dump: Sh
   const readyPairs = new Set(
     [...dump.ready.values()].flat().map((lane) => `${lane.split('|')[0] ?? ''}|${dump.heads.get(lane)?.contact ?? ''}`),
   );
-  for (const [pair, { isBusy, hasWaiting }] of dump.pairs) {
+  const flying = new Set([...dump.flights].map(([lane, { contact }]) => `${lane.split('|')[0] ?? ''}|${contact}`));
+  for (const [pair, { isBusy, hasWaiting, isEnding }] of dump.pairs) {
+    must(
+      isEnding || hasWaiting || readyPairs.has(pair) || flying.has(pair),
+      `the key of the pair ${pair} is kept for nobody`,
+    );
     must(!isBusy || running.has(pair), `the pair ${pair} is busy with nothing`);
     same(hasWaiting, dump.pairWaits.has(pair), `the pair ${pair} knows of its waiting lanes`);
   }
@@ -218,10 +223,7 @@ function checkPairs(reference: Reference, messages: readonly Message[], dump: Sh
   for (const message of messages) {
     if (!isRunning(message) || !message.tookPair || !isPaced(reference.senders.get(message.sender)?.setup ?? NEVER))
       continue;
-    must(
-      dump.pairs.get(pairOf(message))?.isBusy === true,
-      `${message.id} is in flight and its pair is not busy`,
-    );
+    must(dump.pairs.get(pairOf(message))?.isBusy === true, `${message.id} is in flight and its pair is not busy`);
   }
 }
 const NEVER = { rate: 0, burst: 1, cap: 1, gapMs: 0, pairCapacity: 0, pairMsPerToken: 0 };

@@ -40,6 +40,8 @@ export interface StoredLease {
 export interface StoredPair {
   readonly isBusy: boolean;
   readonly hasWaiting: boolean;
+  /** The key goes by itself. */
+  readonly isEnding: boolean;
 }
 export interface ShardDump {
   readonly scalars: ReadonlyMap<string, string>;
@@ -95,7 +97,7 @@ for _, key in ipairs(redis.call('KEYS', KEYS[1] .. '*')) do
     elseif kind == 'list' then value = redis.call('LRANGE', key, 0, -1)
     elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
     elseif kind == 'stream' then value = redis.call('XRANGE', key, '-', '+')
-    elseif letter == 'p' then value = { struct.unpack('<Bdd', redis.call('GET', key)) }
+    elseif letter == 'p' then value = { (struct.unpack('<Bdd', redis.call('GET', key))), redis.call('PTTL', key) }
     else value = redis.call('GET', key) end
     if letter == 'q' then
       for i = 2, #value, 2 do value[i] = table.concat({ struct.unpack('<i4BI2i4i4Bi4i4i4i4', value[i]) }, '|') end
@@ -149,9 +151,9 @@ export async function dumpShard(client: RedisClient, prefix: string): Promise<Sh
     takingCalls: new Map(entries.flatMap(([entry, fields]) => valuesOf('call', fields).map((n) => [entry, Number(n)]))),
     pending: new Map((raw.get('pending') as [string, string][]).map(([entry, consumer]) => [entry, consumer])),
     pairs: new Map(
-      (under('p') as [string, [number]][]).map(([name, [flags]]) => [
+      (under('p') as [string, [number, number]][]).map(([name, [flags, ttlMs]]) => [
         name,
-        { isBusy: flags % 2 === 1, hasWaiting: flags >= 2 },
+        { isBusy: flags % 2 === 1, hasWaiting: flags >= 2, isEnding: ttlMs >= 0 },
       ]),
     ),
     pairWaits: lists('pw'),

@@ -1,5 +1,6 @@
 -- Pairs: sender + contact. Busy from the grant to the settle; free again at `next`, which lies a gap after the settle;
--- `tat` is when its bucket is full again. Read once per call, written once by flush_pairs().
+-- `tat` is when its bucket is full again. Read once per call, written once by flush_pairs(). `ready`: a lane of it was
+-- placed in this call and stands ready.
 -- Packed: 1 busy + 2 lanes wait, next, tat (ms of the pacing clock).
 local PAIR_RECORD = '<Bdd'
 local pair_list = {}
@@ -8,7 +9,7 @@ local function pair_read(s, contact, key, raw)
   if raw then
     flags, next_at, tat = struct.unpack(PAIR_RECORD, raw)
   end
-  local p = { key = key, busy = flags % 2 == 1, next = next_at, tat = tat, waiting = flags > 1, dirty = false }
+  local p = { key = key, busy = flags % 2 == 1, next = next_at, tat = tat, waiting = flags > 1, ready = false, dirty = false }
   s.pairs[contact] = p
   pair_list[#pair_list + 1] = p
   return p
@@ -57,8 +58,9 @@ local function flush_pairs()
   for _, p in ipairs(pair_list) do
     if p.dirty then
       local keep = max(p.next, p.tat) - now
-      if p.busy or p.waiting then
-        -- Somebody depends on this value: it must not expire on another clock.
+      if p.busy or p.waiting or p.ready then
+        -- Somebody depends on this value: it must not expire on another clock. Or its conversation goes on: then it is
+        -- written together with others, and gets its end when it is written after the last message.
         kept[#kept + 1] = p.key
         kept[#kept + 1] = struct.pack(PAIR_RECORD, (p.busy and 1 or 0) + (p.waiting and 2 or 0), p.next, p.tat)
       elseif keep > 0 then

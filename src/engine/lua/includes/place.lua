@@ -177,6 +177,8 @@ local function live_head(s, t, lane, budget)
     drop_flight(lane)
     if s.pairs_on and h then
       local p = pair_load(s, h.contact)
+      p.ready = false -- it may have been kept for this one
+      pair_store(p)
       if p.waiting and not p.busy then
         arm('p:' .. pair_name(p), max(now, pair_free_at(s, p)))
       end
@@ -247,6 +249,7 @@ local function place_untemplated(s, t, lane, priority, contact, front)
       pair_wait(s, p, lane)
       return
     end
+    p.ready = true
   end
   make_ready(s, t, lane, priority, front)
 end
