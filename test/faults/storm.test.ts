@@ -131,11 +131,13 @@ for (let round = 1; round <= ROUNDS; round += 1) {
       await Promise.all([startWorker(world), startWorker(world), startWorker(world)]);
       const load = world.load({ name: `r${round}`, conversations: 4000, tenants: 40 });
       const startMs = performance.now();
-      let isOver = false;
-      const said = load.run(MESSAGES, 1600).finally(() => (isOver = true));
+      const over = new AbortController();
+      const said = load.run(MESSAGES, 1600).finally(() => {
+        over.abort();
+      });
       const harmed = new Map<string, number>();
       const healing: Promise<unknown>[] = [];
-      while (!isOver) {
+      while (!over.signal.aborted) {
         await Promise.race([said, delay(world.random.whole(300, 2500))]);
         const [name, harm] = world.random.pick(HARMS);
         harmed.set(name, (harmed.get(name) ?? 0) + 1);

@@ -23,9 +23,9 @@ const PAGE = 1000;
 
 /** All events that nothing has recorded: a fault test runs without a recorder, so that is all there ever were. */
 export async function readEvents(client: RedisClient, shards: number): Promise<LifecycleEvent[]> {
-  const events: LifecycleEvent[] = [];
-  for (let shard = 0; shard < shards; shard += 1) events.push(...(await readShard(client, `${shardPrefix(shard)}ev`)));
-  return events;
+  const ofShards: LifecycleEvent[][] = [];
+  for (let shard = 0; shard < shards; shard += 1) ofShards.push(await readShard(client, `${shardPrefix(shard)}ev`));
+  return ofShards.flat();
 }
 
 async function readShard(client: RedisClient, key: string): Promise<LifecycleEvent[]> {

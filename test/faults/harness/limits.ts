@@ -45,7 +45,7 @@ export function measureLimits(
     tenantOpenMax: Math.max(0, ...[...byTenant.values()].map(openMax)),
     perSecondMax: Math.max(0, ...times.map(perSecondMax)),
     overPace: Math.max(-Infinity, ...times.map((list) => overPace(list, bounds))),
-    pairGapMsMin: gaps.length === 0 ? null : Math.min(...gaps),
+    pairGapMsMin: gaps.reduce<number | null>((least, gap) => Math.min(least ?? gap, gap), null),
   };
 }
 

@@ -16,7 +16,8 @@ end
 -- The header of a stored message, or nil when it is damaged (a checksum covers only the body and the id).
 local function parse(element)
   local n, priority, id_at, id_end, contact_end = parse_fresh(element)
-  local expires, id, numbers, contact, body_at = '', nil, '', nil, nil
+  local expires, numbers = '', ''
+  local id, contact, body_at
   if contact_end then
     id, contact = sub(element, id_at, id_end - 1), sub(element, id_end + 2, contact_end - 1)
     body_at = contact_end + 1
