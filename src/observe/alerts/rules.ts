@@ -69,8 +69,8 @@ export const ALERT_RULES: readonly AlertRule[] = [
     id: 'stream-waiting',
     severity: 'critical',
     forSeconds: 300,
-    sentence: 'More than 10 hand-overs in the stream have not been begun for 5 minutes.',
-    advice: 'Workers take but do not begin: look at their logs and at the load of their machines.',
+    sentence: 'More than 10 hand-overs in the stream have waited for their worker for 5 minutes.',
+    advice: 'Workers take but do not send: look at their logs and at the load of their machines.',
     condition: { kind: 'level', of: { metric: 'waxwing_stream_waiting' }, take: 'sum', op: '>', value: 10 },
   },
   {

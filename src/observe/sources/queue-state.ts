@@ -33,6 +33,7 @@ export interface QueueState {
   readonly beats: Readonly<Record<string, string>>;
   readonly slots: Readonly<Record<string, string>>;
   readonly streamEntries: number;
+  /** Hand-overs that wait for their worker: not begun, or without an end for longer than any attempt lasts. */
   readonly streamWaiting: number;
   readonly streamPending: number;
   readonly eventsKept: number;
@@ -45,6 +46,10 @@ export interface QueueState {
   readonly timerLagMs: number;
 }
 
+/** An attempt is over by then: the send timeout of the engine, and half of it for the ways there and back. */
+const HAND_OVER_MS_MAX = 15_000;
+/** Hand-overs that are counted beyond that; bounds the work. */
+const OVERDUE_MAX = 1000;
 /** Timers of which the kinds are counted; bounds the work. */
 const TIMERS_MAX = 5000;
 
@@ -59,33 +64,20 @@ export async function readQueueState(
 ): Promise<QueueState> {
   const prefix = shardPrefix(shard);
   const key = (letters: string) => `${prefix}${letters}`;
-  const [
-    scalars,
-    time,
-    timer,
-    counters,
-    beats,
-    slots,
-    streamEntries,
-    streamWaiting,
-    pending,
-    eventsKept,
-    firstEvent,
-    able,
-  ] = await Promise.all([
-    client.hmget(key('g'), 'paused', 'off'),
-    connectionOf(client, prefix).time(),
-    client.zrange(key('tm'), '0', '0', 'WITHSCORES'),
-    client.hgetall(key('n')),
-    client.hgetall(key('hb')),
-    client.hgetall(key('wf')),
-    client.xlen(key('out')),
-    client.zcard(key('lz')),
-    client.xpending(key('out'), 'wa_workers').catch(() => [0]),
-    client.xlen(key('ev')),
-    client.xrange(key('ev'), '-', '+', 'COUNT', 1),
-    client.zrange(key('rs'), '0', '-1'),
-  ]);
+  const [scalars, time, timer, counters, beats, slots, streamEntries, pending, eventsKept, firstEvent, able] =
+    await Promise.all([
+      client.hmget(key('g'), 'paused', 'off'),
+      connectionOf(client, prefix).time(),
+      client.zrange(key('tm'), '0', '0', 'WITHSCORES'),
+      client.hgetall(key('n')),
+      client.hgetall(key('hb')),
+      client.hgetall(key('wf')),
+      client.xlen(key('out')),
+      client.xpending(key('out'), 'wa_workers').catch(() => [0]),
+      client.xlen(key('ev')),
+      client.xrange(key('ev'), '-', '+', 'COUNT', 1),
+      client.zrange(key('rs'), '0', '-1'),
+    ]);
   const ableIds = new Set(able);
   const senders = await Promise.all(
     senderIds.map(async (id) => {
@@ -99,7 +91,14 @@ export async function readQueueState(
   );
   // Timers stand on the shard's pacing clock, which is the server's with an offset.
   const nowMs = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000);
-  const timerLagMs = timer[1] === undefined ? 0 : Math.max(0, nowMs + Number(scalars[1] ?? 0) - Number(timer[1]));
+  const pacingMs = nowMs + Number(scalars[1] ?? 0);
+  const timerLagMs = timer[1] === undefined ? 0 : Math.max(0, pacingMs - Number(timer[1]));
+  const [unbegun, overdue] = await Promise.all([
+    client.zcount(key('lz'), pacingMs - HAND_OVER_MS_MAX, '+inf'),
+    client
+      .xpending(key('out'), 'wa_workers', '-', String(nowMs - HAND_OVER_MS_MAX), OVERDUE_MAX)
+      .catch((): unknown[] => []),
+  ]);
   const firstMs = Number(firstEvent[0]?.[0].split('-')[0] ?? NaN);
   return {
     shard,
@@ -108,7 +107,7 @@ export async function readQueueState(
     beats,
     slots,
     streamEntries,
-    streamWaiting,
+    streamWaiting: unbegun + overdue.length,
     streamPending: Number((pending as unknown[])[0] ?? 0),
     eventsKept,
     recorderLagMs: Number.isNaN(firstMs) ? 0 : Math.max(0, nowMs - firstMs),

@@ -41,7 +41,7 @@ export const QUEUE_METRICS: readonly MetricDefinition[] = [
   {
     ...shared,
     name: 'waxwing_stream_waiting',
-    help: 'Hand-overs that no worker has begun yet.',
+    help: 'Hand-overs that wait for their worker: not begun, or without an end for 15 s.',
     labels: ['shard'],
   },
   { ...shared, name: 'waxwing_stream_pending', help: 'Hand-overs that a worker holds.', labels: ['shard'] },
