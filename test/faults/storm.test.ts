@@ -4,17 +4,17 @@ import { expect } from 'vitest';
 import { shardPrefix, WORKER_GROUP } from '../../src/engine/keys.ts';
 import { faultTest } from './harness/fault-test.ts';
 import type { ProviderRule } from './harness/protocol.ts';
-import { faultScale, scaled } from './harness/settings.ts';
+import { scaled } from './harness/settings.ts';
 import type { World } from './harness/world.ts';
 
 /*
  * Everything at once: a load as quick as the machine sends it, while workers, Redis, links, scripts and the provider
- * fail at random. At scale 1 a million messages, in rounds, each judged from the provider's ledger:
+ * fail at random. At scale 1 a million messages, in twenty rounds, each judged from the provider's ledger:
  * `npm run test:storm`.
  */
 
-const ROUNDS = faultScale >= 1 ? 20 : 1;
-const MESSAGES = scaled(50_000);
+const ROUNDS = scaled(20);
+const MESSAGES = 50_000;
 const SENDERS = Array.from({ length: 8 }, (_, n) => `s${n + 1}`);
 
 const PROVIDER_FAULTS: readonly ProviderRule[] = [
