@@ -17,6 +17,7 @@ interface FaultRow {
   readonly accepted: number;
   readonly lost: number;
   readonly dup_unambiguous: number;
+  readonly reordered: number;
   readonly report: Readonly<Record<string, number | string>>;
 }
 function row(name: string, id: string): FaultRow {
@@ -105,6 +106,17 @@ describe('D1 · figures in the pages are those of the result files', () => {
     };
     const { ofWebAndWorker, shards } = redisConnections;
     expect(page).toContain(`held ${ofWebAndWorker} to Redis with \`SHARDS=${shards}\``);
+  });
+
+  test('README.md, of npm run test:storm', () => {
+    const { rows } = json('storm') as { rows: FaultRow[] };
+    const all = (pick: (one: FaultRow) => number) => rows.reduce((sum, one) => sum + pick(one), 0);
+    const harms = ['workers killed', 'Redis killed'].map((harm) => all(({ report }) => Number(report[harm] ?? 0)));
+    expect(read('README.md')).toContain(
+      `of ${thousands(all(({ accepted }) => accepted))} messages, while workers were killed ${harms[0] ?? ''} times and Redis ` +
+        `${harms[1] ?? ''} times, ${all(({ lost }) => lost)} were lost, ${all((one) => one.dup_unambiguous)} sent twice ` +
+        `without an outcome that was lost, and ${all(({ reordered }) => reordered)} out of order`,
+    );
   });
 
   test('decision 2, F28-latency of npm run test:faults', () => {
