@@ -6,6 +6,7 @@ export default defineConfig({
     // The second prints one table of all faults; WAXWING_FAULT_RESULT=faults also writes bench/results/faults.{json,md}.
     reporters: ['default', './test/faults/harness/table-reporter.ts'],
     globalSetup: ['test/support/global-setup.ts'],
+    setupFiles: ['test/support/each-file.ts'],
     // One file at a time: what a fault costs is measured in milliseconds, and other work would be measured too.
     maxWorkers: 1,
     fileParallelism: false,

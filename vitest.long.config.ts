@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.long.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
+    setupFiles: ['test/support/each-file.ts'],
     maxWorkers: 2,
     // Deadlines for what hangs: a busy machine must not meet them.
     testTimeout: 60_000,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
-import { afterEach, inject } from 'vitest';
+import { inject, onTestFinished } from 'vitest';
 import { startEmbedded } from '../../src/embedded/index.ts';
 import { endProcess, identify } from '../../src/embedded/process-identity.ts';
 
@@ -23,31 +23,27 @@ export interface Owner {
   end(signal: NodeJS.Signals): Promise<void>;
 }
 
-const folders: string[] = [];
-const started: { child: ChildProcess; answer: OwnerAnswer }[] = [];
-
-afterEach(async () => {
-  for (const { child, answer } of started.splice(0)) {
-    const owner = child.pid === undefined ? undefined : identify(child.pid);
-    if (owner !== undefined && child.exitCode === null) await endProcess(owner, 'SIGTERM', 10_000);
-    for (const pid of Object.values(answer.pids ?? {})) {
-      const server = identify(pid);
-      if (server !== undefined) await endProcess(server, 'SIGINT', 5_000);
-    }
+async function endOwner(child: ChildProcess, answer: OwnerAnswer): Promise<void> {
+  const owner = child.pid === undefined ? undefined : identify(child.pid);
+  if (owner !== undefined && child.exitCode === null) await endProcess(owner, 'SIGTERM', 10_000);
+  for (const pid of Object.values(answer.pids ?? {})) {
+    const server = identify(pid);
+    if (server !== undefined) await endProcess(server, 'SIGINT', 5_000);
   }
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
+}
 
 /** A data folder (not made yet) under a folder of mode 0700, removed after the test. */
 export function dataFolder(): string {
   const parent = mkdtempSync(join(inject('waxwingRunFolder'), 'embedded-'));
-  folders.push(parent);
+  onTestFinished(() => {
+    rmSync(parent, { recursive: true, force: true });
+  });
   return join(parent, '.waxwing');
 }
 
 let prepared: Promise<string> | undefined;
 
-/** A data folder that has been used before, with a database in it: copied from one that is made once per file. */
+/** A data folder that has been used before, with a database in it: copied from one that is made once. */
 export async function usedDataFolder(): Promise<string> {
   prepared ??= (async () => {
     const dataDir = join(mkdtempSync(join(inject('waxwingRunFolder'), 'prepared-')), '.waxwing');
@@ -77,7 +73,7 @@ export async function startOwner(
     once(child, 'exit').then(() => [JSON.stringify({ error: `it ended without a word: ${log}` })]),
   ])) as [string];
   const answer = JSON.parse(line) as OwnerAnswer;
-  started.push({ child, answer });
+  onTestFinished(() => endOwner(child, answer));
   return {
     child,
     answer,

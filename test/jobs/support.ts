@@ -1,5 +1,4 @@
 import { Redis } from 'ioredis';
-import { afterAll } from 'vitest';
 import {
   createJobWorkers,
   createQueueService,
@@ -7,6 +6,7 @@ import {
   type JobProcessors,
   type QueueService,
 } from '../../src/jobs/index.ts';
+import { atFileEnd } from '../support/file-end.ts';
 
 const cleanups: (() => Promise<void>)[] = [];
 
@@ -14,7 +14,11 @@ const cleanups: (() => Promise<void>)[] = [];
 export async function stopAll(): Promise<void> {
   for (const clean of cleanups.splice(0).reverse()) await clean();
 }
-afterAll(stopAll);
+
+function stopLater(clean: () => Promise<void>): void {
+  cleanups.push(clean);
+  atFileEnd(stopAll);
+}
 
 export async function emptied(url: string): Promise<void> {
   const client = new Redis(url);
@@ -26,7 +30,7 @@ export const CONCURRENCY = { webhook: 5, 'message-status': 10, reminder: 3, emai
 
 export function startQueues(url: string, more: { attempts?: number; backoffMs?: number } = {}): QueueService {
   const queues = createQueueService({ redis: { url }, attempts: 3, backoffMs: 2000, ...more });
-  cleanups.push(() => queues.close());
+  stopLater(() => queues.close());
   return queues;
 }
 
@@ -40,6 +44,6 @@ export async function startWorkers(url: string, processors: JobProcessors, more:
     onEvent: (queue, jobId, event) => events.push({ queue, jobId, event }),
     ...more,
   });
-  cleanups.push(() => workers.stop(1000));
+  stopLater(() => workers.stop(1000));
   return { workers, events };
 }

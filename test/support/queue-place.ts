@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import { openClient, type RedisTarget, whenReady } from '../../src/engine/connection.ts';
 import { ShardCluster } from '../../src/engine/shard-cluster.ts';
+import { oncePerFile } from './file-end.ts';
 import { testCluster, testSentinel } from './many-redis.ts';
 import type { TestRedis } from './services.ts';
 
@@ -18,17 +19,16 @@ export interface QueuePlace {
 
 /** `WAXWING_TEST_QUEUE`: `cluster`, `sentinel`, or nothing for the one server that the test started. */
 const kind = process.env['WAXWING_TEST_QUEUE'] ?? '';
-let many: Promise<QueuePlace> | undefined;
 
 export async function queuePlace(redis: Pick<TestRedis, 'url'>): Promise<QueuePlace> {
-  if (kind === 'cluster') return await (many ??= clusterPlace());
-  if (kind === 'sentinel') return await (many ??= sentinelPlace());
+  if (kind === 'cluster') return await cluster();
+  if (kind === 'sentinel') return await sentinel();
   if (kind !== '') throw new Error(`WAXWING_TEST_QUEUE=${kind} is neither cluster nor sentinel.`);
   const target = { url: redis.url, db: 0 };
   return { target, shards: 1, connect: () => Promise.resolve(new Redis(redis.url, { protocol: 2 })) };
 }
 
-async function clusterPlace(): Promise<QueuePlace> {
+const cluster = oncePerFile(async (): Promise<QueuePlace> => {
   // Nobody fails here; a busy machine must not look like a failure.
   const { target } = await testCluster({ nodeTimeoutMs: 15_000 });
   return {
@@ -47,12 +47,12 @@ async function clusterPlace(): Promise<QueuePlace> {
       return client as unknown as Redis;
     },
   };
-}
+});
 
-async function sentinelPlace(): Promise<QueuePlace> {
+const sentinel = oncePerFile(async (): Promise<QueuePlace> => {
   const { target } = await testSentinel(15_000);
   return { target, shards: 16, connect: async () => (await ready(target)) as Redis };
-}
+});
 
 async function ready(target: RedisTarget): Promise<ReturnType<typeof openClient>> {
   const client = openClient(target, { protocol: 2 });

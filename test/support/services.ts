@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import { findRedis, type RedisBinary } from '../../src/embedded/redis-binary.ts';
 import { startRedis, type RedisServer } from '../../src/embedded/redis-server.ts';
 import { endProcess, identify, waitForEnd } from '../../src/embedded/process-identity.ts';
+import { atFileEnd, isEnded, oncePerFile } from './file-end.ts';
 import { sql } from './postgres.ts';
 import { withDatabase, type TemplateAnswer } from './template-database.ts';
 
@@ -16,12 +17,6 @@ export { eventually } from './eventually.ts';
  * Real servers for tests. Everything that a file starts here is stopped after the file, also when it forgets to; what
  * survives even that is ended by the run's teardown (global-setup.ts).
  */
-
-const cleanups = new Set<() => Promise<void>>();
-
-afterAll(async () => {
-  for (const clean of [...cleanups].reverse()) await clean();
-});
 
 export interface TestRedisOptions {
   /** Default `always`; `none` turns the append-only file off. */
@@ -82,11 +77,11 @@ export async function testRedis(options: TestRedisOptions = {}): Promise<TestRed
     rmSync(register(pid), { force: true });
   };
   const stop = async (): Promise<void> => {
-    cleanups.delete(stop);
+    isEnded(stop);
     await end();
     rmSync(folder, { recursive: true, force: true });
   };
-  cleanups.add(stop);
+  atFileEnd(stop);
 
   return {
     url,
@@ -110,30 +105,25 @@ export async function testRedis(options: TestRedisOptions = {}): Promise<TestRed
   };
 }
 
-let shared: Promise<string> | undefined;
-
 /**
  * The URL of a Redis for this test file, empty at the first call. With `REDIS_URL` in the environment it is that
  * server with a database of this worker's own (1 to 15), else a private server. Pub/sub and functions are the whole
  * server's: a test that counts them needs `testRedis`.
  */
-export function sharedRedisUrl(): Promise<string> {
-  shared ??= (async () => {
-    const given = process.env['REDIS_URL'];
-    if (given === undefined || given === '') return (await testRedis()).url;
-    const url = new URL(given);
-    // Two files that run at the same time are in two workers, and each worker has its own number.
-    url.pathname = `/${1 + ((Number(process.env['VITEST_POOL_ID'] ?? '1') - 1) % 15)}`;
-    const client = new Redis(url.href, { maxRetriesPerRequest: 1 });
-    try {
-      await client.flushdb();
-    } finally {
-      client.disconnect();
-    }
-    return url.href;
-  })();
-  return shared;
-}
+export const sharedRedisUrl = oncePerFile(async (): Promise<string> => {
+  const given = process.env['REDIS_URL'];
+  if (given === undefined || given === '') return (await testRedis()).url;
+  const url = new URL(given);
+  // Two files that run at the same time are in two workers, and each worker has its own number.
+  url.pathname = `/${1 + ((Number(process.env['VITEST_POOL_ID'] ?? '1') - 1) % 15)}`;
+  const client = new Redis(url.href, { maxRetriesPerRequest: 1 });
+  try {
+    await client.flushdb();
+  } finally {
+    client.disconnect();
+  }
+  return url.href;
+});
 
 /** A prefix or name part that no other test has: `t_` and twelve hexadecimal digits. */
 export function freshName(): string {
@@ -169,9 +159,9 @@ export async function testDatabase(): Promise<TestDatabase> {
   const name = freshName();
   await sql(adminUrl, `create database ${name} template ${from}`);
   const drop = async (): Promise<void> => {
-    cleanups.delete(drop);
+    isEnded(drop);
     await sql(adminUrl, `drop database if exists ${name} with (force)`);
   };
-  cleanups.add(drop);
+  atFileEnd(drop);
   return { url: withDatabase(adminUrl, name), drop };
 }
