@@ -4,7 +4,7 @@ import type { ScriptRunner } from './script-runner.ts';
 /** Entries per XPENDING; a look goes on until it has seen all. */
 const PAGE = 100;
 const PAGES_MAX = 20;
-/** A call whose reply was lost runs within seconds, or never: it waits in a socket at most. */
+/** A call whose reply was lost runs within seconds of the line's return, or never: it waits in a socket at most. */
 const REMEMBER_LOST_MS = 60_000;
 
 /**
@@ -18,8 +18,8 @@ export class OwnLeases {
   readonly #runner: ScriptRunner;
   readonly #shard: number;
   readonly #worker: string;
-  /** Numbers of calls whose reply was lost → when, on the monotonic clock. */
-  readonly #lostCalls = new Map<number, number>();
+  /** Numbers of calls whose reply was lost → since when they are looked for, on the monotonic clock; null = not yet. */
+  readonly #lostCalls = new Map<number, number | null>();
   #seen = new Set<string>();
 
   constructor(runner: ScriptRunner, shard: number, worker: string) {
@@ -30,20 +30,21 @@ export class OwnLeases {
 
   /** The reply to this call will never be heard: it timed out, or its connection is gone. */
   lost(call: number): void {
-    this.#lostCalls.set(call, performance.now());
+    this.#lostCalls.set(call, null);
   }
 
-  /** @returns entries that were taken by calls whose reply was lost in the last minute */
+  /** @returns entries that were taken by calls whose reply was lost, for a minute from the first look on */
   async unheard(isHeld: (entry: string) => boolean): Promise<string[]> {
-    for (const [call, atMs] of this.#lostCalls) {
-      if (performance.now() - atMs > REMEMBER_LOST_MS) this.#lostCalls.delete(call);
+    for (const [call, sinceMs] of this.#lostCalls) {
+      if (sinceMs !== null && performance.now() - sinceMs > REMEMBER_LOST_MS) this.#lostCalls.delete(call);
     }
-    if (this.#lostCalls.size === 0) return [];
-    const unheard: string[] = [];
-    for (const entry of await this.#strange(isHeld)) {
-      if (this.#lostCalls.has(await this.#callOf(entry))) unheard.push(entry);
-    }
-    return unheard;
+    const lost = [...this.#lostCalls.keys()];
+    if (lost.length === 0) return [];
+    const strange = await this.#strange(isHeld);
+    const calls = await Promise.all(strange.map((entry) => this.#callOf(entry)));
+    // Their minute begins only now: while Redis is away nobody can look, and what they took is still there when it is back.
+    for (const call of lost) this.#lostCalls.set(call, this.#lostCalls.get(call) ?? performance.now());
+    return strange.filter((_, index) => this.#lostCalls.has(calls[index] ?? Number.NaN));
   }
 
   /** @returns entries that the worker did not hold at two looks in a row: a reply that is on its way has come by then */

@@ -28,6 +28,10 @@ const BEGIN_MAX = 32;
 const CALLS_MAX = 2; // one runs while the next is collected; more would only make smaller batches …
 const FULL_CALLS_MAX = 8; // … unless there is enough for a whole one
 const BEAT_MS = 500;
+const BEATS_MAX = 8; // under way at once, where the link is slow: others count that they come, not how long they took
+const GIVEN_UP_MAX = 32; // entries per script
+/** For each half of a goodbye: what is not said by then, a heartbeat that stands still tells the others. */
+const GOODBYE_MS = 2000;
 export const WORKER_COMMAND_TIMEOUT_MS = 5000;
 
 export type SettleResult = 'settled' | 'evidence' | 'stale';
@@ -64,6 +68,14 @@ function evenShare(slots: number, most: number): number {
   return slots === 0 ? 0 : Math.ceil(slots / Math.ceil(slots / most));
 }
 
+/** Waits for it, but not longer; whether it fails does not matter. */
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race([work.catch(() => undefined), late]);
+  clearTimeout(timer);
+}
+
 export class WorkerLink {
   readonly #options: WorkerLinkOptions & EngineOptions;
   readonly #commands: RedisClient;
@@ -84,6 +96,8 @@ export class WorkerLink {
   #byTimer = false;
   #stopping = false;
   #sweptAtMs = performance.now();
+  #beatsUnderWay = 0;
+  #isTidying = false;
   #leaving = false;
   #closed = false;
   #beat: NodeJS.Timeout | undefined;
@@ -116,7 +130,7 @@ export class WorkerLink {
     return this.#options.shard;
   }
 
-  /** Within this a hand-over has to begin, from its grant on: 100 ms, and more where calls take long. */
+  /** Within this a hand-over has to begin, from when this worker asked for it or got it by mail: 100 ms, more where calls take long. */
   get startByMs(): number {
     return this.#startBy.ms;
   }
@@ -181,21 +195,23 @@ export class WorkerLink {
   async close(): Promise<void> {
     if (this.#leaving) return;
     this.#leaving = true;
-    await this.stopTaking();
+    await within(GOODBYE_MS, this.stopTaking());
     this.#closed = true;
     clearTimeout(this.#beat);
     this.#timer.close();
-    const { shard, worker } = this.#options;
-    const prefix = shardPrefix(shard);
-    // A clean goodbye spares the others the wait for a heartbeat that stands still. Without it nothing is lost.
-    await this.#reclaim(worker, '', 'unheard', this.#unwanted).catch(() => undefined);
-    await this.#reclaim(worker, await this.#ownBeat(prefix)).catch(() => undefined);
+    await within(GOODBYE_MS, this.#goodbye());
     this.#mailbox.close();
     if (this.#ownsCommands) disconnect(this.#commands);
   }
 
-  async #ownBeat(prefix: string): Promise<string> {
-    return (await this.#commands.hget(`${prefix}hb`, this.#options.worker).catch(() => null)) ?? '';
+  /** Spares the others the wait for a heartbeat that stands still, and what was never sent the doubt. Without it nothing is lost. */
+  async #goodbye(): Promise<void> {
+    const { worker } = this.#options;
+    if (!(await whenReady(this.#commands, GOODBYE_MS))) return;
+    await this.#reclaim(worker, '', 'unheard', this.#unwanted);
+    await this.#returnUnheard();
+    const beat = await this.#commands.hget(`${shardPrefix(this.shard)}hb`, worker);
+    await this.#reclaim(worker, beat ?? '');
   }
 
   #schedule(): void {
@@ -343,33 +359,42 @@ export class WorkerLink {
     }
   }
 
+  /** Beats go at their own pace, whatever else has to be done and however long each takes: they are what others judge by. */
   #armBeat(): void {
     this.#beat = setTimeout(() => {
-      void this.#heartbeat()
-        .catch(() => undefined) // Redis is away: the next beat comes anyway
-        .finally(() => {
-          if (!this.#closed) this.#armBeat();
-        });
+      this.#armBeat();
+      if (this.#beatsUnderWay >= BEATS_MAX) return;
+      this.#heartbeat().catch(() => undefined); // Redis is away: the next beat comes anyway
     }, BEAT_MS);
   }
 
   async #heartbeat(): Promise<void> {
     const { worker } = this.#options;
-    const now = performance.now();
     // What others hold and did not begin within twice our time goes back, too: where only their link is slow, we are quicker.
     const args = [worker, this.startByMs, this.#slots(), ...this.#held.toRenew()];
-    const [due, beats, holders] = (await this.runner.run('beat', this.shard, args)) as [number, string[], string[]];
+    this.#beatsUnderWay += 1;
+    const told = this.runner.run('beat', this.shard, args).finally(() => (this.#beatsUnderWay -= 1));
+    const [due, beats, holders] = (await told) as [number, string[], string[]];
     this.#heed(due);
     this.#schedule();
+    const dead = this.#watch.observe(beats, holders, performance.now());
+    if (this.#isTidying || this.#closed) return; // the dead stay dead, and are seen again
+    this.#isTidying = true;
+    void this.#tidy(dead)
+      .catch(() => undefined) // Redis is away: the next beat brings it again
+      .finally(() => (this.#isTidying = false));
+  }
+
+  /** What is left over goes on: of calls that were lost, of what nobody renewed, of the dead. */
+  async #tidy(deadWorkers: readonly { worker: string; beat: string }[]): Promise<void> {
+    const { worker } = this.#options;
+    for (const dead of deadWorkers) await this.#reclaim(dead.worker, dead.beat);
     await this.#returnUnheard();
-    if (now - this.#sweptAtMs >= this.#options.claimIdleMs / 3) {
-      this.#sweptAtMs = now;
-      await sweepClaims(this.runner, this.shard, worker, this.#options.claimIdleMs);
-      await this.#reclaim(worker, '', 'disowned', await this.#leases.disowned(this.#held.has));
-    }
-    for (const dead of this.#watch.observe(beats, holders, performance.now())) {
-      await this.#reclaim(dead.worker, dead.beat);
-    }
+    const now = performance.now();
+    if (now - this.#sweptAtMs < this.#options.claimIdleMs / 3) return;
+    this.#sweptAtMs = now;
+    await sweepClaims(this.runner, this.shard, worker, this.#options.claimIdleMs);
+    await this.#reclaim(worker, '', 'disowned', await this.#leases.disowned(this.#held.has));
   }
 
   /** What was taken by calls whose reply was lost goes to others, or comes again. */
@@ -378,13 +403,14 @@ export class WorkerLink {
     await this.#reclaim(this.#options.worker, '', 'unheard', unheard);
   }
 
-  /** Takes over what a dead worker left, or gives up entries of its own. */
+  /** Takes over what a dead worker left, a batch of it, or gives up entries of its own, all of them. */
   async #reclaim(worker: string, beat: string, own?: 'unheard' | 'disowned', entries: readonly string[] = []) {
-    if (own !== undefined && entries.length === 0) return;
-    const given = own === undefined ? [] : [own, ...entries];
-    await this.runner.run('reclaim', this.shard, [worker, beat, ...this.#lossArgs(), ...given]);
-    this.#byTimer = true;
-    this.#schedule();
+    for (let from = 0; own === undefined ? from === 0 : from < entries.length; from += GIVEN_UP_MAX) {
+      const given = own === undefined ? [] : [own, ...entries.slice(from, from + GIVEN_UP_MAX)];
+      await this.runner.run('reclaim', this.shard, [worker, beat, ...this.#lossArgs(), ...given]);
+      this.#byTimer = true;
+      this.#schedule();
+    }
   }
 
   #lossArgs(): ScriptArg[] {

@@ -75,6 +75,27 @@ describe('What a worker takes is marked as sending in that call', () => {
     expect(await queue.counters()).toMatchObject({ accepted: 3, sent: 3, inFlight: 0, unknown: 0, queued: 0 });
   });
 
+  it('S10 · a worker that leaves right after a reply was lost gives back what that would have brought', async () => {
+    const { queue, proxy, url } = await brokenWay();
+    for (const conversation of ['c1', 'c2', 'c3']) await queue.accept(message({ conversation }));
+    let room = 0;
+    const link = new WorkerLink({
+      redis: { url, db: 1 },
+      shard: 0,
+      worker: 'w1',
+      slots: () => room,
+      onGrants: vi.fn(),
+    });
+    after.push(() => link.close());
+    await link.start();
+    const lost = proxy.loseReplyOf(SCRIPTS.exchange.sha1);
+    room = 10;
+    link.takeMore();
+    await lost;
+    await link.close();
+    expect(await queue.counters()).toMatchObject({ queued: 3, inFlight: 0, unknown: 0 });
+  });
+
   it('what cannot begin within its time is not sent, and goes again when it is given back', async () => {
     const bench = await openBench();
     await bench.accept();
@@ -178,6 +199,20 @@ describe('What stands under a worker’s name', () => {
       clock.mockRestore();
     });
     expect(await leases.unheard(nothing)).toEqual([]);
+  });
+
+  it('is looked for a minute from the first look on: while Redis is away, no time passes', async () => {
+    const bench = await openBench();
+    await bench.accept();
+    const [grant] = await new Ghost(bench, 'w1').take(1, 7);
+    const leases = new OwnLeases(bench.queue.runner, 0, 'w1');
+    leases.lost(7);
+    const backAtMs = performance.now() + 600_000;
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(backAtMs);
+    after.push(() => {
+      clock.mockRestore();
+    });
+    expect(await leases.unheard(nothing)).toEqual([grant?.entry]);
   });
 
   it('is looked through to its end, however much of it is in work', async () => {
