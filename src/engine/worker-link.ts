@@ -43,8 +43,11 @@ export interface WorkerLinkOptions extends Partial<EngineOptions> {
   readonly shard: number;
   /** Unique for each start of a process. */
   readonly worker: string;
-  /** Messages in work at once; a function when it changes (then call `takeMore()` when it grows). */
-  readonly slots: number | (() => number);
+  /**
+   * Messages in work at once; a function when it changes (then call `takeMore()` when it grows). It is told how many of
+   * them are being settled: the engine will have heard of these when it reads the number.
+   */
+  readonly slots: number | ((leaving: number) => number);
   /** Longest blocking read, WA_STREAM_BLOCK_MS: a safety net, nothing is timed by it. */
   readonly blockMs?: number;
   readonly clock?: WallClock;
@@ -96,6 +99,8 @@ export class WorkerLink {
   #byTimer = false;
   #stopping = false;
   #sweptAtMs = performance.now();
+  /** Settlements in calls that are under way. */
+  #settling = 0;
   #beatsUnderWay = 0;
   #isTidying = false;
   #leaving = false;
@@ -234,6 +239,7 @@ export class WorkerLink {
     this.#byTimer = false;
     this.#take = false;
     this.#calls += 1;
+    this.#settling += settles.length;
     const call = (this.#lastCall += 1);
     if (this.#settles.length > 0 || this.#begins.length > 0) this.#schedule();
     let reply: unknown;
@@ -242,6 +248,7 @@ export class WorkerLink {
       reply = await this.runner.run('exchange', this.shard, this.#encode(call, begins, settles, byTimer));
     } catch (error) {
       this.#calls -= 1;
+      this.#settling -= settles.length;
       this.#leases.lost(call);
       this.#lost(error, begins, settles, byTimer);
       this.#schedule();
@@ -249,6 +256,7 @@ export class WorkerLink {
     }
     // Outside the try: what was heard must not be told again because its reader failed.
     this.#calls -= 1;
+    this.#settling -= settles.length;
     this.#startBy.saw(performance.now() - askedAtMs);
     this.#apply(reply as ExchangeReply, begins, settles, askedAtMs);
     this.#schedule();
@@ -301,7 +309,7 @@ export class WorkerLink {
   #slots(): number {
     if (this.#stopping) return 0;
     const { slots } = this.#options;
-    return typeof slots === 'number' ? slots : slots();
+    return typeof slots === 'number' ? slots : slots(this.#settling);
   }
 
   /** What a reply says about the next timer: 0 = call again at once. */

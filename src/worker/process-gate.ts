@@ -1,63 +1,145 @@
+/** What gives a place back. */
+export type Leave = () => void;
+
+interface Waiting {
+  readonly resolve: (hasPlace: boolean) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
 /**
- * Limits of one worker process over all its senders (GLOBAL_RATE_PER_SECOND, GLOBAL_CONCURRENCY): how many more
- * messages it may take now. The engine is told this number as the worker's room, so nothing is taken and then held.
+ * Limits of one worker process over all its senders (WORKER_CONCURRENCY, GLOBAL_RATE_PER_SECOND, GLOBAL_CONCURRENCY).
+ *
+ * The engine is told how much room there is, so that little is taken that has to wait. It cannot know more than that:
+ * several shards hear of the same room at once, and what one call settles makes place for what it takes, but no room in
+ * the rate. So each message also passes here before it is sent, in the order of arrival.
  */
 export class ProcessGate {
-  readonly #slotsMax: number;
+  readonly #placesMax: number;
   readonly #ratePerSecond: number;
   readonly #burst: number;
+  readonly #shards: number;
   readonly #onRoom: () => void;
-  #inWork = 0;
-  #tokens: number;
   readonly #now: () => number;
+  /** Below zero: as many have a turn that is yet to come. */
+  #tokens: number;
   #refilledAtMs: number;
+  #inWork = 0;
+  #open = 0;
+  readonly #waiting = new Set<Waiting>();
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * @param options.slotsMax messages in work at once, ≥ 1
+   * @param options.placesMax messages in work at once, ≥ 1
    * @param options.ratePerSecond messages started per second; 0 = no limit
+   * @param options.shards that share the room; default 1
    * @param options.now monotonic clock, ms; tests inject one
    * @param options.onRoom called when the rate gives room again after it had refused some
    */
-  constructor(options: { slotsMax: number; ratePerSecond: number; onRoom: () => void; now?: () => number }) {
+  constructor(options: {
+    placesMax: number;
+    ratePerSecond: number;
+    shards?: number;
+    onRoom: () => void;
+    now?: () => number;
+  }) {
     this.#now = options.now ?? (() => performance.now());
     this.#refilledAtMs = this.#now();
-    this.#slotsMax = options.slotsMax;
+    this.#placesMax = options.placesMax;
     this.#ratePerSecond = options.ratePerSecond;
+    this.#shards = options.shards ?? 1;
     // A tenth of a second's worth: small against the second that providers count in.
     this.#burst = Math.max(1, Math.floor(options.ratePerSecond / 10));
     this.#tokens = this.#burst;
     this.#onRoom = options.onRoom;
   }
 
+  /** Taken, and not settled yet. */
   get inWork(): number {
     return this.#inWork;
   }
 
-  /** Slots in all as the engine counts them: those in work plus those that may be taken now. */
-  slots(): number {
-    const free = this.#slotsMax - this.#inWork;
-    if (this.#ratePerSecond <= 0) return this.#slotsMax;
+  /**
+   * Slots of one shard as the engine counts them: what is in work, plus its share of the room. Less than what is in
+   * work where there is too much of it.
+   * @param held messages of this shard in work
+   * @param leaving of these, those whose settlements reach the engine no later than this number
+   */
+  slotsFor(held: number, leaving: number): number {
+    const free = this.#share(this.#placesMax - this.#inWork);
+    if (this.#ratePerSecond <= 0) return Math.max(0, held + free);
     this.#refill();
-    const allowed = Math.min(free, Math.floor(this.#tokens));
+    const allowed = this.#share(Math.floor(this.#tokens)) - leaving;
     if (allowed < free) this.#arm();
-    return this.#inWork + allowed;
+    return Math.max(0, held + Math.min(free, allowed));
   }
 
   took(count: number): void {
     this.#inWork += count;
-    if (this.#ratePerSecond > 0) {
-      this.#refill();
-      this.#tokens -= count;
-    }
   }
 
+  /** One of them is settled. */
   done(): void {
     this.#inWork -= 1;
   }
 
+  /**
+   * Waits for a turn and a place. To be called in the order in which the messages came.
+   * @param untilMs longest, on the monotonic clock
+   * @returns what gives the place back when the attempt is over; null = it cannot start in time
+   */
+  async enter(untilMs: number): Promise<Leave | null> {
+    if (!(await this.#turn(untilMs)) || !(await this.#place(untilMs))) return null;
+    return () => {
+      this.#leave();
+    };
+  }
+
   close(): void {
     clearTimeout(this.#timer);
+  }
+
+  #share(room: number): number {
+    return room <= 0 ? room : Math.max(1, Math.floor(room / this.#shards));
+  }
+
+  async #turn(untilMs: number): Promise<boolean> {
+    if (this.#ratePerSecond <= 0) return true;
+    this.#refill();
+    this.#tokens -= 1;
+    if (this.#tokens >= 0) return true;
+    const waitMs = (-this.#tokens / this.#ratePerSecond) * 1000;
+    if (this.#now() + waitMs > untilMs) {
+      this.#tokens += 1;
+      return false;
+    }
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    return true;
+  }
+
+  async #place(untilMs: number): Promise<boolean> {
+    if (this.#open < this.#placesMax) {
+      this.#open += 1;
+      return true;
+    }
+    return await new Promise((resolve) => {
+      const giveUp = () => {
+        this.#waiting.delete(waiting);
+        resolve(false);
+      };
+      const waiting = { resolve, timer: setTimeout(giveUp, Math.max(0, untilMs - this.#now())) };
+      this.#waiting.add(waiting);
+    });
+  }
+
+  #leave(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#open -= 1;
+      return;
+    }
+    this.#waiting.delete(next);
+    clearTimeout(next.timer);
+    next.resolve(true);
   }
 
   #refill(): void {
@@ -67,9 +149,10 @@ export class ProcessGate {
     this.#refilledAtMs = now;
   }
 
+  /** For the next whole token that can be given away. */
   #arm(): void {
     if (this.#timer !== undefined) return;
-    const missing = Math.max(0, 1 - (this.#tokens - Math.floor(this.#tokens)));
+    const missing = this.#tokens < 1 ? 1 - this.#tokens : 1 - (this.#tokens % 1);
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;

@@ -12,9 +12,9 @@ import { type ReadWindow, Windows } from './windows.ts';
 import { ProviderHealth, type ProviderHealthOptions } from './provider-health.ts';
 
 /*
- * take → attempt → settle. A hand-over arrives from the engine, is marked as sending on disk, each of its messages is
- * said to its provider, and what came of it is settled. Only settling frees a place, so this class keeps no state of
- * its own about messages but what is in work now.
+ * take → attempt → settle. A hand-over arrives from the engine, marked as sending on disk or marked here; each of its
+ * messages is said to its provider, and what came of it is settled. Only settling frees a place of the engine's, so
+ * this class keeps no state of its own about messages but what is in work now.
  */
 
 export interface SendWorkerOptions extends Partial<EngineOptions> {
@@ -28,7 +28,7 @@ export interface SendWorkerOptions extends Partial<EngineOptions> {
   readonly globalRatePerSecond: number;
   readonly globalConcurrency: number;
   readonly blockMs?: number;
-  /** From asking for the beginning to the first byte; later is given back unstarted. Default 250 ms; more where the link's start-by is. */
+  /** From the arrival of a hand-over to the first byte; later is given back unstarted. Default 250 ms; more where the link's start-by is. */
   readonly firstByteByMs?: number;
   readonly providers: Readonly<Partial<Record<SenderAccount['provider'], MessageProvider>>>;
   readonly policyFor: (account: SenderAccount) => RetryPolicy;
@@ -50,6 +50,7 @@ export interface SendWorkerOptions extends Partial<EngineOptions> {
 
 /** How long a message waits when its account cannot be read because the record is away. */
 const ACCOUNT_RETRY_MS = 1000;
+const FIRST_BYTE_BY_MS = 250;
 /** For telling the queue what became of the attempts that were broken off. */
 const LAST_WORDS_MS = 2000;
 const BREAKER_DEFAULTS: ProviderHealthOptions = { threshold: 5, openMs: 60_000 };
@@ -71,10 +72,12 @@ export class SendWorker {
     this.#accounts = new Accounts(options.readAccount);
     this.#windows = options.readWindow === undefined ? undefined : new Windows(options.readWindow);
     this.#health = new ProviderHealth(options.breaker ?? BREAKER_DEFAULTS);
-    const slotsMax = options.globalConcurrency > 0 ? Math.min(options.slots, options.globalConcurrency) : options.slots;
+    const placesMax =
+      options.globalConcurrency > 0 ? Math.min(options.slots, options.globalConcurrency) : options.slots;
     this.#gate = new ProcessGate({
-      slotsMax,
+      placesMax,
       ratePerSecond: options.globalRatePerSecond,
+      shards: options.shards,
       onRoom: () => {
         for (const link of this.#links) link.takeMore();
       },
@@ -85,8 +88,7 @@ export class SendWorker {
         ...options,
         ...(this.#shared === undefined ? {} : { commands: this.#shared }),
         shard,
-        // Every shard may use all the room: taken is only what is free at that moment.
-        slots: () => this.#roomFor(shard),
+        slots: (leaving) => this.#gate.slotsFor(this.#inWorkOf.get(shard) ?? 0, leaving),
         onGrants: (grants) => void this.#handle(link, grants),
       });
       return link;
@@ -134,11 +136,6 @@ export class SendWorker {
 
   readonly #inWorkOf = new Map<number, number>();
 
-  #roomFor(shard: number): number {
-    const own = this.#inWorkOf.get(shard) ?? 0;
-    return own + Math.max(0, this.#gate.slots() - this.#gate.inWork);
-  }
-
   #count(shard: number, change: number): void {
     this.#inWorkOf.set(shard, (this.#inWorkOf.get(shard) ?? 0) + change);
   }
@@ -148,12 +145,11 @@ export class SendWorker {
     if (first === undefined) return;
     this.#gate.took(grants.length);
     this.#count(link.shard, grants.length);
-    const beganAtMs = performance.now();
-    const begun = await link.begin(first.entry);
+    const startByAtMs = performance.now() + Math.max(this.#options.firstByteByMs ?? FIRST_BYTE_BY_MS, link.startByMs);
+    const begun = link.begin(first.entry);
     await Promise.all(
       grants.map(async (grant) => {
-        // Not begun in time, or nobody knows whether it was: nothing has been sent, so it can go back either way.
-        const request = begun ? await this.#attempt(link, grant, beganAtMs) : unstarted(grant);
+        const request = await this.#pass(link, grant, begun, startByAtMs);
         const result = await link.settle(request);
         this.#options.onSettled?.(request, result);
         this.#count(link.shard, -1);
@@ -163,17 +159,26 @@ export class SendWorker {
     );
   }
 
-  async #attempt(link: WorkerLink, grant: Grant, beganAtMs: number): Promise<SettleRequest> {
+  async #pass(link: WorkerLink, grant: Grant, begun: Promise<boolean>, startByAtMs: number): Promise<SettleRequest> {
+    const [isBegun, leave] = await Promise.all([begun, this.#gate.enter(startByAtMs)]);
+    try {
+      // Not begun in time, or nobody knows whether it was, or no turn: nothing has been sent, so it can go back.
+      return isBegun && leave !== null ? await this.#attempt(link, grant, startByAtMs) : unstarted(grant);
+    } finally {
+      leave?.();
+    }
+  }
+
+  async #attempt(link: WorkerLink, grant: Grant, startByAtMs: number): Promise<SettleRequest> {
     this.#linkOf.set(grant.lane.sender, link);
-    const found = await this.#context(link, grant, beganAtMs);
+    const found = await this.#context(grant, startByAtMs);
     if (found.context === undefined) return { grant, settlement: found.settlement, report: null };
     return { grant, ...(await attempt(grant, found.context)) };
   }
 
   async #context(
-    link: WorkerLink,
     grant: Grant,
-    beganAtMs: number,
+    startByAtMs: number,
   ): Promise<{ context: AttemptContext } | { context?: undefined; settlement: SettleRequest['settlement'] }> {
     const { sender } = grant.lane;
     let account: SenderAccount | null;
@@ -188,7 +193,7 @@ export class SendWorker {
         account === null ? 'the sender is not in the record' : `no provider ${account.provider} in this program`;
       return { settlement: { kind: 'retry', delayMs: 0, counted: false, brake: { on: 'sender', reason } } };
     }
-    const { worker, tagKey, policyFor, firstByteByMs = 250 } = this.#options;
+    const { worker, tagKey, policyFor } = this.#options;
     return {
       context: {
         worker,
@@ -196,7 +201,7 @@ export class SendWorker {
         provider,
         tagKey,
         policy: policyFor(account),
-        startByAtMs: beganAtMs + Math.max(firstByteByMs, link.startByMs),
+        startByAtMs,
         signal: this.#abort.signal,
         windows: this.#windows,
         judge: this.#judge,

@@ -28,11 +28,11 @@ describe('A worker’s heartbeat', () => {
     const { client } = link.runner;
     const real = client.call.bind(client) as (...args: unknown[]) => Promise<unknown>;
     const hung = vi.fn();
-    vi.spyOn(client, 'call').mockImplementation(((...args: unknown[]) => {
+    vi.spyOn(client, 'call').mockImplementation((...args: unknown[]) => {
       if (args[0] !== 'XAUTOCLAIM') return real(...args);
       hung();
       return new Promise(() => undefined);
-    }) as typeof client.call);
+    });
     await eventually(() => hung.mock.calls.length === 1, { what: 'the sweep to hang' });
     const before = await beats();
     await eventually(async () => (await beats()) >= before + 4, { what: 'four beats more' });

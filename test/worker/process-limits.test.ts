@@ -1,0 +1,115 @@
+import { afterEach, beforeAll, expect, it } from 'vitest';
+import { RedisSendQueue } from '../../src/engine/queue.ts';
+import type { MessageProvider, SenderAccount } from '../../src/providers/contract.ts';
+import { SendWorker, type SendWorkerOptions } from '../../src/worker/send-worker.ts';
+import { FAILURE, FREE_SENDER, message } from '../engine/support/bench.ts';
+import { eventually, testRedis, type TestRedis } from '../support/services.ts';
+
+/*
+ * What one process may do, whatever the engine hands it: judged by what reaches its provider.
+ */
+
+const ANSWER_MS = 20;
+const LATE = { ...FAILURE, code: 'PROVIDER_UNREACHABLE', retryable: true } as const;
+
+let redis: TestRedis;
+const ends: (() => unknown)[] = [];
+beforeAll(async () => {
+  redis = await testRedis();
+});
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+/** A provider that answers after 20 ms and remembers when it was called, and how many calls were open at once. */
+class Counting implements MessageProvider {
+  readonly name = 'cloud';
+  readonly startedAtMs: number[] = [];
+  openMax = 0;
+  #open = 0;
+
+  async send({ beforeFirstByte }: Parameters<MessageProvider['send']>[0]): ReturnType<MessageProvider['send']> {
+    if (beforeFirstByte?.() === false) {
+      return { kind: 'not-sent', error: LATE };
+    }
+    this.startedAtMs.push(performance.now());
+    this.#open += 1;
+    this.openMax = Math.max(this.openMax, this.#open);
+    await new Promise((resolve) => setTimeout(resolve, ANSWER_MS));
+    this.#open -= 1;
+    return { kind: 'sent', providerMessageId: `wamid.${this.startedAtMs.length}`, httpStatus: 200 };
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+const account = (id: string): SenderAccount => ({
+  id,
+  provider: 'cloud',
+  externalId: id,
+  apiUrl: 'http://127.0.0.1:1/v23.0',
+  credentials: { accessToken: 't', appSecret: 's' },
+});
+
+/** So many messages wait, each in a conversation of its own, and then the worker begins. */
+async function work(
+  shards: number,
+  waiting: number,
+  limits: Pick<SendWorkerOptions, 'slots' | 'globalRatePerSecond' | 'globalConcurrency'>,
+): Promise<{ provider: Counting; queue: RedisSendQueue; startedAtMs: number }> {
+  const target = { url: redis.url, db: shards };
+  const queue = new RedisSendQueue({ redis: target, shards });
+  ends.push(() => {
+    queue.close();
+  });
+  await queue.connect();
+  for (let shard = 0; shard < shards; shard += 1) {
+    await queue.configureSender({ ...FREE_SENDER, sender: `s${shard}`, shard });
+  }
+  await Promise.all(
+    Array.from({ length: waiting }, (_, n) =>
+      queue.accept(message({ sender: `s${n % shards}`, conversation: `c${n}`, contact: `p${n}` })),
+    ),
+  );
+  const provider = new Counting();
+  const worker = new SendWorker({
+    redis: target,
+    shards,
+    worker: 'w1',
+    ...limits,
+    providers: { cloud: provider },
+    policyFor: () => ({ attemptsMax: 3, backoffMs: 1, scheduleSeconds: [], deferBlocks: false }),
+    readAccount: (sender) => Promise.resolve(account(sender)),
+    tagKey: Buffer.alloc(32),
+  });
+  const startedAtMs = performance.now();
+  await worker.start();
+  ends.push(() => worker.stop(1000));
+  return { provider, queue, startedAtMs };
+}
+
+it('S4 · GLOBAL_RATE_PER_SECOND holds under a backlog: no more start than its burst and its rate allow', async () => {
+  const rate = 200;
+  const { provider, queue, startedAtMs } = await work(1, 300, {
+    slots: 200,
+    globalRatePerSecond: rate,
+    globalConcurrency: 0,
+  });
+  await eventually(async () => (await queue.counters()).sent === 300, { timeoutMs: 30_000 });
+  const { startedAtMs: starts } = provider;
+  expect(starts).toHaveLength(300);
+  starts.forEach((atMs, index) => {
+    expect(index + 1).toBeLessThanOrEqual(rate / 10 + ((atMs - startedAtMs) / 1000) * rate + 1);
+  });
+  expect((await queue.counters()).unknown).toBe(0);
+});
+
+it('S4 · WORKER_CONCURRENCY holds over all shards, also where all of them have a backlog at the start', async () => {
+  const { provider, queue } = await work(8, 800, { slots: 10, globalRatePerSecond: 0, globalConcurrency: 0 });
+  await eventually(async () => (await queue.counters()).sent === 800, { timeoutMs: 30_000 });
+  expect(provider.openMax).toBeLessThanOrEqual(10);
+  expect(provider.openMax).toBeGreaterThan(5);
+  expect(provider.startedAtMs).toHaveLength(800);
+});
