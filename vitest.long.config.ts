@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Whole programs, and pages in a browser that are watched for half a minute: `npm run test:long`. */
+/** Whole programs, and pages in the machine's own Chromium: `npm run test:long`. A machine with only Node passes `npm test`. */
 export default defineConfig({
   test: {
     include: ['test/**/*.long.test.ts'],

@@ -2,7 +2,7 @@
  * Puts the latest figures of `npm run bench` into README.md, between the markers `<!-- bench -->` and `<!-- /bench -->`.
  * With --check it writes nothing and exits 1 when README says something else.
  *
- * Reads bench/results/latest.json: `{at, machine, figures: [{what, floor, aim, reached}]}`; `at` is an ISO time,
+ * Reads bench/results/latest.json: `{at, machine, figures: [{what, floor, aim, reached, isMet}]}`; `at` is an ISO time,
  * `machine` one sentence, the others texts or numbers as they are to be shown. Without the file README says so.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -36,11 +36,14 @@ function section() {
     ? ['', '![The same as a chart](bench/results/latest.svg)']
     : [];
   return [
-    `${machine}; \`npm run bench\` of ${at.slice(0, 10)}. Ratios of one run on one Redis.`,
+    `${machine}; \`npm run bench\` of ${at.slice(0, 10)}. Ratios of one run on one Redis; what did not reach its floor is in bold.`,
     '',
     '| what | floor | aim | reached |',
     '| --- | --- | --- | --- |',
-    ...figures.map(({ what, floor, aim, reached }) => `| ${[what, floor, aim, reached].map(cell).join(' | ')} |`),
+    ...figures.map(({ what, floor, aim, reached, isMet }) => {
+      const shown = isMet === false ? `**${cell(reached)}**` : cell(reached);
+      return `| ${[...[what, floor, aim].map(cell), shown].join(' | ')} |`;
+    }),
     ...chart,
   ].join('\n');
 }

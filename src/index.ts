@@ -89,7 +89,7 @@ export interface Waxwing {
   /** Any key, and the named caches. Usable after `start()`. `Cacheable` and `CacheEvict` of `waxwing/cache` use it. */
   readonly cache: CacheService;
   /**
-   * The content id of a template: from memory, else TEMPLATE_SID_<KEY>, else the record, else from `creator`, which
+   * The content id of a template: TEMPLATE_SID_<KEY>, else from memory, else the record, else from `creator`, which
    * runs once for all callers in all processes.
    * @param options.data what the content is made of; another value is another content
    * @throws what `creator` throws; AppError `RECORD_UNAVAILABLE` while the record is away and the id is not known

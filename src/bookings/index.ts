@@ -1,6 +1,6 @@
 export { isTimeZone, parseQuietHours, type QuietHours } from './local-time.ts';
 export { reminderMessage } from './message.ts';
-export { minutesOf, planReminder } from './plan.ts';
+export { planReminder } from './plan.ts';
 export {
   createBookings,
   type Bookings,

@@ -13,7 +13,7 @@ export interface BookingTime {
 }
 
 /** Minutes before the booking of `90m`; null for another word. */
-export function minutesOf(kind: string): number | null {
+function minutesOf(kind: string): number | null {
   const match = /^(\d{1,6})m$/.exec(kind);
   return match === null ? null : Number(match[1]);
 }

@@ -178,7 +178,7 @@ export const LIMIT_SETTINGS = {
     min: 100,
     max: 60_000,
     unit: 'ms',
-    doc: 'How long a worker with nothing to do waits for the doorbell before it looks by itself.',
+    doc: 'Longest read of a worker that waits for its mailbox, before it reads again; nothing is timed by it.',
   }),
   WORKER_CONCURRENCY: integer({
     area: 'stream',

@@ -58,7 +58,7 @@ export interface NewMessage {
   readonly idempotency?: {
     /** The caller's key; scoped by tenant and sender. */
     readonly key: string;
-    /** Digest of what the caller asked for: another digest under the same key is refused. At least 8 bytes. */
+    /** Digest of what the caller asked for: another digest under the same key is refused. At least 6 bytes: so many are compared. */
     readonly bodyDigest: Buffer;
   };
   /** `MessageBody` as JSON; opaque to the engine. */

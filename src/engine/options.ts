@@ -12,7 +12,7 @@ export interface EngineOptions {
   readonly onAmbiguous: 'reconcile' | 'hold' | 'resend';
   /** Messages that one call hands to a worker, 1 … 25: a script stays under 2 ms. WA_STREAM_READ_COUNT. */
   readonly takeMax: number;
-  /** Entries that nobody renewed for this long are looked at, ≥ 1.5 × the send timeout. WA_STREAM_CLAIM_IDLE_MS. */
+  /** Entries that nobody renewed for this long are looked at, at least a second more than the send timeout. WA_STREAM_CLAIM_IDLE_MS. */
   readonly claimIdleMs: number;
 }
 

@@ -7,16 +7,7 @@ export type {
   WebhookJobData,
 } from './data.ts';
 export { JobImpossible, JobLater } from './outcome.ts';
-export {
-  findQueue,
-  JOB_QUEUE_IDS,
-  JOB_QUEUES,
-  PRIORITY,
-  QUEUE_NAMES,
-  queueNamed,
-  type JobQueueId,
-  type QueueEntry,
-} from './queues.ts';
+export { JOB_QUEUE_IDS, JOB_QUEUES, PRIORITY, queueNamed, type JobQueueId, type QueueEntry } from './queues.ts';
 export {
   CLEANABLE_STATES,
   createQueueService,

@@ -96,12 +96,6 @@ export const JOB_QUEUES: Readonly<Record<JobQueueId, QueueEntry>> = {
 
 export const JOB_QUEUE_IDS = Object.keys(JOB_QUEUES) as JobQueueId[];
 
-/** Every name that is understood, API names first. */
-export const QUEUE_NAMES: readonly string[] = [
-  ...JOB_QUEUE_IDS.map((id) => JOB_QUEUES[id].apiName),
-  ...JOB_QUEUE_IDS.flatMap((id) => JOB_QUEUES[id].shortNames),
-];
-
 const BY_NAME = new Map<string, JobQueueId>(
   JOB_QUEUE_IDS.flatMap((id) => [
     [JOB_QUEUES[id].apiName, id] as const,
@@ -109,15 +103,10 @@ const BY_NAME = new Map<string, JobQueueId>(
   ]),
 );
 
-/** The queue of an API name or a short name; null when there is none. */
-export function findQueue(name: string): JobQueueId | null {
-  return BY_NAME.get(name) ?? null;
-}
-
-/** @throws AppError `NOT_FOUND` that lists the names */
+/** The queue of an API name or a short name. @throws AppError `NOT_FOUND` that lists the names */
 export function queueNamed(name: string): JobQueueId {
-  const found = findQueue(name);
-  if (found !== null) return found;
+  const found = BY_NAME.get(name);
+  if (found !== undefined) return found;
   const names = JOB_QUEUE_IDS.map((id) => JOB_QUEUES[id].apiName).join(', ');
   throw new AppError('NOT_FOUND', { field: 'queue', detail: `There is no such queue. The job queues are ${names}.` });
 }

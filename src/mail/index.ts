@@ -1,11 +1,4 @@
 export { createMailer, MailRefusedError, type Mailer } from './mailer.ts';
-export {
-  mailLocale,
-  renderMail,
-  isMailTemplate,
-  mailTemplateNamed,
-  type MailRequest,
-  type RenderedMail,
-} from './render.ts';
+export { renderMail, mailTemplateNamed, type MailRequest, type RenderedMail } from './render.ts';
 export { sampleData } from './samples.ts';
 export { MAIL_LOCALES, MAIL_TEMPLATES, type MailLocale, type MailTemplate } from './texts.ts';

@@ -44,12 +44,12 @@ plain.registerFilter('moment', function (value: unknown) {
 const htmlLayout = escaping.parse(HTML_LAYOUT);
 const textLayout = plain.parse(TEXT_LAYOUT);
 
-export function isMailTemplate(name: string): name is MailTemplate {
+function isMailTemplate(name: string): name is MailTemplate {
   return (MAIL_TEMPLATES as readonly string[]).includes(name);
 }
 
 /** The language of a tag that there are texts in: `de-AT` → `de`, `fr` → `en`. */
-export function mailLocale(tag: string | undefined): MailLocale {
+function mailLocale(tag: string | undefined): MailLocale {
   const language = tag?.split(/[-_]/)[0]?.toLowerCase();
   return MAIL_LOCALES.find((one) => one === language) ?? 'en';
 }

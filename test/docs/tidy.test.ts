@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { KEY_LETTERS } from '../../src/engine/keys.ts';
 
 /* House rules that no linter knows. The direction of imports is dependency-cruiser's (`npm run check -- structure`). */
 
@@ -92,3 +93,14 @@ test.each(['sending', 'templates', 'caching', 'jobs', 'streams', 'throttling', '
     }
   },
 );
+
+test('docs/record.md names every table, and docs/architecture.md every kind of key of the queue', () => {
+  const tables = [...read('src/record/schema.sql').matchAll(/^create table (\w+)/gm)].map(([, name = '']) => name);
+  expect(tables.length).toBeGreaterThan(30);
+  const record = read('docs/record.md');
+  expect(tables.filter((name) => !record.includes(`\`${name}\``))).toEqual([]);
+  const architecture = read('docs/architecture.md');
+  // As a word of its own or before its colon: `le`, `lz`; `c:<lane>`.
+  const isNamed = (letters: string) => new RegExp(`\`${letters}[:\`]`).test(architecture);
+  expect(Object.keys(KEY_LETTERS).filter((letters) => !isNamed(letters))).toEqual([]);
+});

@@ -1,7 +1,8 @@
 import { afterEach, beforeAll, expect, it } from 'vitest';
 import { packLane } from '../../src/engine/lane.ts';
 import { shardPrefix } from '../../src/engine/keys.ts';
-import { testRedis, type TestRedis } from '../support/services.ts';
+import { auditShard } from '../../src/engine/audit.ts';
+import { eventually, testRedis, type TestRedis } from '../support/services.ts';
 import { Bench } from './support/bench.ts';
 
 let redis: TestRedis;
@@ -49,4 +50,28 @@ it('F17 · a flipped bit anywhere before the body ends that message at most: its
   // None of them is in the way later.
   const late = await bench.accept({ conversation: 'c0' });
   await bench.until(() => started().has(late.id), 'one more of the first conversation');
+});
+
+it.each([
+  ['before a worker comes to it', 300],
+  ['after it was found to be damaged', 2500],
+])('F17 · a damaged message that expires %s ends once, and its timer harms nothing', async (_, livesMs) => {
+  bench = await Bench.open(redis, { pairBucketCapacity: 5, pairBucketRefillPerSecond: 100, concurrency: 50 });
+  const expiresAtMs = Date.now() + livesMs;
+  const limits = { concurrency: 50, backlogMax: 5000 };
+  for (let bit = 0; bit < 400; bit += 3) {
+    await bench.accept({ conversation: `c${bit}`, limits, expiresAtMs });
+    await flip(`c${bit}`, bit);
+  }
+  const expired = () => Date.now() > expiresAtMs;
+  if (livesMs < 1000) await eventually(expired);
+  await bench.worker('w1');
+  const timers = async () => await bench.client.zcard(`${shardPrefix(0)}at`);
+  await eventually(async () => expired() && (await timers()) === 0, { what: 'all timers of expiries to fire' });
+  const late = await bench.accept({ conversation: 'late' });
+  await bench.until(() => bench.ids().includes(late.id), 'one more message');
+  await eventually(async () => (await bench.queue.counters()).inFlight === 0);
+  expect(await bench.queue.counters()).toMatchObject({ accepted: 135, queued: 0 });
+  expect(await bench.client.hlen(`${shardPrefix(0)}x`)).toBe(0);
+  expect(await auditShard(bench.client, 0)).toEqual([]);
 });

@@ -37,15 +37,25 @@ interface Wish {
   sendInMs?: number;
   expiresInMs?: number;
   key?: string;
+  template?: string;
   cap?: number;
 }
 async function accept(world: World, ...wishes: Wish[]): Promise<string[]> {
   const items = wishes.map((wish) => {
     const at = (ms: number | undefined) => (ms === undefined ? null : world.wallMs + ms);
-    const { tenant = 't1', conversation = 'c1', contact = 'k1', priority = 5, key } = wish;
+    const { tenant = 't1', conversation = 'c1', contact = 'k1', priority = 5, key, template } = wish;
     const idempotency = key === undefined ? null : { key, digest: 'one' };
     const times = { sendAtMs: at(wish.sendInMs), expiresAtMs: at(wish.expiresInMs) };
-    const message = world.newMessage({ sender: 's1', tenant, conversation, contact, priority, ...times, idempotency });
+    const message = world.newMessage({
+      sender: 's1',
+      tenant,
+      conversation,
+      contact,
+      priority,
+      ...times,
+      idempotency,
+      ...(template && { template }),
+    });
     return { message, limits: { ...LIMITS, cap: wish.cap ?? LIMITS.cap } };
   });
   await world.accept(items);
@@ -275,6 +285,24 @@ describe('Found by the model', () => {
     expect(refused.id).toMatch(/00000010$/u);
     await world.accept([{ message: refused, limits: { ...LIMITS, backlogMax: 3 } }], true);
     expect(stateOf(world, refused.id)).toBeUndefined();
+  });
+});
+
+describe('The key of a pair', () => {
+  it('ends when its conversation, which stood ready, waits for its template instead', async () => {
+    const world = await open();
+    const worker = await start(world);
+    await accept(world, { template: 'a' });
+    await world.configure('s1', { ...FREE, rate: 5, pairCapacity: 2 });
+    world.advance(3000);
+    // Takes the token, so that what the beat gives back has to stand ready.
+    await accept(world, { conversation: 'c2', contact: 'k2' });
+    await world.beat(worker);
+    await world.holdTemplate('s1', 'a', true);
+    world.advance(1000);
+    await world.exchange(worker, { byTimer: true });
+    await world.holdTemplate('s1', 'a', false);
+    await heal(world, ['s1']);
   });
 });
 

@@ -20,6 +20,7 @@
 -- @include "circuit"
 -- @include "flight"
 -- @include "dispatch"
+-- @include "find"
 -- @include "timers"
 -- @include "finish"
 -- @include "settle"

@@ -11,6 +11,7 @@
 -- @include "circuit"
 -- @include "flight"
 -- @include "dispatch"
+-- @include "find"
 -- @include "timers"
 -- @include "finish"
 fire_timers(16, tonumber(ARGV[2]), tonumber(ARGV[3]))

@@ -262,7 +262,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     severity: 'warning',
     forSeconds: 0,
     sentence: 'Events to a product were given up in the last hour: it does not know what became of its messages.',
-    advice: 'Mend its receiver, then send them again: waxwing events replay --state dead.',
+    advice: 'Mend its receiver, then send them again: waxwing events replay --state dead --yes.',
     condition: {
       kind: 'increase',
       of: { metric: 'waxwing_events_out', where: { state: 'dead' } },

@@ -1,4 +1,4 @@
--- Where a lane stands: exactly one of ready list, pair's waiting list, timer, in flight; or empty.
+-- Where a lane stands: exactly one of ready list, pair's or template's waiting list, timer, in flight; or empty.
 
 -- The text, and the bit in a tenant's mask, of each priority.
 local PRIORITIES = { '1', '2', '3', '4', '5', '6', '7', '8', '9', '10' }
@@ -212,8 +212,11 @@ end
 local function template_wait(s, h, lane, template)
   call('ZADD', waiting_for_template(s, template), h.seq, lane)
   if s.pairs_on then
-    -- It may have been let through in front of lanes that wait for the pair, and gives its turn up.
+    -- It may have been let through in front of lanes that wait for the pair, and gives its turn up; and the pair may have
+    -- been kept for it.
     local p = pair_load(s, h.contact)
+    p.ready = false
+    pair_store(p)
     if p.waiting and not p.busy then
       arm('p:' .. pair_name(p), max(now, pair_free_at(s, p)))
     end
@@ -292,7 +295,8 @@ local function rewait(s, t, lane, id)
   if not s.pairs_on and not s.holds then
     return
   end
-  local h = parse(call('LINDEX', lane_key(lane), '0'))
+  local head = call('LINDEX', lane_key(lane), '0')
+  local h = head and parse(head)
   if not h or h.id ~= id then
     return
   end

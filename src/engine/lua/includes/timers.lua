@@ -118,7 +118,7 @@ local function wake_lane(lane, ambiguous_ms, send_timeout_ms)
 end
 
 local function expire(member)
-  local id, lane = match(member, '^x:%d+:([^:]*):(.*)$')
+  local message_seq, id, lane = match(member, '^x:(%d+):([^:]*):(.*)$')
   local parked = call('HGET', P .. 'sch', id)
   if parked then
     local kind = sub(parked, 1, 1)
@@ -147,6 +147,9 @@ local function expire(member)
       place(s, t, lane, false) -- live_head drops it
       return
     end
+  end
+  if not find(lane, id, tonumber(message_seq)) then
+    return -- it was damaged, and has ended or will at the head; the timer of such a one is not found there
   end
   -- Still waiting in its lane: marked now, dropped when it comes to the head.
   bury(t, id, f and f.id == id and f.state == 'D' and 'deferred' or 'queued', 'expired', 'X')
