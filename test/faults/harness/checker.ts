@@ -91,7 +91,8 @@ export function check(evidence: Evidence): Verdict {
       if (isExcused(first, again, evidence)) dupAmbiguous += 1;
       else {
         dupUnambiguous += 1;
-        examples.dup.push(op);
+        const laterMs = Math.round(again.atMs - first.atMs);
+        examples.dup.push(`${op} (by ${first.worker}, and ${laterMs} ms later by ${again.worker})`);
       }
     }
   }
