@@ -1,3 +1,5 @@
+import { ShardRoom } from './shard-room.ts';
+
 /** What gives a place back. */
 export type Leave = () => void;
 
@@ -17,13 +19,12 @@ export class ProcessGate {
   readonly #placesMax: number;
   readonly #ratePerSecond: number;
   readonly #burst: number;
-  readonly #shards: number;
-  readonly #onRoom: () => void;
+  readonly #room: ShardRoom;
+  readonly #onTurns: () => void;
   readonly #now: () => number;
   /** Below zero: as many have a turn that is yet to come. */
   #tokens: number;
   #refilledAtMs: number;
-  #inWork = 0;
   #open = 0;
   readonly #waiting = new Set<Waiting>();
   #timer: NodeJS.Timeout | undefined;
@@ -33,53 +34,55 @@ export class ProcessGate {
    * @param options.ratePerSecond messages started per second; 0 = no limit
    * @param options.shards that share the room; default 1
    * @param options.now monotonic clock, ms; tests inject one
-   * @param options.onRoom called when the rate gives room again after it had refused some
+   * @param options.onRoom called when there is room for a shard that was told of too little
    */
   constructor(options: {
     placesMax: number;
     ratePerSecond: number;
     shards?: number;
-    onRoom: () => void;
+    onRoom: (shard: number) => void;
     now?: () => number;
   }) {
-    this.#now = options.now ?? (() => performance.now());
-    this.#refilledAtMs = this.#now();
-    this.#placesMax = options.placesMax;
-    this.#ratePerSecond = options.ratePerSecond;
-    this.#shards = options.shards ?? 1;
+    const { placesMax, ratePerSecond, shards = 1, onRoom, now = () => performance.now() } = options;
+    this.#now = now;
+    this.#refilledAtMs = now();
+    this.#placesMax = placesMax;
+    this.#ratePerSecond = ratePerSecond;
     // A tenth of a second's worth: small against the second that providers count in.
-    this.#burst = Math.max(1, Math.floor(options.ratePerSecond / 10));
+    this.#burst = Math.max(1, Math.floor(ratePerSecond / 10));
     this.#tokens = this.#burst;
-    this.#onRoom = options.onRoom;
+    this.#room = new ShardRoom(placesMax, shards, onRoom);
+    this.#onTurns = () => {
+      for (let shard = 0; shard < shards; shard += 1) onRoom(shard);
+    };
   }
 
   /** Taken, and not settled yet. */
   get inWork(): number {
-    return this.#inWork;
+    return this.#room.inWork;
   }
 
   /**
    * Slots of one shard as the engine counts them: what is in work, plus its share of the room. Less than what is in
    * work where there is too much of it.
-   * @param held messages of this shard in work
-   * @param leaving of these, those whose settlements reach the engine no later than this number
+   * @param leaving of what it has in work, that whose settlements reach the engine no later than this number
    */
-  slotsFor(held: number, leaving: number): number {
-    const free = this.#share(this.#placesMax - this.#inWork);
-    if (this.#ratePerSecond <= 0) return Math.max(0, held + free);
+  slotsFor(shard: number, leaving: number): number {
+    const slots = this.#room.slotsFor(shard, leaving);
+    if (this.#ratePerSecond <= 0) return slots;
     this.#refill();
-    const allowed = this.#share(Math.floor(this.#tokens)) - leaving;
-    if (allowed < free) this.#arm();
-    return Math.max(0, held + Math.min(free, allowed));
+    const allowed = this.#room.heldBy(shard) - leaving + this.#room.share(Math.floor(this.#tokens));
+    if (allowed < slots) this.#arm();
+    return Math.max(0, Math.min(slots, allowed));
   }
 
-  took(count: number): void {
-    this.#inWork += count;
+  took(shard: number, count: number): void {
+    this.#room.took(shard, count);
   }
 
   /** One of them is settled. */
-  done(): void {
-    this.#inWork -= 1;
+  done(shard: number): void {
+    this.#room.done(shard);
   }
 
   /**
@@ -96,10 +99,6 @@ export class ProcessGate {
 
   close(): void {
     clearTimeout(this.#timer);
-  }
-
-  #share(room: number): number {
-    return room <= 0 ? room : Math.max(1, Math.floor(room / this.#shards));
   }
 
   async #turn(untilMs: number): Promise<boolean> {
@@ -156,7 +155,7 @@ export class ProcessGate {
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
-        this.#onRoom();
+        this.#onTurns();
       },
       Math.ceil((missing * 1000) / this.#ratePerSecond),
     );

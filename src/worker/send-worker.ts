@@ -78,9 +78,7 @@ export class SendWorker {
       placesMax,
       ratePerSecond: options.globalRatePerSecond,
       shards: options.shards,
-      onRoom: () => {
-        for (const link of this.#links) link.takeMore();
-      },
+      onRoom: (shard) => this.#links[shard]?.takeMore(),
     });
     this.#shared = isCluster(options.redis) ? commandClient(options.redis, WORKER_COMMAND_TIMEOUT_MS) : undefined;
     this.#links = Array.from({ length: options.shards }, (_, shard) => {
@@ -88,7 +86,7 @@ export class SendWorker {
         ...options,
         ...(this.#shared === undefined ? {} : { commands: this.#shared }),
         shard,
-        slots: (leaving) => this.#gate.slotsFor(this.#inWorkOf.get(shard) ?? 0, leaving),
+        slots: (leaving) => this.#gate.slotsFor(shard, leaving),
         onGrants: (grants) => void this.#handle(link, grants),
       });
       return link;
@@ -134,17 +132,10 @@ export class SendWorker {
     await new Promise<void>((resolve) => (this.#idle = resolve));
   }
 
-  readonly #inWorkOf = new Map<number, number>();
-
-  #count(shard: number, change: number): void {
-    this.#inWorkOf.set(shard, (this.#inWorkOf.get(shard) ?? 0) + change);
-  }
-
   async #handle(link: WorkerLink, grants: readonly Grant[]): Promise<void> {
     const [first] = grants;
     if (first === undefined) return;
-    this.#gate.took(grants.length);
-    this.#count(link.shard, grants.length);
+    this.#gate.took(link.shard, grants.length);
     const startByAtMs = performance.now() + Math.max(this.#options.firstByteByMs ?? FIRST_BYTE_BY_MS, link.startByMs);
     const begun = link.begin(first.entry);
     await Promise.all(
@@ -152,8 +143,7 @@ export class SendWorker {
         const request = await this.#pass(link, grant, begun, startByAtMs);
         const result = await link.settle(request);
         this.#options.onSettled?.(request, result);
-        this.#count(link.shard, -1);
-        this.#gate.done();
+        this.#gate.done(link.shard);
         if (this.#gate.inWork === 0) this.#idle?.();
       }),
     );

@@ -7,20 +7,9 @@ describe('ProcessGate', () => {
   it('S4 · gives all slots when no rate is set, whatever is in work', () => {
     const gate = new ProcessGate({ placesMax: 20, ratePerSecond: 0, onRoom: nothing });
     expect(gate.slotsFor(0, 0)).toBe(20);
-    gate.took(20);
-    expect(gate.slotsFor(20, 5)).toBe(20);
+    gate.took(0, 20);
+    expect(gate.slotsFor(0, 5)).toBe(20);
     expect(gate.inWork).toBe(20);
-  });
-
-  it('S4 · of several shards each hears of its share, and of less than it has where there is too much in work', () => {
-    const gate = new ProcessGate({ placesMax: 20, ratePerSecond: 0, shards: 4, onRoom: nothing });
-    expect(gate.slotsFor(0, 0)).toBe(5);
-    gate.took(18);
-    expect(gate.slotsFor(18, 0)).toBe(19);
-    expect(gate.slotsFor(0, 0)).toBe(1);
-    gate.took(6);
-    expect(gate.slotsFor(18, 0)).toBe(14);
-    expect(gate.slotsFor(0, 0)).toBe(0);
   });
 
   it('S4 · GLOBAL_RATE_PER_SECOND: gives no more than its tokens, and tells when there is room again', async () => {
@@ -29,15 +18,15 @@ describe('ProcessGate', () => {
     let nowMs = 0;
     const gate = new ProcessGate({ placesMax: 100, ratePerSecond: 50, onRoom: () => told?.(), now: () => nowMs });
     expect(gate.slotsFor(0, 0)).toBe(5); // a tenth of a second's worth
-    gate.took(5);
+    gate.took(0, 5);
     for (let n = 0; n < 5; n += 1) expect(await gate.enter(0)).not.toBeNull();
-    expect(gate.slotsFor(5, 0)).toBe(5); // only what is in work
-    expect(gate.slotsFor(5, 3)).toBe(2); // what is being settled gives its place back, but no token
+    expect(gate.slotsFor(0, 0)).toBe(5); // only what is in work
+    expect(gate.slotsFor(0, 3)).toBe(2); // what is being settled gives its place back, but no token
     await room;
     nowMs = 40;
-    expect(gate.slotsFor(5, 0)).toBe(7);
+    expect(gate.slotsFor(0, 0)).toBe(7);
     nowMs = 60_000;
-    expect(gate.slotsFor(5, 0)).toBe(10); // never more than its burst at once
+    expect(gate.slotsFor(0, 0)).toBe(10); // never more than its burst at once
     gate.close();
   });
 
