@@ -101,17 +101,23 @@ const HARMS: readonly [name: string, harm: (world: World, healing: Promise<unkno
 
 const linksOf = new Map<World, Awaited<ReturnType<World['openLink']>>[]>();
 
-/** Every second one reaches Redis over a link that can be cut. */
+const STARTS_MAX = 10;
+
+/** Every second one reaches Redis over a link that can be cut. One that finds no Redis within 10 s ends and is started again. */
 async function startWorker(world: World): Promise<void> {
   const links = linksOf.get(world) ?? [];
   linksOf.set(world, links);
-  if (world.workers.length % 2 === 0) {
-    await world.startWorker();
-    return;
+  const via = world.workers.length % 2 === 0 ? undefined : await world.openLink();
+  if (via !== undefined) links.push(via);
+  for (let start = 1; ; start += 1) {
+    try {
+      await world.startWorker(via === undefined ? {} : { via });
+      return;
+    } catch (error) {
+      const hasEnded = error instanceof Error && error.message.includes('the queue Redis cannot be reached');
+      if (!hasEnded || start === STARTS_MAX) throw error;
+    }
   }
-  const link = await world.openLink();
-  links.push(link);
-  await world.startWorker({ via: link });
 }
 
 for (let round = 1; round <= ROUNDS; round += 1) {
