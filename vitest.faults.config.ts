@@ -1,17 +1,44 @@
 import { defineConfig } from 'vitest/config';
 
+/** They judge what came of it and measure no time, so two go at once; most of theirs is waiting. */
+const BESIDE_ANOTHER = ['backup', 'events', 'failures', 'postgres', 'program', 'upgrade'].map(
+  (name) => `test/faults/${name}.test.ts`,
+);
+
+const common = {
+  setupFiles: ['test/support/each-file.ts'],
+  testTimeout: 600_000,
+  hookTimeout: 120_000,
+  teardownTimeout: 60_000,
+};
+
 export default defineConfig({
   test: {
-    include: ['test/faults/**/*.test.ts'],
     // The second prints one table of all faults; WAXWING_FAULT_RESULT=faults also writes bench/results/faults.{json,md}.
     reporters: ['default', './test/faults/harness/table-reporter.ts'],
     globalSetup: ['test/support/global-setup.ts'],
-    setupFiles: ['test/support/each-file.ts'],
-    // One file at a time: what a fault costs is measured in milliseconds, and other work would be measured too.
-    maxWorkers: 1,
-    fileParallelism: false,
-    testTimeout: 600_000,
-    hookTimeout: 120_000,
-    teardownTimeout: 60_000,
+    projects: [
+      {
+        test: {
+          ...common,
+          name: 'alone',
+          include: ['test/faults/**/*.test.ts'],
+          exclude: BESIDE_ANOTHER,
+          // What a fault costs is measured in milliseconds, and other work would be measured too.
+          maxWorkers: 1,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'beside another',
+          include: BESIDE_ANOTHER,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
   },
 });
