@@ -35,3 +35,8 @@ export class AppError extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds ?? entry.retryAfterSeconds;
   }
 }
+
+/** Is it an error of the catalogue with this code, or one of these? Anything else that was thrown is none. */
+export function hasCode<C extends ErrorCode>(error: unknown, ...codes: readonly C[]): error is AppError & { code: C } {
+  return error instanceof AppError && codes.some((code) => code === error.code);
+}

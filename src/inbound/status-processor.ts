@@ -1,5 +1,5 @@
 import type { SendQueue, StatusEvidence } from '../engine/contract.ts';
-import { AppError } from '../errors/app-error.ts';
+import { hasCode } from '../errors/app-error.ts';
 import { JobImpossible, JobLater, type JobContext, type MessageStatusJobData } from '../jobs/index.ts';
 import type { MessageError } from '../model/message.ts';
 import type { Messages } from '../record/index.ts';
@@ -47,9 +47,7 @@ export function createStatusProcessor(options: StatusProcessorOptions): StatusPr
       await batcher.add({ ...(await namesOf(data.messageId)), attempt: null, status, providerAtMs, error });
       return { status };
     } catch (error) {
-      const isAway =
-        error instanceof AppError && (error.code === 'RECORD_UNAVAILABLE' || error.code === 'QUEUE_UNAVAILABLE');
-      if (isAway) throw new JobLater(Date.now() + LATER_MS);
+      if (hasCode(error, 'RECORD_UNAVAILABLE', 'QUEUE_UNAVAILABLE')) throw new JobLater(Date.now() + LATER_MS);
       throw error;
     }
   };

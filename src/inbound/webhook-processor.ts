@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SendQueue } from '../engine/contract.ts';
-import { AppError } from '../errors/app-error.ts';
+import { hasCode } from '../errors/app-error.ts';
 import { JobImpossible, JobLater, type JobContext, type WebhookJobData } from '../jobs/index.ts';
 import { createMemory } from '../messages/index.ts';
 import { hasServiceWindow } from '../model/service-window.ts';
@@ -340,5 +340,5 @@ function handedMessage(recorded: RecordedInboundMessage, isLimited: boolean): Ha
 }
 
 function isAway(error: unknown): boolean {
-  return error instanceof AppError && (error.code === 'RECORD_UNAVAILABLE' || error.code === 'QUEUE_UNAVAILABLE');
+  return hasCode(error, 'RECORD_UNAVAILABLE', 'QUEUE_UNAVAILABLE');
 }

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { AppError } from '../errors/app-error.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
 import { createMemory, EVICTED, type Evictions } from '../messages/index.ts';
 import type { SenderProvider, Senders } from '../record/index.ts';
 
@@ -88,7 +88,7 @@ export function createWebhookSecrets(options: WebhookSecretsOptions): WebhookSec
         if (found.provider === provider) return;
       } catch (error) {
         // With a secret of the settings the webhook can be judged without the record.
-        const isAway = error instanceof AppError && error.code === 'RECORD_UNAVAILABLE';
+        const isAway = hasCode(error, 'RECORD_UNAVAILABLE');
         if (isAway && global(provider) !== null) return;
         throw error;
       }

@@ -1,4 +1,4 @@
-import { AppError } from '../errors/app-error.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
 import type { DirectResult } from '../worker/direct-message.ts';
 import type { FirstEnd } from './direct-keys.ts';
 import type { MessageView } from './view.ts';
@@ -44,7 +44,7 @@ export async function repetitionOf(
   read: (id: string) => Promise<MessageView>,
 ): Promise<MessageView> {
   const { messageId: id } = end;
-  if (end.kind === 'told' && !(end.error instanceof AppError && end.error.code === 'DIRECT_UNKNOWN')) throw end.error;
+  if (end.kind === 'told' && !hasCode(end.error, 'DIRECT_UNKNOWN')) throw end.error;
   const recorded = await read(id).catch((error: unknown) => {
     if (error instanceof AppError && (error.code === 'NOT_FOUND' || error.retryable)) return error;
     throw error;

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { AppError } from '../errors/app-error.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
 import type { Claim, Direct, DirectKey } from '../record/index.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -143,7 +143,7 @@ async function orNull<T>(asked: Promise<T>): Promise<T | null> {
   try {
     return await asked;
   } catch (error) {
-    if (error instanceof AppError && error.code === 'RECORD_UNAVAILABLE') return null;
+    if (hasCode(error, 'RECORD_UNAVAILABLE')) return null;
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { AppError } from '../errors/app-error.ts';
+import { hasCode } from '../errors/app-error.ts';
 
 export interface MemoryOptions {
   /** An entry younger than this is used as it is, ms. Default 5,000. */
@@ -95,7 +95,7 @@ export function createMemory<V>(options: MemoryOptions = {}): Memory<V> {
           try {
             return await refreshed;
           } catch (error) {
-            if (!(error instanceof AppError && error.code === 'RECORD_UNAVAILABLE')) throw error;
+            if (!hasCode(error, 'RECORD_UNAVAILABLE')) throw error;
           }
         }
       }

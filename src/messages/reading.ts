@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Place, SendQueue, UnrecordedMessage } from '../engine/contract.ts';
-import { AppError } from '../errors/app-error.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
 import type { Lane } from '../model/message.ts';
 import type { Page, RecordedMessage } from '../record/types.ts';
 import { isId } from '../util/ids.ts';
@@ -162,7 +162,7 @@ async function orUnavailable<T>(asked: Promise<T>): Promise<T | AppError> {
   try {
     return await asked;
   } catch (error) {
-    if (error instanceof AppError && error.code === 'QUEUE_UNAVAILABLE') return error;
+    if (hasCode(error, 'QUEUE_UNAVAILABLE')) return error;
     throw error;
   }
 }

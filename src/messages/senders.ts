@@ -1,5 +1,5 @@
 import { UnknownSenderError, type SenderLimits, type SendQueue } from '../engine/contract.ts';
-import { AppError } from '../errors/app-error.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
 import type { SenderRecord, TenantRecord } from '../record/types.ts';
 import { EVICTED, type Evictions, followEvictions } from './evictions.ts';
 import { createMemory } from './memory.ts';
@@ -164,7 +164,7 @@ async function tellPause(
     if ((await recordedReason()) === null) await tell.resume();
   } catch (error) {
     // Accepting must go on without the record; a pause that the engine knows it keeps by itself.
-    if (!(error instanceof AppError && error.code === 'RECORD_UNAVAILABLE')) throw error;
+    if (!hasCode(error, 'RECORD_UNAVAILABLE')) throw error;
   }
 }
 

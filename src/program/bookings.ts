@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { createBookings, parseQuietHours, type Bookings } from '../bookings/index.ts';
 import type { Config } from '../config/index.ts';
-import { AppError } from '../errors/app-error.ts';
+import { hasCode } from '../errors/app-error.ts';
 import type { QueueService } from '../jobs/index.ts';
 import type { Reading } from '../messages/index.ts';
 import type { WaxwingRecord } from '../record/index.ts';
@@ -21,7 +21,7 @@ export function openBookings(
         await messages.cancel(messageId, { kind: 'tenant', tenant });
       } catch (error) {
         // It has gone already, or is being sent in this moment.
-        if (!(error instanceof AppError && (error.code === 'CONFLICT' || error.code === 'NOT_FOUND'))) throw error;
+        if (!hasCode(error, 'CONFLICT', 'NOT_FOUND')) throw error;
       }
     },
     reminders: {

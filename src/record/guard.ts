@@ -1,4 +1,4 @@
-import { AppError } from '../errors/app-error.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
 import { type Breaker, BreakerOpenError, type Breakers } from '../util/breakers.ts';
 import { isServerAway } from './sql-errors.ts';
 
@@ -122,7 +122,7 @@ class Overtaken extends Error {
 }
 
 function isFailure(error: Error): boolean {
-  return error instanceof AppError && error.code === 'RECORD_UNAVAILABLE' && isServerAway(error.cause);
+  return hasCode(error, 'RECORD_UNAVAILABLE') && isServerAway(error.cause);
 }
 
 function asRecordError(error: unknown): unknown {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Cache, type Caches, defineCache, type TemplateMetrics } from '../cache/index.ts';
-import { AppError } from '../errors/app-error.ts';
+import { hasCode } from '../errors/app-error.ts';
 import type { ContentSid, ContentSids, Exclusive } from '../record/index.ts';
 
 /** Makes the content at the provider and gives its id (`HX…`), with a name for people when there is one. */
@@ -113,7 +113,7 @@ export class ContentSidCache {
       return await this.#options.store.add(content);
     } catch (error) {
       // It exists at the provider now; that the record does not know it yet must not fail the message.
-      if (error instanceof AppError && error.code === 'RECORD_UNAVAILABLE') return content;
+      if (hasCode(error, 'RECORD_UNAVAILABLE')) return content;
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { AppError } from '../../src/errors/app-error.ts';
+import { AppError, hasCode } from '../../src/errors/app-error.ts';
 import { ERRORS, type ErrorCode, type ErrorEntry } from '../../src/errors/catalogue.ts';
 import { toProblem } from '../../src/errors/problem.ts';
 import { PROVIDER_ERROR_CODES } from '../../src/providers/contract.ts';
@@ -66,5 +66,16 @@ describe('toProblem()', () => {
 
   test('leaves the field out when there is none', () => {
     expect(toProblem(new AppError('INTERNAL' satisfies ErrorCode), 'r1')).not.toHaveProperty('field');
+  });
+});
+
+describe('hasCode()', () => {
+  test('is true for an operating error with one of the codes, and for nothing else', () => {
+    const away = new AppError('RECORD_UNAVAILABLE');
+    expect(hasCode(away, 'RECORD_UNAVAILABLE')).toBe(true);
+    expect(hasCode(away, 'QUEUE_UNAVAILABLE', 'RECORD_UNAVAILABLE')).toBe(true);
+    expect(hasCode(away, 'QUEUE_UNAVAILABLE')).toBe(false);
+    expect(hasCode(Object.assign(new Error(), { code: 'RECORD_UNAVAILABLE' }), 'RECORD_UNAVAILABLE')).toBe(false);
+    expect(hasCode(undefined, 'RECORD_UNAVAILABLE')).toBe(false);
   });
 });

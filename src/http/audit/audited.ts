@@ -1,6 +1,6 @@
 import { ExponentialBackoff, handleAll, retry } from 'cockatiel';
 import type { FastifyBaseLogger } from 'fastify';
-import { AppError } from '../../errors/app-error.ts';
+import { AppError, hasCode } from '../../errors/app-error.ts';
 import type { Audit } from '../../record/index.ts';
 
 /** An end that could not be written is tried for some minutes more. */
@@ -21,7 +21,7 @@ export async function audited<T extends object>(
   run: () => Promise<T>,
 ): Promise<T> {
   const id = await audit.begin(begun).catch((error: unknown) => {
-    if (!(error instanceof AppError) || error.code !== 'RECORD_UNAVAILABLE') throw error;
+    if (!hasCode(error, 'RECORD_UNAVAILABLE')) throw error;
     throw new AppError('RECORD_UNAVAILABLE', { detail: NOTHING_DONE, cause: error });
   });
   const ended = (detail: Readonly<Record<string, unknown>>) => writeEnd({ audit, log }, id, detail);

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { AppError } from '../../errors/app-error.ts';
+import { hasCode } from '../../errors/app-error.ts';
 import { recordedView, type MessageView } from '../../messages/index.ts';
 import { HOLD_KINDS, MESSAGE_STATUSES } from '../../model/message.ts';
 import type { ChatItem } from '../../record/index.ts';
@@ -115,7 +115,7 @@ export function messageReads(app: FastifyInstance, { messages, record, secret }:
     try {
       return await messages.get(id, PLATFORM);
     } catch (error) {
-      if (error instanceof AppError && error.code === 'NOT_FOUND') return null;
+      if (hasCode(error, 'NOT_FOUND')) return null;
       throw error;
     }
   }

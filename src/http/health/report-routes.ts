@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { AppError } from '../../errors/app-error.ts';
+import { hasCode } from '../../errors/app-error.ts';
 import { type Alert, cachesOf, FigureTable, healthReport, type Metrics } from '../../observe/index.ts';
 import type { WaxwingRecord } from '../../record/index.ts';
 
@@ -100,7 +100,7 @@ async function timingsOrNull(record: HealthReportOptions['record']) {
   try {
     return await record.timings.recent();
   } catch (error) {
-    if (error instanceof AppError && error.code === 'RECORD_UNAVAILABLE') return null;
+    if (hasCode(error, 'RECORD_UNAVAILABLE')) return null;
     throw error;
   }
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { SendQueue } from '../../engine/contract.ts';
-import { AppError } from '../../errors/app-error.ts';
+import { hasCode } from '../../errors/app-error.ts';
 import type { WaxwingRecord } from '../../record/index.ts';
 
 export interface ReportOptions {
@@ -95,7 +95,7 @@ async function unlessAway<T>(read: () => Promise<T>): Promise<T | null> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof AppError && error.code === 'RECORD_UNAVAILABLE') return null;
+    if (hasCode(error, 'RECORD_UNAVAILABLE')) return null;
     throw error;
   }
 }

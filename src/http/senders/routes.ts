@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import { UnknownSenderError } from '../../engine/contract.ts';
-import { AppError } from '../../errors/app-error.ts';
+import { AppError, hasCode } from '../../errors/app-error.ts';
 import { chooseShard, DEFAULT_SENDER, usableSenders } from '../../messages/index.ts';
 import { tenantIdSchema } from '../../messages/request.ts';
 import { withoutPrefix } from '../../providers/twilio/addresses.ts';
@@ -197,7 +197,7 @@ function said<G extends object>(given: G): { [K in keyof G]: Exclude<G[K], undef
 }
 
 function unlessUnavailable(error: unknown): void {
-  if (!(error instanceof AppError && error.code === 'QUEUE_UNAVAILABLE')) throw error;
+  if (!hasCode(error, 'QUEUE_UNAVAILABLE')) throw error;
 }
 
 function existing(sender: SenderRecord | null): SenderRecord {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { errors, jwtVerify, SignJWT } from 'jose';
-import { AppError } from '../../errors/app-error.ts';
+import { hasCode } from '../../errors/app-error.ts';
 import { createMemory } from '../../messages/index.ts';
 import type { SessionRecord, WaxwingRecord } from '../../record/index.ts';
 import { isId, newId } from '../../util/ids.ts';
@@ -106,7 +106,7 @@ export function createPageSessions(options: {
       return { person, sessionId: id, renewed: isDue ? await tokenOf(id, person, false, endsAtMs) : null };
     } catch (error) {
       // The pages tell why nothing flows, also when the reason is the record: a token is believed until it runs out.
-      if (error instanceof AppError && error.code === 'RECORD_UNAVAILABLE') return asItSays;
+      if (hasCode(error, 'RECORD_UNAVAILABLE')) return asItSays;
       throw error;
     }
   };
@@ -119,7 +119,7 @@ export function createPageSessions(options: {
       const opened = await store
         .open({ personId, name: person.name, role: person.role, network, expiresAtMs: endsAtMs })
         .catch((error: unknown) => {
-          const isAway = error instanceof AppError && error.code === 'RECORD_UNAVAILABLE';
+          const isAway = hasCode(error, 'RECORD_UNAVAILABLE');
           if (!isAway || personId !== null) throw error;
           return null;
         });

@@ -1,4 +1,4 @@
-import { AppError } from '../../errors/app-error.ts';
+import { hasCode } from '../../errors/app-error.ts';
 import type { WaxwingRecord } from '../../record/index.ts';
 import { PasswordsBusyError, verifyPassword } from '../../util/passwords.ts';
 import { hasRole, type JwtCheck, type Person } from '../auth/jwt.ts';
@@ -69,7 +69,7 @@ async function ignoringAway<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {
-    if (error instanceof AppError && error.code === 'RECORD_UNAVAILABLE') return undefined;
+    if (hasCode(error, 'RECORD_UNAVAILABLE')) return undefined;
     throw error;
   }
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ShardHealth, StreamDesk, StreamScope } from '../../engine/stream-desk.ts';
-import { AppError } from '../../errors/app-error.ts';
+import { AppError, hasCode } from '../../errors/app-error.ts';
 import type { WaxwingRecord } from '../../record/index.ts';
 import type { AdminOptions } from '../admin-options.ts';
 import { audited } from '../audit/audited.ts';
@@ -151,7 +151,7 @@ export function streamRoutes(app: FastifyInstance, { streams, admin, record }: S
       const [found, letters, own] = await Promise.all([
         healthOf(shard),
         record.deadLetters.count({ sender }).catch((error: unknown) => {
-          if (error instanceof AppError && error.code === 'RECORD_UNAVAILABLE') return null;
+          if (hasCode(error, 'RECORD_UNAVAILABLE')) return null;
           throw error;
         }),
         sender === undefined || shard === undefined ? undefined : streams.backlogOf(shard, sender),

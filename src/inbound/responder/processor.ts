@@ -1,4 +1,4 @@
-import { AppError } from '../../errors/app-error.ts';
+import { AppError, hasCode } from '../../errors/app-error.ts';
 import { JobImpossible, JobLater, type JobContext, type RespondJobData } from '../../jobs/index.ts';
 import type { Messages } from '../../messages/index.ts';
 import type { Principal } from '../../messages/principal.ts';
@@ -102,7 +102,7 @@ export function createRespondProcessor(options: RespondOptions): RespondProcesso
       return { [type]: (request as Record<string, unknown>)[type], id, direction: 'outbound', type, at: createdAt };
     } catch (error) {
       // An earlier run of this job said something else in this place: that one stands.
-      if (error instanceof AppError && error.code === 'IDEMPOTENCY_KEY_REUSED') return null;
+      if (hasCode(error, 'IDEMPOTENCY_KEY_REUSED')) return null;
       throw error;
     }
   }
