@@ -7,6 +7,7 @@ import { pageQuery } from '../paging.ts';
 
 const instant = z.iso.datetime({ offset: true, error: 'It must be an ISO 8601 time with a time zone.' });
 const code = z.string().min(1).max(64);
+const count = z.int().min(0);
 
 const filterFields = {
   tenant: tenantIdSchema.optional(),
@@ -64,6 +65,16 @@ export const failureSchema = z
     updatedAt: z.string(),
   })
   .meta({ id: 'Failure' });
+
+export const summarySchema = z.object({
+  pending: count,
+  resolved: count,
+  failed: count,
+  overdueStatuses: count.describe('Sent for longer than STATUS_WATCHDOG_SECONDS, and no status since.'),
+  codes: z
+    .array(z.object({ code: z.string(), status: z.string(), count }))
+    .describe('The most frequent first; a code that no table knows stands under its own name.'),
+});
 
 export const adviceSchema = z.object({
   class: z.string().nullable(),
