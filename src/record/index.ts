@@ -71,7 +71,7 @@ export type { People } from './people.ts';
 export type { RawWebhooks } from './raw-webhooks.ts';
 export { createRecorder, type Recorder, type RecorderOptions } from './recorder.ts';
 export type { Resealed, Sealed } from './sealed.ts';
-export type { NewSender, SenderName, Senders } from './senders.ts';
+export type { NewSender, SenderName, SenderPatch, Senders } from './senders.ts';
 export type { Sessions } from './sessions.ts';
 export type { BackOff, SignInAttempts } from './sign-in-attempts.ts';
 export type { ChangedThread } from './recording/write.ts';

@@ -1,17 +1,16 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { z } from 'zod';
-import { UnknownSenderError } from '../../engine/contract.ts';
+import { UnknownSenderError, type SendQueue } from '../../engine/contract.ts';
 import { AppError, hasCode } from '../../errors/app-error.ts';
-import { chooseShard, DEFAULT_SENDER, usableSenders } from '../../messages/index.ts';
+import { chooseShard, oldestOwned } from '../../messages/index.ts';
 import { tenantIdSchema } from '../../messages/request.ts';
-import { withoutPrefix } from '../../providers/twilio/addresses.ts';
-import type { SenderProvider, SenderRecord } from '../../record/types.ts';
+import type { SenderRecord } from '../../record/types.ts';
 import { audit, type AdminOptions } from '../admin-options.ts';
 import { idParams } from '../messages/schemas.ts';
 import { pageOf, pageQuery } from '../paging.ts';
 import { pauseBody } from '../tenants/schemas.ts';
-import { CREDENTIALS, senderBody, senderPatch, senderSchema, senderView } from './schemas.ts';
+import { newSenderOf, patchOf } from './form.ts';
+import { senderBody, senderPatch, senderSchema, senderView } from './schemas.ts';
 
 const tags = ['administration'];
 const listQuery = pageQuery.extend({
@@ -23,16 +22,6 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
   const { record, queue, senders, senderDefaults } = options;
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
-  /** The engine pauses a sender by itself when its credentials or a policy stop it: only it knows of that. */
-  async function currentView(sender: SenderRecord) {
-    if (sender.pausedReason !== null) return senderView(sender);
-    const pausedReason = await queue.pauseReason(sender.id).catch((error: unknown) => {
-      if (!(error instanceof UnknownSenderError)) unlessUnavailable(error);
-      return null;
-    });
-    return senderView({ ...sender, pausedReason });
-  }
-
   routes.get(
     '/admin/senders',
     {
@@ -42,7 +31,7 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
     async (request) => {
       const { tenant, ...paging } = request.query;
       const page = await record.senders.list({ ...paging, usableBy: tenant });
-      return { items: await Promise.all(page.items.map((sender) => currentView(sender))), next: page.next };
+      return { items: await Promise.all(page.items.map((sender) => currentView(queue, sender))), next: page.next };
     },
   );
 
@@ -52,7 +41,7 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
       config: { access: 'viewer' },
       schema: { tags, summary: 'Read a sender', params: idParams, response: { 200: senderSchema } },
     },
-    async (request) => currentView(existing(await record.senders.get(request.params.id))),
+    async (request) => currentView(queue, existing(await record.senders.get(request.params.id))),
   );
 
   routes.post(
@@ -62,36 +51,13 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
       schema: { tags, summary: 'Create a sender', body: senderBody, response: { 201: senderSchema } },
     },
     async (request, reply) => {
-      const { tenant = null, portfolio = null, credentials, externalId, ...given } = request.body;
-      const defaults = senderDefaults(given.provider);
-      if ((given.apiUrl ?? defaults.apiUrl) === '') {
-        throw new AppError('REQUEST_INVALID', {
-          field: 'apiUrl',
-          detail: `Give the address of the ${given.provider} server.`,
-        });
-      }
-      if (given.id === DEFAULT_SENDER && tenant !== null) {
-        throw new AppError('REQUEST_INVALID', {
-          field: 'id',
-          detail: 'The sender default is shared: choose another id.',
-        });
-      }
-      const siblings: SenderRecord[] = [];
-      if (tenant !== null) {
-        for await (const one of usableSenders(record.senders, tenant)) if (one.tenant === tenant) siblings.push(one);
-      }
-      const shard = chooseShard({ id: given.id, tenant }, siblings, queue.shards);
-      const sender = await record.senders.create({
-        ...withDefaults(given, defaults),
-        externalId: given.provider === 'twilio' ? withoutPrefix(externalId) : externalId,
-        credentials: said(credentials),
-        tenant,
-        portfolio,
-        shard,
-      });
+      const given = newSenderOf(request.body, senderDefaults(request.body.provider));
+      const sibling = given.tenant === null ? null : await oldestOwned(record.senders, given.tenant);
+      const shard = chooseShard(given, sibling === null ? [] : [sibling], queue.shards);
+      const sender = await record.senders.create({ ...given, shard });
       // With the queue away the sender exists all the same; the engine hears of it with its first message.
       await senders.changed(sender).catch(unlessUnavailable);
-      await audit(options, request, { action: 'sender.create', target: sender.id, tenant });
+      await audit(options, request, { action: 'sender.create', target: sender.id, tenant: given.tenant });
       return reply.code(201).send(senderView(sender));
     },
   );
@@ -116,20 +82,21 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
           detail: `The sender ${id} comes from the settings (WHATSAPP_…, EVOLUTION_…, TWILIO_…, SENDER_…, PAIR_…): change them and start again.`,
         });
       }
-      const { credentials, ...rest } = request.body;
-      refuseForeign(existing(await record.senders.get(id)).provider, request.body);
-      const sender = existing(
-        await record.senders.patch(id, {
-          ...rest,
-          ...(credentials === undefined ? {} : { credentials: said(credentials) }),
-        }),
-      );
+      const { provider } = existing(await record.senders.get(id));
+      const sender = existing(await record.senders.patch(id, patchOf(provider, request.body)));
       await senders.changed(sender);
       const detail = { fields: Object.keys(request.body) };
       await audit(options, request, { action: 'sender.change', target: id, tenant: sender.tenant, detail });
       return senderView(sender);
     },
   );
+
+  pauseRoutes(app, options);
+}
+
+function pauseRoutes(app: FastifyInstance, options: AdminOptions): void {
+  const { record, queue, senders } = options;
+  const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.post(
     '/admin/senders/:id/pause',
@@ -173,27 +140,14 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
   );
 }
 
-/** A patch does not name the provider, so what belongs to one only is checked against the sender's. */
-function refuseForeign(provider: SenderProvider, { credentials, channel }: z.infer<typeof senderPatch>): void {
-  if (channel !== undefined && provider !== 'evolution') {
-    throw new AppError('REQUEST_INVALID', { field: 'channel', detail: 'Only a sender of Evolution has a channel.' });
-  }
-  if (credentials === undefined || CREDENTIALS[provider].safeParse(credentials).success) return;
-  throw new AppError('REQUEST_INVALID', {
-    field: 'credentials',
-    detail: `This sender is at ${provider}: give ${Object.keys(CREDENTIALS[provider].shape).join(', ')} as that provider needs them.`,
+/** The engine pauses a sender by itself when its credentials or a policy stop it: only it knows of that. */
+async function currentView(queue: Pick<SendQueue, 'pauseReason'>, sender: SenderRecord) {
+  if (sender.pausedReason !== null) return senderView(sender);
+  const pausedReason = await queue.pauseReason(sender.id).catch((error: unknown) => {
+    if (!(error instanceof UnknownSenderError)) unlessUnavailable(error);
+    return null;
   });
-}
-
-/** Fields that the request leaves out take the settings' values. */
-function withDefaults<G extends object, D extends object>(given: G, defaults: D): Omit<G, keyof D> & D {
-  return { ...defaults, ...said(given) };
-}
-
-/** Without the fields that are there but undefined, which count as left out. */
-function said<G extends object>(given: G): { [K in keyof G]: Exclude<G[K], undefined> } {
-  const kept = Object.entries(given).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(kept) as { [K in keyof G]: Exclude<G[K], undefined> };
+  return senderView({ ...sender, pausedReason });
 }
 
 function unlessUnavailable(error: unknown): void {
