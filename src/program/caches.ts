@@ -121,7 +121,10 @@ function logCondition(log: Logger, { kind, cache, key, threshold, figures }: Con
   else log.info(line, `no longer: ${what}`);
 }
 
-/** A key may hold a person's number or address, as those of conversations do: a log shows neither in full. */
+/**
+ * A key may hold a person's number or address, as those of conversations do: a log shows neither in full. Four digits
+ * tell two keys apart, which the two of the API's masks would not.
+ */
 function withoutPeople(key: string): string {
   return key.replace(/\d{7,}/g, (digits) => `…${digits.slice(-4)}`).replace(/[^\s:@]+@/g, '…@');
 }

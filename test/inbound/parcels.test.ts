@@ -8,7 +8,7 @@ import {
   withParcels,
 } from '../../src/inbound/index.ts';
 import { type AddedJob, JobLater, type QueueService } from '../../src/jobs/index.ts';
-import { maskData } from '../../src/http/board/mask.ts';
+import { maskData } from '../../src/http/mask.ts';
 import { newId } from '../../src/util/ids.ts';
 import { openGate } from '../record/support/gate.ts';
 import { sql } from '../support/postgres.ts';

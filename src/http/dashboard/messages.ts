@@ -8,7 +8,7 @@ import type { ChatItem } from '../../record/index.ts';
 import { inboundView } from '../conversations/schemas.ts';
 import { idParams } from '../messages/schemas.ts';
 import { pageQuery } from '../paging.ts';
-import { maskMessage, maskNumbers, maskPerson } from '../mask.ts';
+import { maskMessage, maskNumbers, maskPerson, orNull } from '../mask.ts';
 import { seesAll } from './reveal.ts';
 import type { DashboardParts } from './parts.ts';
 
@@ -97,7 +97,7 @@ export function messageReads(app: FastifyInstance, { messages, record, secret }:
       const isClear = seesAll(request, secret);
       const name = thread?.contactName ?? null;
       const phone = thread?.aliases.find(({ kind }) => kind === 'e164')?.value ?? null;
-      const person = (text: string | null) => (text === null || isClear ? text : maskPerson(text));
+      const person = (text: string | null) => (isClear ? text : orNull(text, maskPerson));
       return {
         tenant,
         sender,

@@ -5,7 +5,7 @@ import { bookingView } from '../bookings/schemas.ts';
 import { failureQuery, failureView, msOf } from '../failures/schemas.ts';
 import { pageQuery } from '../paging.ts';
 import { maskFailure } from '../failures/mask.ts';
-import { maskPerson } from '../mask.ts';
+import { maskPerson, orNull } from '../mask.ts';
 import { seesAll } from './reveal.ts';
 import type { DashboardParts } from './parts.ts';
 
@@ -58,7 +58,7 @@ export function otherReads(app: FastifyInstance, { record, secret }: DashboardPa
           return {
             ...{ id, tenant, serviceName, serviceDate, status, reminders },
             customerPhone: isClear ? customerPhone : maskPerson(customerPhone),
-            customerName: customerName === null || isClear ? customerName : maskPerson(customerName),
+            customerName: isClear ? customerName : orNull(customerName, maskPerson),
           };
         }),
         next: page.next,

@@ -14,7 +14,7 @@ import {
 import { isId } from '../../util/ids.ts';
 import { audit, type AdminOptions } from '../admin-options.ts';
 import { idParams } from '../messages/schemas.ts';
-import { maskData, maskText } from '../board/mask.ts';
+import { maskData, maskText, orNull } from '../mask.ts';
 import { pageOf, pageQuery } from '../paging.ts';
 import { isRevealed, revealField, revealQuery } from '../reveal.ts';
 
@@ -265,8 +265,8 @@ function maskEvent<E extends z.infer<typeof eventSchema>>(event: E): E {
   const { conversation, lastError } = event;
   return {
     ...event,
-    conversation: conversation === null ? null : maskText(conversation),
-    lastError: lastError === null ? null : maskText(lastError),
+    conversation: orNull(conversation, maskText),
+    lastError: orNull(lastError, maskText),
   };
 }
 

@@ -1,12 +1,9 @@
 import type { z } from 'zod';
-import { maskData, maskText } from '../board/mask.ts';
-import { maskNumbers, maskPerson, maskWords } from '../mask.ts';
+import { maskData, maskNumbers, maskPerson, maskText, maskWords, orNull } from '../mask.ts';
 import type { failureSchema, letterDetailSchema } from './schemas.ts';
 
 type FailureView = z.infer<typeof failureSchema>;
 type LetterDetailView = z.infer<typeof letterDetailSchema>;
-
-const orNull = (text: string | null, mask: (text: string) => string) => (text === null ? null : mask(text));
 
 /** A row of the failure record for those who may not see what people wrote or are called by. */
 export function maskFailure(failure: FailureView): FailureView {
