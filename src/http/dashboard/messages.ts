@@ -8,6 +8,7 @@ import type { ChatItem } from '../../record/index.ts';
 import { inboundView } from '../conversations/schemas.ts';
 import { idParams } from '../messages/schemas.ts';
 import { pageQuery } from '../paging.ts';
+import { periodOf } from '../period.ts';
 import { maskMessage, maskNumbers, maskPerson, orNull } from '../mask.ts';
 import { seesAll } from './reveal.ts';
 import type { DashboardParts } from './parts.ts';
@@ -41,8 +42,7 @@ export function messageReads(app: FastifyInstance, { messages, record, secret }:
     const filter = {
       ...rest,
       tenant,
-      fromMs: from === undefined ? undefined : Date.parse(from),
-      toMs: to === undefined ? undefined : Date.parse(to),
+      ...periodOf({ from, to }),
       isOldestFirst: oldest,
     };
     if (hold === undefined) {

@@ -2,8 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { bookingView } from '../bookings/schemas.ts';
-import { failureQuery, failureView, msOf } from '../failures/schemas.ts';
+import { failureQuery, failureView } from '../failures/schemas.ts';
 import { pageQuery } from '../paging.ts';
+import { periodOf } from '../period.ts';
 import { maskFailure } from '../failures/mask.ts';
 import { maskPerson, orNull } from '../mask.ts';
 import { seesAll } from './reveal.ts';
@@ -26,7 +27,7 @@ export function otherReads(app: FastifyInstance, { record, secret }: DashboardPa
     { config, schema: { hide: true, querystring: failureQuery } },
     async (request) => {
       const { from, to, ...filter } = request.query;
-      const page = await record.failures.list({ ...filter, fromMs: msOf(from), toMs: msOf(to) });
+      const page = await record.failures.list({ ...filter, ...periodOf({ from, to }) });
       const isClear = seesAll(request, secret);
       return {
         items: page.items.map((failure) => {

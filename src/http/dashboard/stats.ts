@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { msOf } from '../failures/schemas.ts';
+import { periodOf } from '../period.ts';
 import type { DashboardParts } from './parts.ts';
 
 const instant = z.iso.datetime({ offset: true });
@@ -21,7 +21,7 @@ export function statsPage(app: FastifyInstance, { stats }: DashboardParts): void
       { config: { access: 'viewer' }, schema: { hide: true, querystring: query } },
       async (request) => {
         const { tenant = null, from, to, timeZone } = request.query;
-        return await stats.get({ tenant, fromMs: msOf(from), toMs: msOf(to), timeZone });
+        return await stats.get({ tenant, ...periodOf({ from, to }), timeZone });
       },
     );
 }

@@ -5,10 +5,11 @@ import type { WaxwingFailures } from '../../failures/index.ts';
 import type { WaxwingRecord } from '../../record/index.ts';
 import { idParams } from '../messages/schemas.ts';
 import { pageOf } from '../paging.ts';
+import { periodOf } from '../period.ts';
 import { isRevealed, revealField, revealQuery } from '../reveal.ts';
 import { deadLetterRoutes } from './dead-letters.ts';
 import { maskFailure } from './mask.ts';
-import { failureQuery, failureSchema, failureView, msOf, summarySchema } from './schemas.ts';
+import { failureQuery, failureSchema, failureView, summarySchema } from './schemas.ts';
 
 export interface FailureRouteOptions {
   readonly failures: Pick<WaxwingFailures, 'deadLetters' | 'countOverdueStatuses'>;
@@ -35,7 +36,7 @@ export function failureRoutes(app: FastifyInstance, { failures, record }: Failur
     async (request) => {
       const { from, to, reveal, ...filter } = request.query;
       const isClear = await isRevealed(record, request, reveal, 'failures');
-      const page = await record.failures.list({ ...filter, fromMs: msOf(from), toMs: msOf(to) });
+      const page = await record.failures.list({ ...filter, ...periodOf({ from, to }) });
       return { items: page.items.map(failureView).map((one) => (isClear ? one : maskFailure(one))), next: page.next };
     },
   );

@@ -4,6 +4,7 @@ import { senderIdSchema, tenantIdSchema } from '../../messages/request.ts';
 import { isoOrNull } from '../../messages/view.ts';
 import { FAILURE_STATUSES, type DeadLetter, type DeadLetterFilter, type FailureRecord } from '../../record/index.ts';
 import { pageQuery } from '../paging.ts';
+import { periodOf } from '../period.ts';
 
 const instant = z.iso.datetime({ offset: true, error: 'It must be an ISO 8601 time with a time zone.' });
 const code = z.string().min(1).max(64);
@@ -40,11 +41,7 @@ export const actBody = z
 
 export function filterOf(filter: z.infer<typeof filterBody>): DeadLetterFilter {
   const { tenant, sender, code: wanted, from, to } = filter;
-  return { tenant, sender, code: wanted, fromMs: msOf(from), toMs: msOf(to) };
-}
-
-export function msOf(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Date.parse(text);
+  return { tenant, sender, code: wanted, ...periodOf({ from, to }) };
 }
 
 export const failureSchema = z

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Messages } from '../../messages/index.ts';
+import { periodOf } from '../period.ts';
 import { principalOf } from '../plugins/auth.ts';
 import {
   explanationSchema,
@@ -102,15 +103,8 @@ export function readingRoutes(app: FastifyInstance, { messages }: { readonly mes
     },
     async (request) => {
       const { from, to, ...filter } = request.query;
-      const page = await messages.list(
-        { ...filter, fromMs: instantOf(from), toMs: instantOf(to) },
-        principalOf(request),
-      );
+      const page = await messages.list({ ...filter, ...periodOf({ from, to }) }, principalOf(request));
       return { items: page.items.map((item) => ({ ...item })), next: page.next };
     },
   );
-}
-
-function instantOf(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Date.parse(text);
 }

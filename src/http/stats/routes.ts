@@ -5,6 +5,7 @@ import { scopeOf } from '../../messages/principal.ts';
 import { tenantIdSchema } from '../../messages/request.ts';
 import { MESSAGE_STATUSES } from '../../model/message.ts';
 import type { Statistics } from '../../stats/index.ts';
+import { periodOf } from '../period.ts';
 import { principalOf } from '../plugins/auth.ts';
 
 export interface StatsRouteOptions {
@@ -80,8 +81,7 @@ export function statsRoutes(app: FastifyInstance, { stats }: StatsRouteOptions):
       const found = await stats.get({
         tenant: scopeOf(principalOf(request), tenant),
         user,
-        fromMs: from === undefined ? undefined : Date.parse(from),
-        toMs: to === undefined ? undefined : Date.parse(to),
+        ...periodOf({ from, to }),
         timeZone,
       });
       return structuredClone(found) as unknown as z.input<typeof report>;
