@@ -6,8 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startEmulator, type Emulator } from '../../src/emulator/index.ts';
 import { contentOf, contentSchema } from '../../src/messages/content/index.ts';
 import { createCloudProvider, type CloudProvider } from '../../src/providers/cloud/provider.ts';
-import { parseStatuses, splitWebhook, verifySignature } from '../../src/providers/cloud/statuses.ts';
+import { cloudReader } from '../../src/providers/cloud/reader.ts';
+import { verifySignature } from '../../src/providers/cloud/statuses.ts';
 import type { ProviderStatus, SenderAccount } from '../../src/providers/contract.ts';
+import type { InboundMessage } from '../../src/providers/events.ts';
 import { makeTag, readTag } from '../../src/providers/tag.ts';
 import { newId } from '../../src/util/ids.ts';
 import { eventually } from '../support/eventually.ts';
@@ -17,7 +19,7 @@ describe('Cloud API adapter against the emulator', () => {
   const APP_SECRET = 'app-secret';
   const tagKey = randomBytes(32);
   const statuses: ProviderStatus[] = [];
-  const inbound: unknown[] = [];
+  const inbound: InboundMessage[] = [];
   const signatures: boolean[] = [];
   let hooks: http.Server;
   let emulator: Emulator;
@@ -47,9 +49,11 @@ describe('Cloud API adapter against the emulator', () => {
     const raw = Buffer.concat(chunks);
     const header = request.headers['x-hub-signature-256'];
     signatures.push(verifySignature(raw, String(header), ['old-secret', APP_SECRET]));
-    const payload = JSON.parse(raw.toString('utf8')) as unknown;
-    statuses.push(...parseStatuses(payload));
-    for (const { kind, item } of splitWebhook(payload)) if (kind === 'message') inbound.push(item);
+    const { events } = cloudReader.read(JSON.parse(raw.toString('utf8')), Date.now());
+    for (const event of events) {
+      if (event.kind === 'status') statuses.push(event.status);
+      if (event.kind === 'message') inbound.push(event.message);
+    }
     response.end();
   }
 
@@ -187,11 +191,11 @@ describe('Cloud API adapter against the emulator', () => {
   it('a customer writes: we read the message, mark it as read and show that we type', async () => {
     await emulator.inbound({ phoneNumberId: '106540352242922', from: '+4915112345678', text: 'Hallo, schöne Grüße' });
     await eventually(() => {
-      expect(inbound.at(-1)).toMatchObject({ type: 'text', text: { body: 'Hallo, schöne Grüße' } });
+      expect(inbound.at(-1)).toMatchObject({ type: 'text', content: { body: 'Hallo, schöne Grüße' } });
       return true;
     });
-    const { id } = inbound.at(-1) as { id: string };
-    expect(await provider.markRead({ account: account(), providerMessageId: id, typing: true })).toEqual({
+    const { providerMessageId } = inbound.at(-1) as InboundMessage;
+    expect(await provider.markRead({ account: account(), providerMessageId, typing: true })).toEqual({
       kind: 'done',
     });
     expect(signatures).not.toContain(false);

@@ -1,7 +1,8 @@
 import { createHmac } from 'node:crypto';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseStatuses, splitWebhook, verifySignature } from '../../src/providers/cloud/statuses.ts';
+import { cloudReader } from '../../src/providers/cloud/reader.ts';
+import { verifySignature } from '../../src/providers/cloud/statuses.ts';
+import type { ProviderStatus } from '../../src/providers/contract.ts';
 
 const status = (overrides: Record<string, unknown> = {}): Record<string, unknown> => ({
   id: 'wamid.A',
@@ -19,12 +20,16 @@ const payload = (...entries: Record<string, unknown>[][]): Record<string, unknow
   entry: entries.map((changes, n) => ({ id: `waba${n}`, changes })),
 });
 
-describe('parseStatuses()', () => {
+function statusesOf(body: unknown, nowMs = Date.now()): ProviderStatus[] {
+  return cloudReader.read(body, nowMs).events.flatMap((event) => (event.kind === 'status' ? [event.status] : []));
+}
+
+describe('the Cloud API reader: statuses', () => {
   it('reads one status with its tag', () => {
     const value = {
       statuses: [status({ biz_opaque_callback_data: 'v1.x', conversation: { id: 'c' }, unheard_of: [1] })],
     };
-    expect(parseStatuses(payload([change(value)]))).toEqual([
+    expect(statusesOf(payload([change(value)]))).toEqual([
       {
         externalSenderId: '106',
         providerMessageId: 'wamid.A',
@@ -40,17 +45,17 @@ describe('parseStatuses()', () => {
 
   it('keeps further errors without what must not show, and notes that a time is ours', () => {
     const errors = [131026, 131000].map((code) => ({ code, message: 'call +49 151 12345678', href: 'https://x' }));
-    const [read] = parseStatuses(payload([change({ statuses: [status({ errors, timestamp: undefined })] })]), 77);
+    const [read] = statusesOf(payload([change({ statuses: [status({ errors, timestamp: undefined })] })]), 77);
     expect(read).toMatchObject({ atMs: 77, isTimeOurs: true, error: { providerCode: '131026' } });
     expect(read?.more?.['errors']).toEqual([{ code: 131_000, message: 'call [number]', href: 'https://x' }]);
   });
 
   it('what is too large to be kept is named, and costs the rest nothing', () => {
     const deep = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) as unknown;
-    const [read] = parseStatuses(payload([change({ statuses: [status({ big: 'x'.repeat(5000), deep, fits: 1 })] })]));
+    const [read] = statusesOf(payload([change({ statuses: [status({ big: 'x'.repeat(5000), deep, fits: 1 })] })]));
     expect(read?.more).toEqual({ recipient_id: '4915112345678', fits: 1, left_out: ['big', 'deep'] });
     const many = Object.fromEntries(Array.from({ length: 2000 }, (_, index) => [`field${index}`, index]));
-    const [crowded] = parseStatuses(payload([change({ statuses: [status(many)] })]));
+    const [crowded] = statusesOf(payload([change({ statuses: [status(many)] })]));
     expect(JSON.stringify(crowded?.more).length).toBeLessThan(6000);
     expect(crowded?.unknownFields).toHaveLength(50);
   });
@@ -58,13 +63,13 @@ describe('parseStatuses()', () => {
   it('reads every entry, change and status, in order', () => {
     const many = (prefix: string): Record<string, unknown> =>
       change({ statuses: [status({ id: `${prefix}1` }), status({ id: `${prefix}2` })] });
-    const ids = parseStatuses(payload([many('a'), many('b')], [many('c')])).map((item) => item.providerMessageId);
+    const ids = statusesOf(payload([many('a'), many('b')], [many('c')])).map((item) => item.providerMessageId);
     expect(ids).toEqual(['a1', 'a2', 'b1', 'b2', 'c1', 'c2']);
   });
 
   it('a thousand statuses in one payload', () => {
     const statuses = Array.from({ length: 1_000 }, (_, n) => status({ id: `wamid.${n}` }));
-    expect(parseStatuses(payload([change({ statuses })]))).toHaveLength(1_000);
+    expect(statusesOf(payload([change({ statuses })]))).toHaveLength(1_000);
   });
 
   it('explains a failure by the table, with the code of Meta', () => {
@@ -77,7 +82,7 @@ describe('parseStatuses()', () => {
         href: 'h',
       },
     ];
-    const [failed] = parseStatuses(payload([change({ statuses: [status({ status: 'failed', errors })] })]));
+    const [failed] = statusesOf(payload([change({ statuses: [status({ status: 'failed', errors })] })]));
     expect(failed).toMatchObject({
       status: 'failed',
       error: { code: 'DELIVERY_FAILED', providerCode: '131047', retryable: true },
@@ -87,61 +92,24 @@ describe('parseStatuses()', () => {
 
   it("keeps Meta's title for a code that the table does not know, and hides numbers in it", () => {
     const errors = [{ code: 424242, title: 'Moon in the way of 4915112345678', message: 'x' }];
-    const [failed] = parseStatuses(payload([change({ statuses: [status({ status: 'failed', errors })] })]));
+    const [failed] = statusesOf(payload([change({ statuses: [status({ status: 'failed', errors })] })]));
     expect(failed?.error).toMatchObject({ providerCode: '424242', title: 'Moon in the way of [number]' });
   });
 
   it('keeps statuses with names of tomorrow, in lower case', () => {
-    expect(parseStatuses(payload([change({ statuses: [status({ status: 'PLAYED' })] })]))[0]?.status).toBe('played');
+    expect(statusesOf(payload([change({ statuses: [status({ status: 'PLAYED' })] })]))[0]?.status).toBe('played');
   });
 
   it.each([['x'], [''], [undefined], [null], [-5], ['0']])(
     'a timestamp %j becomes the time of arrival',
     (timestamp) => {
-      expect(parseStatuses(payload([change({ statuses: [status({ timestamp })] })]), 42)[0]?.atMs).toBe(42);
+      expect(statusesOf(payload([change({ statuses: [status({ timestamp })] })]), 42)[0]?.atMs).toBe(42);
     },
   );
 
   it('one broken status does not keep the others', () => {
     const statuses = [null, 'x', {}, { id: 'a' }, { id: 5, status: 'sent' }, status({ id: 'good' }), []];
-    expect(parseStatuses(payload([change({ statuses })])).map((item) => item.providerMessageId)).toEqual(['good']);
-  });
-
-  it('anything at all is read without an exception', () => {
-    fc.assert(fc.property(fc.jsonValue(), (value) => Array.isArray(parseStatuses(value))));
-    fc.assert(
-      fc.property(fc.jsonValue(), fc.jsonValue(), (one, two) =>
-        Array.isArray(
-          parseStatuses({ entry: [one, { changes: [two, { field: 'messages', value: { statuses: two } }] }] }),
-        ),
-      ),
-    );
-    expect(parseStatuses(undefined)).toEqual([]);
-  });
-});
-
-describe('splitWebhook()', () => {
-  it('tells messages, statuses, errors and other changes apart, each with its account and number', () => {
-    const contacts = [{ wa_id: '4915112345678', profile: { name: 'Ada' } }];
-    const items = [
-      ...splitWebhook(
-        payload(
-          [change({ contacts, messages: [{ id: 'in1' }, { id: 'in2' }], statuses: [status()], errors: [{ code: 1 }] })],
-          [{ field: 'account_update', value: { event: 'DISABLED_UPDATE' } }],
-        ),
-      ),
-    ];
-    expect(
-      items.map(({ kind, field, accountId, externalSenderId }) => [kind, field, accountId, externalSenderId]),
-    ).toEqual([
-      ['status', 'messages', 'waba0', '106'],
-      ['message', 'messages', 'waba0', '106'],
-      ['message', 'messages', 'waba0', '106'],
-      ['error', 'messages', 'waba0', '106'],
-      ['change', 'account_update', 'waba1', ''],
-    ]);
-    expect(items[1]).toMatchObject({ item: { id: 'in1' }, contacts });
-    expect(items[4]?.item).toEqual({ event: 'DISABLED_UPDATE' });
+    expect(statusesOf(payload([change({ statuses })])).map((item) => item.providerMessageId)).toEqual(['good']);
   });
 });
 

@@ -5,7 +5,7 @@ import { withHold } from '../status-hold.ts';
 import { accountEvent } from './account-events.ts';
 import { lookupCloudError } from './errors.ts';
 import { readEcho, readMessage, readPreference, type ChangeContext } from './inbound.ts';
-import { readStatusItem } from './statuses.ts';
+import { readStatus } from './statuses.ts';
 
 /** Parts of `value` that are no lists of things that happened. */
 const FRAME = new Set(['messaging_product', 'metadata', 'contacts']);
@@ -21,7 +21,7 @@ interface EntryContext {
 type ItemReader = (item: unknown, context: ChangeContext) => ProviderEvent | ProviderEvent[];
 
 const readStatusEvent: ItemReader = (item, { externalSenderId, receivedAtMs }) =>
-  withHold(readStatusItem(externalSenderId, item, receivedAtMs), (code) => lookupCloudError(code, 400, false));
+  withHold(readStatus(externalSenderId, item, receivedAtMs), (code) => lookupCloudError(code, 400, false));
 
 /** Lists with readers of their own, by field and name of the list. */
 const LISTS: Readonly<Record<string, Readonly<Record<string, ItemReader>>>> = {

@@ -21,55 +21,6 @@ const FIELDS: StatusFields = {
   ]),
 };
 
-/** One thing that a webhook payload tells, as Meta wrote it. A payload may hold up to 1,000 of them. */
-export interface WebhookItem {
-  /** `change`: any other field than `messages`, such as `account_update`; `item` is then its whole value. */
-  readonly kind: 'status' | 'message' | 'error' | 'change';
-  /** The subscribed field; `messages` for the first three kinds. */
-  readonly field: string;
-  /** WhatsApp Business account id; empty when absent. */
-  readonly accountId: string;
-  /** phone_number_id; empty when absent, as in changes of templates and accounts. */
-  readonly externalSenderId: string;
-  /** `contacts` beside the messages: names, wa_id, user_id. */
-  readonly contacts: readonly unknown[];
-  readonly item: unknown;
-}
-
-/** Walks all entries, changes and items of a payload; what has an unexpected shape is passed over. */
-export function* splitWebhook(payload: unknown): Generator<WebhookItem, void> {
-  for (const entry of asArray(asObject(payload)?.['entry']).map(asObject)) {
-    const accountId = asText(entry?.['id'], 128) ?? '';
-    for (const change of asArray(entry?.['changes']).map(asObject)) {
-      const value = asObject(change?.['value']);
-      if (value === null) continue;
-      const field = asText(change?.['field'], 128) ?? '';
-      const externalSenderId = asText(asObject(value['metadata'])?.['phone_number_id'], 128) ?? '';
-      const common = { field, accountId, externalSenderId, contacts: asArray(value['contacts']) };
-      if (field !== 'messages') {
-        yield { ...common, kind: 'change', item: value };
-        continue;
-      }
-      for (const item of asArray(value['statuses'])) yield { ...common, kind: 'status', item };
-      for (const item of asArray(value['messages'])) yield { ...common, kind: 'message', item };
-      for (const item of asArray(value['errors'])) yield { ...common, kind: 'error', item };
-    }
-  }
-}
-
-/**
- * All statuses of a payload, in its order. A status without an id or a name is passed over; unknown names are kept.
- * @param nowMs stands in for a timestamp that is missing or unreadable, epoch ms
- */
-export function parseStatuses(payload: unknown, nowMs: number = Date.now()): ProviderStatus[] {
-  const statuses: ProviderStatus[] = [];
-  for (const { kind, externalSenderId, item } of splitWebhook(payload)) {
-    const status = kind === 'status' ? readStatus(externalSenderId, item, nowMs) : null;
-    if (status !== null) statuses.push(status);
-  }
-  return statuses;
-}
-
 /**
  * Checks `X-Hub-Signature-256: sha256=<hex>` over the exact bytes received; compares in constant time.
  * @param secrets app secrets that may have signed: more than one while a secret is being changed, which may
@@ -89,18 +40,18 @@ export function verifySignature(rawBody: Buffer, header: string | undefined, sec
     .includes(true);
 }
 
-/** One of `statuses[]`. @throws UnreadableItem when it has no id or no status */
-export function readStatusItem(externalSenderId: string, item: unknown, nowMs: number): ProviderStatus {
-  const status = readStatus(externalSenderId, item, nowMs);
-  if (status === null) throw new UnreadableItem('it has no id or no status');
-  return status;
-}
-
-function readStatus(externalSenderId: string, item: unknown, nowMs: number): ProviderStatus | null {
+/**
+ * One of `statuses[]`; a name that is unknown is kept.
+ * @param nowMs stands in for a timestamp that is missing or unreadable, epoch ms
+ * @throws UnreadableItem when it has no id or no status
+ */
+export function readStatus(externalSenderId: string, item: unknown, nowMs: number): ProviderStatus {
   const raw = asObject(item);
   const providerMessageId = asText(raw?.['id'], 512);
   const status = asText(raw?.['status'], 64);
-  if (raw === null || providerMessageId === null || status === null) return null;
+  if (raw === null || providerMessageId === null || status === null) {
+    throw new UnreadableItem('it has no id or no status');
+  }
   const seconds = asWholeNumber(raw['timestamp']);
   const isTimed = seconds !== null && seconds !== 0;
   const errors = asArray(raw['errors']);
