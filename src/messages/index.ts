@@ -1,4 +1,6 @@
-export { createMessages, type Accepted, type AcceptOptions, type BatchResult, type Messages } from './service.ts';
+export { createMessages, type AcceptOptions, type Messages } from './service.ts';
+export type { Accepted } from './conclude.ts';
+export type { BatchResult } from './batch.ts';
 export type { ListQuery, Reading } from './reading.ts';
 export type { TimelineView } from './timeline.ts';
 export type { MessageQuery, MessageStore, SenderStore, TenantStore } from './ports.ts';

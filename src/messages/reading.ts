@@ -56,7 +56,7 @@ export interface ReadingOptions {
   readonly store: MessageStore;
   readonly senders: Pick<Senders, 'knowing'>;
   /** STATUS_WATCHDOG_SECONDS in ms: a sent message is told something of within this time, or is shown as overdue. */
-  readonly statusWatchdogMs?: number;
+  readonly statusWatchdogMs?: number | undefined;
   readonly attemptTime: (sender: string) => Promise<AttemptTime>;
 }
 

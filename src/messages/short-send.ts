@@ -3,12 +3,14 @@ import { AppError } from '../errors/app-error.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { Direct, DirectKey } from '../record/index.ts';
 import type { DirectSender } from '../worker/direct-sender.ts';
+import type { Accepted } from './conclude.ts';
 import { directError, pausedError, repetitionOf } from './direct-answers.ts';
 import { DirectKeys } from './direct-keys.ts';
+import type { Draft } from './draft.ts';
 import type { Principal } from './principal.ts';
 import type { QueueSwitch } from './queue-switch.ts';
 import type { MessageRequest } from './request.ts';
-import type { Accepted, AcceptOptions, Draft, Messages } from './service.ts';
+import type { AcceptOptions, Messages } from './service.ts';
 import { acceptedView } from './view.ts';
 
 export interface ShortSendOptions {

@@ -1,4 +1,5 @@
 import type { SenderLook } from '../engine/line.ts';
+import { AppError } from '../errors/app-error.ts';
 import type { Demand, Supply } from './pace.ts';
 
 /** How long attempts of a sender take. */
@@ -9,7 +10,17 @@ export interface AttemptTime {
 }
 
 /** Used until something was measured: what Meta's API usually takes. */
-export const UNMEASURED: AttemptTime = { meanMs: 300, isMeasured: false };
+const UNMEASURED: AttemptTime = { meanMs: 300, isMeasured: false };
+
+/** @param meanMs how long attempts took on average, ms; null = nothing was measured */
+export async function attemptTimeOf(meanMs: Promise<number | null> | undefined): Promise<AttemptTime> {
+  // Without the record nothing is lost but accuracy.
+  const measuredMs = await meanMs?.catch((error: unknown) => {
+    if (error instanceof AppError) return null;
+    throw error;
+  });
+  return measuredMs === undefined || measuredMs === null ? UNMEASURED : { meanMs: measuredMs, isMeasured: true };
+}
 
 /** Beside the attempt itself a message keeps its places for hand-over and settlement. */
 const ENGINE_MS = 4;
