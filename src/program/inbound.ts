@@ -18,9 +18,9 @@ import {
 } from '../inbound/index.ts';
 import type { JobProcessors, QueueService } from '../jobs/index.ts';
 import { createCloudProvider } from '../providers/cloud/provider.ts';
-import type { SenderAccount } from '../providers/contract.ts';
 import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
+import type { ReadAccount } from '../worker/accounts.ts';
 import type { ProgramCaches } from './caches.ts';
 import { templateHooks } from './templates.ts';
 import type { Accepting } from './web.ts';
@@ -36,8 +36,7 @@ interface InboundParts {
   readonly log: Logger;
   /** What others do about what comes in. All are called, one after the other; see `InboundHooks` for what they promise. */
   readonly hooks: readonly InboundHooks[];
-  /** The senders of the settings, which need no record. */
-  readonly settingsAccounts: readonly SenderAccount[];
+  readonly readAccount: ReadAccount;
 }
 
 /** Everything about what comes in, once per process. */
@@ -123,8 +122,7 @@ export function createInbound(parts: InboundParts): Inbound {
     }),
     processors: { webhook: withParcels(processWebhook, queues), 'message-status': processStatus },
     async sendReceipt({ sender, providerMessageId, typing }) {
-      const account =
-        parts.settingsAccounts.find(({ id }) => id === sender) ?? (await record.senders.getWithCredentials(sender));
+      const account = await parts.readAccount(sender);
       if (account?.provider !== 'cloud') return 'none';
       const { kind } = await cloud.markRead({ account, providerMessageId, typing });
       return kind === 'done' ? 'sent' : 'failed';

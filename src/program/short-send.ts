@@ -15,10 +15,9 @@ import {
   type ThrottledSender,
 } from '../messages/index.ts';
 import type { MessageEvent } from '../model/events.ts';
-import type { SenderAccount } from '../providers/contract.ts';
 import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
-import { Accounts } from '../worker/accounts.ts';
+import { Accounts, type ReadAccount } from '../worker/accounts.ts';
 import { DirectSender } from '../worker/direct-sender.ts';
 import { logBroken } from './broken-attempts.ts';
 import type { ProgramCaches } from './caches.ts';
@@ -40,8 +39,7 @@ interface Parts {
   readonly messages: Messages;
   readonly senders: Pick<Senders, 'knowing'>;
   readonly caches: Pick<ProgramCaches, 'evictions'>;
-  /** Senders of the settings, which need no record. */
-  readonly settingsAccounts: readonly SenderAccount[];
+  readonly readAccount: ReadAccount;
   readonly tagKey: TagKey;
   readonly log: Logger;
 }
@@ -51,7 +49,7 @@ const DIRECT_PATIENCE_MS = 20_000;
 
 /** The short form of sending: the queue, and the way past it. Its connections open with the first direct send. */
 export function openShortSending(parts: Parts): ShortSending {
-  const { config, queue, record, messages, settingsAccounts, tagKey, log } = parts;
+  const { config, queue, record, messages, readAccount, tagKey, log } = parts;
   const providers = createProviders(config);
   const recorder = createDirectRecorder(record.direct, log);
   const directSender = new DirectSender({
@@ -75,10 +73,7 @@ export function openShortSending(parts: Parts): ShortSending {
     onResumed: (sender) => directSender.resume(sender),
   });
   const unfollow = followResumes(queue, pause, parts.caches);
-  const accounts = new Accounts(async (id) => {
-    const own = settingsAccounts.find((account) => account.id === id);
-    return own ?? (await record.senders.getWithCredentials(id));
-  });
+  const accounts = new Accounts(readAccount);
   let toldAtMs = Number.NEGATIVE_INFINITY;
   const shortSend = createShortSend({
     messages,

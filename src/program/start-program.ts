@@ -13,7 +13,6 @@ import {
   type ShortSend,
   type ThrottledSender,
 } from '../messages/index.ts';
-import type { SenderAccount } from '../providers/contract.ts';
 import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { Statistics } from '../stats/index.ts';
@@ -35,6 +34,7 @@ import type { Responder } from '../inbound/index.ts';
 import { createInbound, type Inbound } from './inbound.ts';
 import { inboundSource } from './inbound-figures.ts';
 import { openQueue } from './queue.ts';
+import { accountReader } from './sender-accounts.ts';
 import { openStatistics } from './statistics.ts';
 import { openTemplates, restoreHolds, stoppedTemplates } from './templates.ts';
 import { createRecordBreakers } from './record-breaker.ts';
@@ -138,10 +138,10 @@ export async function startProgram(
     const jobs = openJobs(config, services.redis, log);
     started.push(() => jobs.close());
     const tagKey = tagKeyOf(keys);
+    const readAccount = accountReader(config, record);
     const { messages } = accepting;
     const shortSending = openShortSending({
-      ...{ config, queue, record, messages, tagKey, log, caches, senders: accepting.senders },
-      settingsAccounts: settingsAccounts(config),
+      ...{ config, queue, record, messages, readAccount, tagKey, log, caches, senders: accepting.senders },
     });
     const { shortSend, throttled } = shortSending;
     const { queues } = jobs;
@@ -161,6 +161,7 @@ export async function startProgram(
       queues,
       bookings,
       shortSend,
+      readAccount,
       tagKey,
       stats,
       templates,
@@ -169,11 +170,7 @@ export async function startProgram(
     started.push(() => responding.close());
     observing.breakers.push(responding.breakers, recordBreakers);
     observing.metrics.register(eventsOut.source);
-    const inbound = createInbound({
-      ...base,
-      hooks: [eventsOut.hooks, responding.hooks],
-      settingsAccounts: settingsAccounts(config),
-    });
+    const inbound = createInbound({ ...base, hooks: [eventsOut.hooks, responding.hooks] });
     started.push(() => inbound.close());
     observing.metrics.register(inboundSource(inbound.statistics));
     const parts = { ...base, inbound, responding, eventsOut };
@@ -186,7 +183,6 @@ export async function startProgram(
         : await startWorker({
             ...parts,
             redis: services.redis,
-            settingsAccounts: settingsAccounts(config),
             onSettled: (request) => {
               observing.onSettled(request);
               noteStopped(request);
@@ -290,12 +286,6 @@ async function prepareSenders(
       'credentials were sealed with another WAXWING_SECRET_KEY; these senders cannot send',
     );
   }
-}
-
-function settingsAccounts(config: Config): SenderAccount[] {
-  return settingsSenders(config).map(({ id, provider, externalId, apiUrl, channel = null, credentials }) => {
-    return { id, provider, externalId, apiUrl, channel, credentials };
-  });
 }
 
 /** Every process must make and read the same tags, so their key comes from the one secret that they share. */

@@ -10,6 +10,7 @@ import type { SettleResult } from '../engine/worker-link.ts';
 import { EVICTED } from '../messages/index.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { WaxwingRecord } from '../record/index.ts';
+import type { ReadAccount } from '../worker/accounts.ts';
 import type { RetryPolicy } from '../worker/policy.ts';
 import { SendWorker } from '../worker/send-worker.ts';
 import { logBroken } from './broken-attempts.ts';
@@ -30,8 +31,7 @@ interface WorkerParts {
   readonly config: Config;
   readonly redis: RedisTarget;
   readonly record: WaxwingRecord;
-  /** The senders of the settings, which need no record. */
-  readonly settingsAccounts: readonly SenderAccount[];
+  readonly readAccount: ReadAccount;
   readonly tagKey: TagKey;
   readonly log: Logger;
   readonly queue: RedisSendQueue;
@@ -41,12 +41,10 @@ interface WorkerParts {
 }
 
 export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
-  const { config, redis, record, settingsAccounts, tagKey, log } = parts;
+  const { config, redis, record, readAccount, tagKey, log } = parts;
   const summary = new WorkerSummary(parts.queue, log);
   const name = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const providers = createProviders(config);
-  const readAccount = async (id: string) =>
-    settingsAccounts.find((account) => account.id === id) ?? (await record.senders.getWithCredentials(id));
   const connections = watchConnections({
     queue: parts.queue,
     record,
