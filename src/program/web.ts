@@ -3,7 +3,6 @@ import type { Logger } from 'pino';
 import { AppError } from '../errors/app-error.ts';
 import type { Bookings } from '../bookings/index.ts';
 import type { Config, Keys } from '../config/index.ts';
-import { ScriptRunner } from '../engine/script-runner.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
 import {
   buildApp,
@@ -246,12 +245,4 @@ function settingsSenderRecords(config: Config): SenderRecord[] {
     const own = { id, tenant, provider, externalId, apiUrl: sender.apiUrl, portfolio, channel };
     return { ...senderLimits(sender), ...own, pausedReason: null, createdAtMs: 0, updatedAtMs: 0 };
   });
-}
-
-/** A script ran on every shard: more than PING, because a queue that cannot write cannot accept. */
-export function queueCheck(queue: RedisSendQueue): () => Promise<void> {
-  const runner = new ScriptRunner(queue.runner.client);
-  return async () => {
-    for (let shard = 0; shard < queue.shards; shard += 1) await runner.run('tick', shard, [0, 0]);
-  };
 }

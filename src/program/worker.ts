@@ -27,7 +27,7 @@ export interface RunningWorker {
   stop(graceMs: number): Promise<void>;
 }
 
-interface WorkerParts {
+export interface WorkerParts {
   readonly config: Config;
   readonly redis: RedisTarget;
   readonly record: WaxwingRecord;
