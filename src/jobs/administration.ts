@@ -2,8 +2,10 @@ import { z } from 'zod';
 import type { SendQueue } from '../engine/contract.ts';
 import { AppError } from '../errors/app-error.ts';
 import { describeViolations } from '../messages/content/index.ts';
+import type { AddedJob } from './adding.ts';
 import { JOB_QUEUE_IDS, JOB_QUEUES, queueNamed } from './queues.ts';
-import type { AddedJob, CleanableState, QueueDetail, QueueService } from './service.ts';
+import type { QueueService } from './service.ts';
+import type { CleanableState, QueueDetail } from './upkeep.ts';
 
 export interface QueueFigures extends QueueDetail {
   /** API name. */

@@ -8,17 +8,9 @@ export type {
 } from './data.ts';
 export { JobImpossible, JobLater } from './outcome.ts';
 export { JOB_QUEUE_IDS, JOB_QUEUES, PRIORITY, queueNamed, type JobQueueId, type QueueEntry } from './queues.ts';
-export {
-  CLEANABLE_STATES,
-  createQueueService,
-  type AddedJob,
-  type AddOptions,
-  type CleanableState,
-  type QueueDetail,
-  type QueueService,
-  type QueueServiceOptions,
-  type QueueStats,
-} from './service.ts';
+export type { AddedJob, AddOptions } from './adding.ts';
+export { CLEANABLE_STATES, type CleanableState, type QueueDetail, type QueueStats } from './upkeep.ts';
+export { createQueueService, type QueueService, type QueueServiceOptions } from './service.ts';
 export {
   createJobWorkers,
   type JobContext,
