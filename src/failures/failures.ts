@@ -5,7 +5,7 @@ import type { MessageBody, MessageError } from '../model/message.ts';
 import type { DueFailure, FailureCounts, FailureFilter, FailureRecord, Page, SenderRecord } from '../record/index.ts';
 import { newId } from '../util/ids.ts';
 import { createDeadLetterDesk, type DeadLetterDesk, type DeadLetterPorts } from './dead-letters.ts';
-import { knowingSender } from './returning.ts';
+import { knowingSender, targetOf } from './returning.ts';
 import { createRetryWorker, type RetryWorker, type RetryWorkerOptions } from './retry-worker.ts';
 
 /** A message that somebody else tried to send, in vain. */
@@ -100,9 +100,7 @@ export function createFailures(options: FailuresOptions): WaxwingFailures & { re
     if (failure?.status !== 'PENDING' || isPauseAsked(failure)) return false;
     const message = await record.messages.find(null, id);
     if (message === null) return false;
-    const { shard, sender, tenant, conversation } = message;
-    const target = { id: message.id, shard, lane: { sender, tenant, conversation } };
-    return (await knowingSender(options, sender, () => retries.hasten(target))) === 'done';
+    return (await knowingSender(options, message.sender, () => retries.hasten(targetOf(message)))) === 'done';
   }
 
   return {

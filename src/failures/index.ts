@@ -12,5 +12,6 @@ export {
   type RetryTotals,
   type WaxwingFailures,
 } from './failures.ts';
-export { createRetryWorker, type AuditReport, type RetryWorker, type RetryWorkerStatus } from './retry-worker.ts';
+export type { AuditReport } from './audit.ts';
+export { createRetryWorker, type RetryWorker, type RetryWorkerStatus } from './retry-worker.ts';
 export type { ReturnPorts } from './returning.ts';

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FailureRecord } from '../record/index.ts';
-import { knowingSender, returningMessage, type ReturnPorts } from './returning.ts';
+import { auditFailures, type AuditReport } from './audit.ts';
+import { bringBack } from './bring-back.ts';
+import type { ReturnPorts } from './returning.ts';
 
 /** What `whatsappRetryWorker.getStatus()` tells. Times are epoch ms; null = not yet. */
 export interface RetryWorkerStatus {
@@ -13,18 +14,6 @@ export interface RetryWorkerStatus {
   /** Since the start: reported failures taken into the queue, and differences that the audit repaired. */
   readonly taken: number;
   readonly repaired: number;
-}
-
-/** What one audit found and put right. */
-export interface AuditReport {
-  /** Pending in the table, and the queue had lost it: taken in again. */
-  readonly returned: number;
-  /** The queue waited to send what the record knows to be sent: let go. */
-  readonly letGo: number;
-  /** The table had another time than the queue. */
-  readonly timesCorrected: number;
-  /** False: the recorder was behind, so nothing was compared. */
-  readonly compared: boolean;
 }
 
 export interface RetryWorker {
@@ -53,9 +42,8 @@ export interface RetryWorkerOptions extends ReturnPorts {
   readonly now?: () => number;
 }
 
-const PAGE = 500;
-/** A row younger than this may be about to change: the next audit looks at it. */
-const SETTLED_FOR_MS = 2000;
+/** Reported failures taken in one look. */
+const REPORTED_MAX = 500;
 
 /**
  * The slow retries themselves are timers of the engine. This worker takes in what a status reported later, and audits:
@@ -63,7 +51,7 @@ const SETTLED_FOR_MS = 2000;
  * run: the engine takes a message in once for each number of attempts, whoever asks.
  */
 export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
-  const { record, retries, intervalMs } = options;
+  const { intervalMs } = options;
   const now = options.now ?? Date.now;
   let stopping: AbortController | null = null;
   let running: Promise<void> | null = null;
@@ -72,123 +60,24 @@ export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
   let lastError: string | null = null;
   let taken = 0;
   let repaired = 0;
-
-  /** @param from `sent`: a status reported its failure · `lost`: the queue should have it and has not */
-  async function bringBack(failure: FailureRecord, from: 'sent' | 'lost'): Promise<boolean> {
-    const message = await record.messages.find(null, failure.id);
-    if (message === null) return false;
-    if (message.expiresAtMs !== null && message.expiresAtMs <= now()) {
-      await giveUp(failure.id, 'expired', from);
-      return false;
-    }
-    const delayMs = Math.max(0, (failure.nextRetryAtMs ?? 0) - now());
-    const back = await returningMessage(options, message);
-    const result = await knowingSender(options, message.sender, () =>
-      from === 'sent'
-        ? retries.redrive(back, 'sent', { cause: 'report', by: 'waxwing', delayMs })
-        : retries.redrive(back, 'lost', { cause: 'repair', by: 'waxwing', delayMs }, failure.attemptCount),
-    );
-    // Without an end these would be asked for again and again, and stand in the way of others.
-    if (result === 'expired') await giveUp(failure.id, 'expired', from);
-    if (result === 'unknown-sender') await giveUp(failure.id, 'sender-removed', from);
-    return result === 'done';
-  }
-
-  async function giveUp(id: string, resolution: string, from: 'sent' | 'lost'): Promise<void> {
-    const isEnded = await record.failures.giveUp(id, resolution);
-    // Of what a queue has lost, its counters are lost too.
-    if (isEnded && from === 'sent') options.onUndelivered?.();
-  }
+  const isStopping = () => stopping?.signal.aborted === true;
+  const ports = { ...options, now, catchUpMs: options.catchUpMs ?? 15_000, isStopping };
 
   async function takeReported(): Promise<number> {
     let count = 0;
-    for (const failure of await record.failures.reported(PAGE)) if (await bringBack(failure, 'sent')) count += 1;
+    for (const failure of await options.record.failures.reported(REPORTED_MAX)) {
+      if (await bringBack(ports, failure, 'sent')) count += 1;
+    }
     taken += count;
     return count;
   }
 
-  /**
-   * Waits until everything that the queue told before now is recorded. Without that a message that was sent this moment
-   * would look like one that the queue has lost.
-   */
-  async function recorderCaughtUp(): Promise<boolean> {
-    const sinceMs = now();
-    const deadlineMs = performance.now() + (options.catchUpMs ?? 15_000);
-    for (let shard = 0; shard < retries.shards; shard += 1) {
-      for (;;) {
-        const oldestMs = await retries.oldestEventMs(shard);
-        if (oldestMs === null || oldestMs > sinceMs) break;
-        if (performance.now() > deadlineMs || stopping?.signal.aborted === true) return false;
-        await delay(100);
-      }
-    }
-    return true;
-  }
-
-  async function lostIds(): Promise<string[]> {
-    const lost: string[] = [];
-    let after: string | null = null;
-    for (;;) {
-      const rows = await record.failures.pendingAfter(after, PAGE);
-      const last = rows.at(-1);
-      if (last === undefined) return lost;
-      after = last.id;
-      for (const shard of new Set(rows.map((row) => row.shard))) {
-        const ids = rows.filter((row) => row.shard === shard).map(({ id }) => id);
-        const parked = await retries.parked(shard, ids);
-        lost.push(...ids.filter((id) => !parked.has(id)));
-      }
-    }
-  }
-
   async function audit(): Promise<AuditReport> {
-    // What seems lost is looked at again once the recorder has written all that happened until then.
-    const suspects = await lostIds();
-    const waitingIds: { id: string; dueAtMs: number }[] = [];
-    for await (const part of retries.waiting()) waitingIds.push(...part);
-    const compared = await recorderCaughtUp();
-    if (!compared) {
-      lastAuditAtMs = now();
-      return { returned: 0, letGo: 0, timesCorrected: 0, compared };
-    }
-    let returned = 0;
-    for (const id of suspects) if (await isLost(id)) returned += (await returnLost(id)) ? 1 : 0;
-    let letGo = 0;
-    let timesCorrected = 0;
-    for (let from = 0; from < waitingIds.length; from += PAGE) {
-      const part = waitingIds.slice(from, from + PAGE);
-      for (const id of await record.failures.settledAmong(part.map((one) => one.id)))
-        if (await releaseSettled(id)) letGo += 1;
-      timesCorrected += await record.failures.correctTimes(part);
-    }
+    const report = await auditFailures(ports);
     lastAuditAtMs = now();
-    repaired += returned + letGo + timesCorrected;
-    const report = { returned, letGo, timesCorrected, compared };
-    options.onAudit?.(report);
+    repaired += report.returned + report.letGo + report.timesCorrected;
+    if (report.compared) options.onAudit?.(report);
     return report;
-  }
-
-  async function isLost(id: string): Promise<boolean> {
-    const failure = await record.failures.get(id);
-    if (failure?.status !== 'PENDING' || failure.metadata['source'] === 'report') return false;
-    if (failure.updatedAtMs > now() - SETTLED_FOR_MS) return false;
-    const message = await record.messages.find(null, id);
-    // In any other state than deferred the queue has it, or had it last, elsewhere than on the slow schedule.
-    if (message?.engineStatus !== 'deferred') return false;
-    const { sender, tenant, conversation, seq } = message;
-    return !(await retries.isHeld({ id, shard: message.shard, lane: { sender, tenant, conversation } }, seq));
-  }
-
-  async function returnLost(id: string): Promise<boolean> {
-    const failure = await record.failures.get(id);
-    return failure !== null && (await bringBack(failure, 'lost'));
-  }
-
-  async function releaseSettled(id: string): Promise<boolean> {
-    const message = await record.messages.find(null, id);
-    if (message === null) return false;
-    const { shard, sender, tenant, conversation } = message;
-    return (await retries.settled({ id, shard, lane: { sender, tenant, conversation } })) === 'done';
   }
 
   async function run(signal: AbortSignal): Promise<void> {

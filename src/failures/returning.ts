@@ -19,9 +19,7 @@ export async function returningMessage(ports: ReturnPorts, message: RecordedMess
   const tenant = await ports.record.tenants.ensure(message.tenant);
   const { concurrency, weight, backlogMax } = tenant;
   return {
-    id: message.id,
-    shard: message.shard,
-    lane: { sender: message.sender, tenant: message.tenant, conversation: message.conversation },
+    ...targetOf(message),
     contact: message.contact,
     priority: message.priority,
     expiresAtMs: message.expiresAtMs,
@@ -30,6 +28,12 @@ export async function returningMessage(ports: ReturnPorts, message: RecordedMess
     attempts: Math.max(1, message.attempts),
     tenantLimits: { concurrency, weight, backlogMax },
   };
+}
+
+/** How the retry desk finds a message. */
+export function targetOf(message: RecordedMessage): Pick<ReturningMessage, 'id' | 'shard' | 'lane'> {
+  const { id, shard, sender, tenant, conversation } = message;
+  return { id, shard, lane: { sender, tenant, conversation } };
 }
 
 /** Runs a call to the retry desk; once more when the engine had to be told the sender first. */
