@@ -1,10 +1,6 @@
-export {
-  createDeadLetterDesk,
-  type ActReport,
-  type DeadLetterDesk,
-  type DeadLetterDetail,
-  type Selection,
-} from './dead-letters.ts';
+export type { ActReport } from './act.ts';
+export type { DeadLetterDetail } from './dead-letter-detail.ts';
+export { createDeadLetterDesk, type DeadLetterDesk } from './dead-letters.ts';
 export {
   createFailures,
   type FailuresOptions,
@@ -15,3 +11,4 @@ export {
 export type { AuditReport } from './audit.ts';
 export { createRetryWorker, type RetryWorker, type RetryWorkerStatus } from './retry-worker.ts';
 export type { ReturnPorts } from './returning.ts';
+export type { Selection } from './selection.ts';
