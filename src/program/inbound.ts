@@ -22,7 +22,6 @@ import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { ReadAccount } from '../worker/accounts.ts';
 import type { ProgramCaches } from './caches.ts';
-import { templateHooks } from './templates.ts';
 import type { Accepting } from './web.ts';
 
 interface InboundParts {
@@ -82,7 +81,7 @@ export function createInbound(parts: InboundParts): Inbound {
     limit: createUserLimit(queue.runner.client, config.inboundUserLimitPerMinute, (error) =>
       log.debug({ err: error }, 'the limit of incoming messages could not be asked'),
     ),
-    hooks: joined([templateHooks(parts), ...parts.hooks]),
+    hooks: joined(parts.hooks),
     statistics,
     tagKey,
     defaultTenant: config.inboundDefaultTenant,

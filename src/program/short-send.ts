@@ -28,7 +28,7 @@ import { readWindowOf } from './windows.ts';
 export interface ShortSending {
   readonly shortSend: ShortSend;
   readonly throttled: ThrottledSender;
-  /** Finishes direct sends that are in flight and writes what is left to be recorded. */
+  /** Finishes direct sends that are in flight and writes what is left to be recorded. Safe to call twice. */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -95,17 +95,15 @@ export function openShortSending(parts: Parts): ShortSending {
     },
   });
   const throttled = createThrottled({ shortSend, queue, countFailures: () => record.failures.counts() });
-  return {
-    shortSend,
-    throttled,
-    async stop(graceMs) {
-      unfollow();
-      await directSender.stop(graceMs);
-      pause.stop();
-      await recorder.stop();
-      await closeProviders(providers);
-    },
+  const stop = async (graceMs: number): Promise<void> => {
+    unfollow();
+    await directSender.stop(graceMs);
+    pause.stop();
+    await recorder.stop();
+    await closeProviders(providers);
   };
+  let stopping: Promise<void> | undefined;
+  return { shortSend, throttled, stop: (graceMs) => (stopping ??= stop(graceMs)) };
 }
 
 /** F3: a repetition is skipped, and said. Never with the recipient or the text. */

@@ -32,7 +32,7 @@ import { openShortSending } from './short-send.ts';
 import { Started } from './started.ts';
 import { openStatistics } from './statistics.ts';
 import { tagKeyOf } from './tag-key.ts';
-import { openTemplates, restoreHolds } from './templates.ts';
+import { openTemplates, restoreHolds, templateHooks } from './templates.ts';
 import { startTraces } from './traces.ts';
 import { startWatching } from './watching.ts';
 import { type Accepting, createAccepting, startWeb } from './web.ts';
@@ -109,7 +109,7 @@ export async function startProgram(
         : null;
     if (metricsServer !== null) started.add(() => metricsServer.stop(leaving.leftMs()));
 
-    // Ended first: requests that wait for a direct send's turn would only hold the server up.
+    // Ended before the servers: requests that wait for a direct send's turn would only hold them up.
     started.add(() => parts.shortSending.stop(leaving.leftMs()));
 
     let stopping: Promise<void> | undefined;
@@ -160,6 +160,7 @@ async function openParts(config: Config, role: Role, log: Logger, options: Progr
 
   const sending = { ...base, accepting, queues, readAccount: accountReader(config, record), tagKey: tagKeyOf(keys) };
   const shortSending = openShortSending({ ...sending, messages, senders });
+  started.add(() => shortSending.stop(config.shutdownGraceMs));
   const bookings = openBookings(config, record, queues, messages);
   const stats = openStatistics(record, caches.service);
   const templates = openTemplates(sending);
@@ -167,7 +168,7 @@ async function openParts(config: Config, role: Role, log: Logger, options: Progr
 
   const responding = openResponding({ ...sending, responder: options.responder });
   started.add(() => responding.close());
-  const inbound = createInbound({ ...sending, hooks: [eventsOut.hooks, responding.hooks] });
+  const inbound = createInbound({ ...sending, hooks: [templateHooks(templates), eventsOut.hooks, responding.hooks] });
   started.add(() => inbound.close());
   observing.breakers.push(responding.breakers, recordBreakers);
   observing.metrics.register(eventsOut.source);

@@ -13,9 +13,17 @@ export class Started {
     this.#ends.push(end);
   }
 
-  /** Ends everything. @throws what a part throws; those that were started before it are then left as they are */
+  /** Ends everything, whatever a part says to that. @throws what a part threw, the first one, when all have ended */
   async end(): Promise<void> {
     this.#ending.abort();
-    for (const end of this.#ends.toReversed()) await end();
+    const failures: unknown[] = [];
+    for (const end of this.#ends.toReversed()) {
+      try {
+        await end();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 }

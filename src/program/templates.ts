@@ -11,7 +11,7 @@ import { createTemplates, type TemplateRegistry } from '../templates/index.ts';
 import type { ProgramCaches } from './caches.ts';
 import type { Accepting } from './web.ts';
 
-export interface TemplateParts {
+interface TemplateParts {
   readonly config: Config;
   readonly queue: RedisSendQueue;
   readonly record: WaxwingRecord;
@@ -35,8 +35,7 @@ export function openTemplates({ config, queue, record, accepting, caches }: Temp
 }
 
 /** What providers tell about templates. */
-export function templateHooks(parts: TemplateParts): InboundHooks {
-  const templates = openTemplates(parts);
+export function templateHooks(templates: TemplateRegistry): InboundHooks {
   return {
     async onProviderEvent({ provider, senders, event }) {
       if (event.kind === 'template') await templates.applyEvent(provider, event, senders);

@@ -16,6 +16,17 @@ describe('what was started', () => {
     expect(ended).toEqual(['server', 'worker', 'queue']);
   });
 
+  test('ends to the last part, also when one of them cannot; what it said is told then', async () => {
+    const started = new Started();
+    const ended: string[] = [];
+    started.add(() => ended.push('data services'));
+    for (const part of ['record', 'queue']) {
+      started.add(() => Promise.reject(new Error(`the ${part} does not end`)));
+    }
+    await expect(started.end()).rejects.toThrow('the queue does not end');
+    expect(ended).toEqual(['data services']);
+  });
+
   test('says that it ends before the first part does', async () => {
     const started = new Started();
     const told: boolean[] = [started.ending.aborted];
