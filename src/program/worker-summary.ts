@@ -16,10 +16,10 @@ export class WorkerSummary {
   #sent = 0;
   #failed = 0;
 
-  constructor(queue: Pick<RedisSendQueue, 'counters'>, log: Logger, everyMs = EVERY_MS) {
+  constructor(queue: Pick<RedisSendQueue, 'counters'>, log: Logger) {
     this.#queue = queue;
     this.#log = log;
-    this.#timer = setInterval(() => void this.#write(), everyMs);
+    this.#timer = setInterval(() => void this.#write(), EVERY_MS);
     this.#timer.unref();
   }
 

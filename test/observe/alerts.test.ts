@@ -181,16 +181,24 @@ describe('rules', () => {
 
   test('R9 · more than 10 entries waiting for 5 minutes; no worker for a minute in one shard; dead letters', async () => {
     world.ended(10, 0);
+    world.set('waxwing_stream_waiting', 10, { shard: '0' });
+    world.set('waxwing_workers', 1, { shard: '1' });
+    await engine.tick();
+    await after(10 * MINUTE_MS);
+    expect(world.changes).toEqual([]);
     world.set('waxwing_stream_waiting', 11, { shard: '0' });
     world.set('waxwing_workers', 2, { shard: '0' });
     world.set('waxwing_workers', 0, { shard: '1' });
     await engine.tick();
     expect(stateOf(engine, 'no-workers')).toBe('pending');
     world.ended(10, 1);
-    await after(MINUTE_MS);
+    await after(MINUTE_MS - 1);
+    expect(world.changes).toEqual(['dead-letters firing']);
+    await after(1);
     expect(world.changes).toEqual(expect.arrayContaining(['no-workers firing', 'dead-letters firing']));
+    await after(4 * MINUTE_MS - 1);
     expect(stateOf(engine, 'stream-waiting')).toBe('pending');
-    await after(4 * MINUTE_MS);
+    await after(1);
     expect(stateOf(engine, 'stream-waiting')).toBe('firing');
   });
 
