@@ -215,6 +215,23 @@ test('S10 · SIGTERM that reaches only the shell of npm ends the program in its 
   expect(readFileSync(end, 'utf8')).toBe('SIGTERM');
 });
 
+test.each([
+  ['test:queue', ['test/engine', 'test/worker', 'test/messages']],
+  ['test:cache', ['test/cache']],
+  ['test:queue:load', ['--config', 'vitest.load.config.ts']],
+])('S10 · npm run %s runs %j, and what is said behind it', async (script, parts) => {
+  const repository = new URL('../../', import.meta.url);
+  const { scripts } = JSON.parse(readFileSync(new URL('package.json', repository), 'utf8')) as {
+    readonly scripts: Readonly<Record<string, string>>;
+  };
+  expect(scripts[script]).toBe(`node scripts/run.mjs ${script}`);
+  const { run } = project(INSTALL);
+  const { stdout } = await run([script, '-t', 'a b']);
+  expect(JSON.parse(stdout)).toEqual(['run', ...parts, '-t', 'a b']);
+  for (const part of parts.filter((part) => !part.startsWith('--')))
+    expect(existsSync(new URL(part, repository)), part).toBe(true);
+});
+
 test('passes on once what npm and its group both deliver', async () => {
   const { run, spawn: start } = project(INSTALL);
   await run(['test']);
