@@ -10,10 +10,6 @@ export interface CacheReporterOptions {
   readonly record: Pick<WaxwingRecord, 'cacheHistory' | 'contentSids'>;
   readonly contentSids: ContentSidCache;
   readonly log: Logger;
-  /** Default 300,000: five minutes. */
-  readonly summaryMs?: number;
-  /** Default 60,000. */
-  readonly recordMs?: number;
 }
 
 const SUMMARY_MS = 300_000;
@@ -38,10 +34,9 @@ export class CacheReporter {
   }
 
   async start(): Promise<void> {
-    const { summaryMs = SUMMARY_MS, recordMs = RECORD_MS } = this.#options;
     this.#timers = [
-      setInterval(() => this.summary(), summaryMs).unref(),
-      setInterval(() => void this.tell(), recordMs).unref(),
+      setInterval(() => this.summary(), SUMMARY_MS).unref(),
+      setInterval(() => void this.tell(), RECORD_MS).unref(),
     ];
     const warm = this.#options.contentSids.warmUp(WARM_UP_KEYS).catch(() => 0);
     await Promise.race([warm, sleep(WARM_UP_WAIT_MS, 0, { ref: false })]);

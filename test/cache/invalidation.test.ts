@@ -124,7 +124,18 @@ describe('T5 · GET /api/cache/metrics', () => {
       health: { missRateAboveThreshold: false },
       caches: { salon: { cumulative: one } },
     });
-    expect(Object.keys((body['runtime'] as { cumulative: object }).cumulative).sort()).toEqual(Object.keys(one).sort());
+    const { cumulative, window, byKey } = body['runtime'] as {
+      readonly cumulative: object;
+      readonly window: { readonly metrics: object };
+      readonly byKey: Readonly<Record<string, object>>;
+    };
+    for (const figures of [cumulative, window.metrics, byKey['booking']]) expect(figures).toEqual(one);
+    const number = expect.any(Number) as number;
+    expect(body['database']).toMatchObject({
+      entries: number,
+      keys: number,
+      refreshedAt: expect.any(String) as string,
+    });
     const history = await call(a, 'GET', '/api/cache/metrics/history?hours=1');
     expect(history.status).toBe(200);
   });

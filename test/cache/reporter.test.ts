@@ -1,5 +1,5 @@
 import pino from 'pino';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { Caches, TemplateMetrics, TieredCache } from '../../src/cache/index.ts';
 import { CacheReporter } from '../../src/program/cache-reporter.ts';
 import { openRecord } from '../../src/record/index.ts';
@@ -56,6 +56,28 @@ it('T6, T9 · the summary line, hours added up over processes, and the warm-up b
   const [hour, ...more] = (await b.record.cacheHistory.hours(2)).filter(({ cache }) => cache === 'template-sids');
   const sum = [hour, ...more].reduce((total, one) => total + (one?.hits ?? 0), 0);
   expect(sum).toBe(3);
+});
+
+it('T6, T5 · the summary is written every five minutes, and the figures of the record are read anew every minute', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { url } = await testDatabase();
+  const { record, metrics, reporter, lines } = processOn(url);
+  const entries = () => metrics.getCacheReport().database?.entries;
+  await reporter.start();
+  await eventually(() => entries() === 0);
+  await record.contentSids.add({ key: 'booking', signature: 'none', sid: 'HX1', friendlyName: null });
+  vi.advanceTimersByTime(59_999);
+  expect(entries()).toBe(0);
+  vi.advanceTimersByTime(1);
+  await eventually(() => entries() === 1);
+  vi.advanceTimersByTime(300_000 - 60_001);
+  expect(lines).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(lines.map(({ msg }) => msg)).toEqual(['caches, last 5 min']);
+  vi.advanceTimersByTime(300_000);
+  expect(lines).toHaveLength(2);
+  await reporter.stop();
 });
 
 it('T1 · the environment goes before the record and the creator', async () => {
