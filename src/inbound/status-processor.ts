@@ -12,7 +12,7 @@ export interface StatusProcessorOptions {
   readonly messages: Pick<Messages, 'find'>;
   readonly statistics: InboundStatistics;
   readonly batch: { readonly sizeMax: number; readonly intervalMs: number; readonly parallelMax: number };
-  /** Hears why a message failed: codes only. */
+  /** Hears why a message failed: codes, and an id that may be logged. */
   readonly onFailed?: (line: { readonly messageId: string; readonly providerCode: string | null }) => void;
 }
 
@@ -42,7 +42,7 @@ export function createStatusProcessor(options: StatusProcessorOptions): StatusPr
       const error = status === 'failed' ? errorOf(data.error) : null;
       if (error !== null) {
         await log(`failed: ${error.providerCode ?? 'no code'} ${error.title}`);
-        options.onFailed?.({ messageId: data.messageId, providerCode: error.providerCode });
+        options.onFailed?.({ messageId: loggable(data.messageId), providerCode: error.providerCode });
       }
       await batcher.add({ ...(await namesOf(data.messageId)), attempt: null, status, providerAtMs, error });
       return { status };
@@ -59,6 +59,11 @@ export function createStatusProcessor(options: StatusProcessorOptions): StatusPr
     if (message.providerMessageId === null) throw new Error('The message was not sent (yet).');
     return { messageId: id, providerMessageId: message.providerMessageId };
   }
+}
+
+/** A provider's id may hold the recipient's number (Meta's has it in its first half, as base64): its end names it, too. */
+function loggable(id: string): string {
+  return isId(id) ? id : `…${id.slice(-12)}`;
 }
 
 function errorOf(given: unknown): MessageError {

@@ -32,7 +32,7 @@ const workers = z.object({
     due: z.number().nullable().describe('In flight, or could be now.'),
     byState: z.record(z.string(), z.number()),
     byHold: z.record(z.string(), z.number()).describe('What holds those that wait.'),
-    oldestWaitingSeconds: z.number().nullable(),
+    oldestWaitingSeconds: z.number().nullable().describe('As far as recorded; asked every 10 s at most.'),
   }),
   workers: z.array(z.object({ name: z.string(), inWork: z.number() })),
   processing: z

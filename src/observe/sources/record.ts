@@ -16,7 +16,7 @@ export const RECORD_METRICS: readonly MetricDefinition[] = [
   {
     ...shared,
     name: 'waxwing_oldest_waiting_seconds',
-    help: 'Age of the message that has waited longest, as far as recorded; 0 = none waits.',
+    help: 'Age of the message that has waited longest, as far as recorded; 0 = none waits. Asked every 10 s at most.',
   },
   {
     ...shared,
