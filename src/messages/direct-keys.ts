@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import { AppError, hasCode } from '../errors/app-error.ts';
+import { AppError } from '../errors/app-error.ts';
+import { nullWhileAway } from '../errors/while-away.ts';
 import type { Claim, Direct, DirectKey } from '../record/index.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -106,14 +107,14 @@ export class DirectKeys {
 
   /** Null while PostgreSQL is away. */
   async #claimStored(name: string, key: DirectKey): Promise<Claim | null> {
-    const claim = await orNull(this.#stored.claim(key));
+    const claim = await nullWhileAway(this.#stored.claim(key));
     const unreleased = this.#unreleased.get(name);
     if (claim === null || unreleased === undefined) return claim;
     const isOurs = claim.messageId === unreleased.messageId;
     // Away once more: it is still known here that the key is free.
     if (isOurs && !(await this.#release(unreleased))) return null;
     this.#unreleased.delete(name);
-    return isOurs ? await orNull(this.#stored.claim(key)) : claim;
+    return isOurs ? await nullWhileAway(this.#stored.claim(key)) : claim;
   }
 
   async #free(name: string, key: DirectKey, known: Known): Promise<void> {
@@ -123,7 +124,7 @@ export class DirectKeys {
   }
 
   async #release(key: DirectKey): Promise<boolean> {
-    return (await orNull(this.#stored.release(key).then(() => true))) ?? false;
+    return (await nullWhileAway(this.#stored.release(key).then(() => true))) ?? false;
   }
 }
 
@@ -137,13 +138,4 @@ function withResolve<T>(): { readonly promise: Promise<T>; readonly resolve: (va
     resolve = done;
   });
   return { promise, resolve };
-}
-
-async function orNull<T>(asked: Promise<T>): Promise<T | null> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (hasCode(error, 'RECORD_UNAVAILABLE')) return null;
-    throw error;
-  }
 }

@@ -7,7 +7,7 @@ import { senderLimits } from '../messages/index.ts';
 import { parseRecipient } from '../messages/content/index.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { Observing } from './observing.ts';
-import type { Accepting } from './web.ts';
+import type { Accepting } from './accepting.ts';
 
 interface FailureParts {
   readonly config: Config;

@@ -22,7 +22,7 @@ import type { TagKey } from '../providers/tag.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { ReadAccount } from '../worker/accounts.ts';
 import type { ProgramCaches } from './caches.ts';
-import type { Accepting } from './web.ts';
+import type { Accepting } from './accepting.ts';
 
 interface InboundParts {
   readonly config: Config;

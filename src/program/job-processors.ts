@@ -8,7 +8,7 @@ import { createMailer } from '../mail/index.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { Inbound } from './inbound.ts';
 import type { Responding } from './responding.ts';
-import type { Accepting } from './web.ts';
+import type { Accepting } from './accepting.ts';
 
 /** What processors may need; they are made once per worker process. */
 export interface ProcessorParts {

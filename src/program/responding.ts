@@ -16,7 +16,7 @@ import type { WaxwingRecord } from '../record/index.ts';
 import { type Breakers, createBreakers } from '../util/breakers.ts';
 import { createGuardedFetch, GuardedFetchError } from '../util/guarded-fetch/index.ts';
 import type { ProgramCaches } from './caches.ts';
-import type { Accepting } from './web.ts';
+import type { Accepting } from './accepting.ts';
 
 /** The answering of incoming messages, once per process. Without a responder nothing of it does anything. */
 export interface Responding {

@@ -9,6 +9,7 @@ import type { Messages, ShortSend, ThrottledSender } from '../messages/index.ts'
 import type { WaxwingRecord } from '../record/index.ts';
 import type { Statistics } from '../stats/index.ts';
 import type { ContentSidCache, TemplateRegistry } from '../templates/index.ts';
+import { type Accepting, createAccepting } from './accepting.ts';
 import { openBookings } from './bookings.ts';
 import { openCaches, type ProgramCaches } from './caches.ts';
 import { type DataServices, openDataServices } from './data-services.ts';
@@ -35,7 +36,7 @@ import { tagKeyOf } from './tag-key.ts';
 import { openTemplates, restoreHolds, templateHooks } from './templates.ts';
 import { startTraces } from './traces.ts';
 import { startWatching } from './watching.ts';
-import { type Accepting, createAccepting, startWeb } from './web.ts';
+import { startWeb } from './web.ts';
 import type { RunningWorker } from './worker.ts';
 import { startWorkerRole } from './worker-role.ts';
 

@@ -9,7 +9,7 @@ import { createTwilioTemplates } from '../providers/twilio/templates.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import { createTemplates, type TemplateRegistry } from '../templates/index.ts';
 import type { ProgramCaches } from './caches.ts';
-import type { Accepting } from './web.ts';
+import type { Accepting } from './accepting.ts';
 
 interface TemplateParts {
   readonly config: Config;

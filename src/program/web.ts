@@ -14,30 +14,18 @@ import {
 } from '../http/index.ts';
 import { packageVersion } from '../util/version.ts';
 import { createQueueAdministration, type QueueService } from '../jobs/index.ts';
-import {
-  createMessages,
-  createSenders,
-  createTenants,
-  type Messages,
-  senderDefaults,
-  senderLimits,
-  type Senders,
-  settingsSenders,
-  type ShortSend,
-  type Tenants,
-} from '../messages/index.ts';
+import { senderDefaults, type ShortSend } from '../messages/index.ts';
 import { Metrics, type AlertEngine } from '../observe/index.ts';
+import type { Accepting } from './accepting.ts';
 import type { EventsOutParts } from './events-out.ts';
 import type { Observing } from './observing.ts';
 import type { WaxwingFailures } from '../failures/index.ts';
 import { boardActs } from './board-acts.ts';
 import { dashboardOf } from './dashboard.ts';
 import type { Leaving } from './leaving.ts';
-import { logDuplicate } from './short-send.ts';
 import type { Statistics } from '../stats/index.ts';
 import type { TemplateRegistry } from '../templates/index.ts';
-import type { SenderRecord, WaxwingRecord } from '../record/index.ts';
-import { cachedSenders, cachedTenants } from './cached-stores.ts';
+import type { WaxwingRecord } from '../record/index.ts';
 import type { ProgramCaches } from './caches.ts';
 
 interface WebParts {
@@ -81,52 +69,6 @@ export function trustProxyOf({ trustProxy }: Pick<Config, 'trustProxy'>): HttpOp
   if (trustProxy === undefined || !/^\d+$/.test(trustProxy)) return trustProxy;
   const count = Number(trustProxy);
   return (_address, hop) => hop < count;
-}
-
-/** What accepts: the same for the API and for a program that embeds this one. */
-export interface Accepting {
-  readonly tenants: Tenants;
-  readonly senders: Senders;
-  readonly messages: Messages;
-}
-
-export function createAccepting(
-  config: Config,
-  queue: RedisSendQueue,
-  record: WaxwingRecord,
-  { service, evictions }: ProgramCaches,
-  log: Logger,
-): Accepting {
-  const tenants = createTenants({
-    store: cachedTenants(record.tenants, service),
-    autoCreate: config.tenantAutoCreate,
-    evictions,
-    onRemembered: (id) => service.named.salon.remembered(id),
-  });
-  const senders = createSenders({
-    store: record.senders,
-    cached: cachedSenders(record.senders, service),
-    evictions,
-    onRemembered: {
-      sender: (id) => service.named.whatsappConfig.remembered(id),
-      owner: (tenant) => service.named.userProjects.remembered(tenant),
-    },
-    tenantStore: record.tenants,
-    queue,
-    fromSettings: settingsSenderRecords(config),
-  });
-  const statusWatchdogMs = config.statusWatchdogSeconds * 1000;
-  const messages = createMessages({
-    queue,
-    store: record.messages,
-    tenants,
-    senders,
-    statusWatchdogMs,
-    meanAttemptMs: (sender) => record.timings.meanOf(sender),
-    tenantDefaults: { concurrency: config.tenantConcurrency, weight: 1 },
-    onDuplicateContent: (first) => logDuplicate(log, first),
-  });
-  return { tenants, senders, messages };
 }
 
 /** Builds the API over queue and record and starts to listen. */
@@ -236,13 +178,4 @@ function boardOnly(path: string): (app: FastifyInstance) => void {
       else done(new AppError('NOT_FOUND', { detail: 'This port serves Bull Board only.' }));
     });
   };
-}
-
-/** The senders of the settings in the record's shape, so that they are served without asking the record. */
-function settingsSenderRecords(config: Config): SenderRecord[] {
-  return settingsSenders(config).map((sender) => {
-    const { id, tenant, provider, externalId, portfolio = null, channel = null } = sender;
-    const own = { id, tenant, provider, externalId, apiUrl: sender.apiUrl, portfolio, channel };
-    return { ...senderLimits(sender), ...own, pausedReason: null, createdAtMs: 0, updatedAtMs: 0 };
-  });
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { hasCode } from '../../errors/app-error.ts';
+import { nullWhileAway } from '../../errors/while-away.ts';
 import { type Alert, cachesOf, FigureTable, healthReport, type Metrics } from '../../observe/index.ts';
 import type { WaxwingRecord } from '../../record/index.ts';
 
@@ -68,7 +68,10 @@ export function healthReportRoutes(app: FastifyInstance, options: HealthReportOp
     '/api/workers/whatsapp',
     { config, schema: { tags, summary: 'Workers, queue size and times', response: { 200: workers } } },
     async () => {
-      const [{ figures }, processing] = await Promise.all([options.metrics.snapshot(), timingsOrNull(options.record)]);
+      const [{ figures }, processing] = await Promise.all([
+        options.metrics.snapshot(),
+        nullWhileAway(options.record.timings.recent()),
+      ]);
       const table = new FigureTable(figures);
       const byLabel = (name: string, label: string) =>
         Object.fromEntries(table.all(name).map(({ labels, value }) => [labels?.[label] ?? '', value]));
@@ -94,13 +97,4 @@ export function healthReportRoutes(app: FastifyInstance, options: HealthReportOp
       };
     },
   );
-}
-
-async function timingsOrNull(record: HealthReportOptions['record']) {
-  try {
-    return await record.timings.recent();
-  } catch (error) {
-    if (hasCode(error, 'RECORD_UNAVAILABLE')) return null;
-    throw error;
-  }
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { SendQueue } from '../../engine/contract.ts';
-import { hasCode } from '../../errors/app-error.ts';
+import { nullWhileAway } from '../../errors/while-away.ts';
 import type { WaxwingRecord } from '../../record/index.ts';
 
 export interface ReportOptions {
@@ -64,8 +64,8 @@ export function reportRoutes(app: FastifyInstance, { queue, record }: ReportOpti
       const [counters, activeRateLimits, deliveryFailures, timings] = await Promise.all([
         queue.counters(),
         queue.limitedPairs(),
-        unlessAway(() => record.failures.counts()),
-        unlessAway(() => record.timings.recent()),
+        nullWhileAway(record.failures.counts()),
+        nullWhileAway(record.timings.recent()),
       ]);
       const { sent, failed, cancelled, expired, accepted, queued, inFlight, scheduled, deferred } = counters;
       const ended = sent + failed;
@@ -89,13 +89,4 @@ export function reportRoutes(app: FastifyInstance, { queue, record }: ReportOpti
       };
     },
   );
-}
-
-async function unlessAway<T>(read: () => Promise<T>): Promise<T | null> {
-  try {
-    return await read();
-  } catch (error) {
-    if (hasCode(error, 'RECORD_UNAVAILABLE')) return null;
-    throw error;
-  }
 }

@@ -1,4 +1,4 @@
-import { hasCode } from '../../errors/app-error.ts';
+import { nullWhileAway } from '../../errors/while-away.ts';
 import type { WaxwingRecord } from '../../record/index.ts';
 import { PasswordsBusyError, verifyPassword } from '../../util/passwords.ts';
 import { hasRole, type JwtCheck, type Person } from '../auth/jwt.ts';
@@ -50,7 +50,7 @@ export function createSignIn(options: {
       const waitMs = await beginUnlessAway(account, network);
       if (waitMs !== null) return { kind: 'wait', waitMs };
       const result = proof.kind === 'token' ? await byToken(proof.token) : await byPassword(proof.name, proof.password);
-      if (result.kind === 'signed-in') await ignoringAway(record.signInAttempts.succeeded(account, network));
+      if (result.kind === 'signed-in') await nullWhileAway(record.signInAttempts.succeeded(account, network));
       return result;
     } catch (error) {
       if (error instanceof PasswordsBusyError) return { kind: 'wait', waitMs: 1000 };
@@ -61,15 +61,6 @@ export function createSignIn(options: {
   /** Tokens cannot be guessed: with the record away they need no brake. A password needs the record anyway. */
   async function beginUnlessAway(account: string | null, network: string): Promise<number | null> {
     const begun = record.signInAttempts.begin(account, network);
-    return account === null ? ((await ignoringAway(begun)) ?? null) : await begun;
-  }
-}
-
-async function ignoringAway<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (hasCode(error, 'RECORD_UNAVAILABLE')) return undefined;
-    throw error;
+    return account === null ? await nullWhileAway(begun) : await begun;
   }
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { StreamDesk } from '../../engine/stream-desk.ts';
-import { hasCode } from '../../errors/app-error.ts';
+import { nullWhileAway } from '../../errors/while-away.ts';
 import type { WaxwingRecord } from '../../record/index.ts';
 import type { AdminOptions } from '../admin-options.ts';
 import { act } from './act.ts';
@@ -39,10 +39,7 @@ export function streamRoutes(app: FastifyInstance, options: StreamRouteOptions):
       const { shard, sender } = await wishOf(options, request.query);
       const [found, letters, own] = await Promise.all([
         healthOf(streams, shard),
-        record.deadLetters.count({ sender }).catch((error: unknown) => {
-          if (hasCode(error, 'RECORD_UNAVAILABLE')) return null;
-          throw error;
-        }),
+        nullWhileAway(record.deadLetters.count({ sender })),
         sender === undefined || shard === undefined ? undefined : streams.backlogOf(shard, sender),
       ]);
       return healthView(own === undefined ? found : found.map((one) => ({ ...one, backlog: own })), letters);
