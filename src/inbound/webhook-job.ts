@@ -1,11 +1,12 @@
 import { isUtf8 } from 'node:buffer';
-import type { WebhookJobData } from '../jobs/index.ts';
+import { JobImpossible, type WebhookJobData } from '../jobs/index.ts';
 import { cloudReader } from '../providers/cloud/reader.ts';
 import type { ReadWebhook, WebhookReader } from '../providers/events.ts';
 import { evolutionReader } from '../providers/evolution/reader.ts';
 import { withCallbackTag } from '../providers/twilio/callback.ts';
 import { twilioReader } from '../providers/twilio/reader.ts';
 import type { SenderProvider, WebhookBytes } from '../record/index.ts';
+import { isId, newId } from '../util/ids.ts';
 
 /** What a webhook's job carries beyond what any caller of the queue gives. */
 export interface KeptWebhookJob extends WebhookJobData {
@@ -53,6 +54,20 @@ export function readWebhook(provider: SenderProvider, parsed: unknown, receivedA
   return READERS[provider].read(parsed, receivedAtMs);
 }
 
+/** A webhook whose provider is known by name. */
+export type NamedWebhook = WebhookBytes & { readonly provider: SenderProvider };
+
+/** @throws JobImpossible when the body is not what its provider sends */
+export function readBytes({ provider, body, headers, receivedAtMs }: NamedWebhook): ReadWebhook {
+  let parsed: unknown;
+  try {
+    parsed = parseBody(provider, body, headers);
+  } catch (error) {
+    throw new JobImpossible(`The body of this webhook is not what ${provider} sends.`, { cause: error });
+  }
+  return readWebhook(provider, parsed, receivedAtMs);
+}
+
 /** Puts a webhook into a job, byte by byte. */
 export function jobOf(webhook: WebhookBytes, how: { hasStatuses: boolean; isReplay: boolean }): KeptWebhookJob {
   const isText = isUtf8(webhook.body);
@@ -67,6 +82,27 @@ export function jobOf(webhook: WebhookBytes, how: { hasStatuses: boolean; isRepl
     covers: webhook.covers,
     ...how,
   };
+}
+
+/** The webhook of a job. One that was added by a program has a payload, not bytes: then they are what the payload means. */
+export function webhookOf(jobId: string, job: WebhookJobData & Partial<KeptWebhookJob>): WebhookBytes {
+  const text = typeof job.payload === 'string' ? job.payload : JSON.stringify(job.payload ?? null);
+  return {
+    // The id of the job is that of the webhook. One that BullMQ made gets an id that is the same at every attempt.
+    id: job.webhookId ?? (isId(jobId) ? jobId : stableId(jobId, job.receivedAt)),
+    provider: isProvider(job.provider) ? job.provider : guessProvider(job.payload),
+    sender: job.sender ?? null,
+    receivedAtMs: Date.parse(job.receivedAt),
+    headers: job.headers ?? {},
+    body: Buffer.from(text, job.encoding ?? 'utf8'),
+    covers: job.covers ?? null,
+  };
+}
+
+function stableId(jobId: string, receivedAt: string): string {
+  const head = newId(Date.parse(receivedAt)).slice(0, 13);
+  const tail = Buffer.from(jobId).toString('hex').padStart(15, '0').slice(-15);
+  return `${head}-7${tail.slice(0, 3)}-8${tail.slice(3, 6)}-${tail.slice(3, 15)}`;
 }
 
 /** The provider that a payload without a name comes from, by its shape; the Cloud API when in doubt. */
