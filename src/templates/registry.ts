@@ -1,31 +1,15 @@
 import type { CacheService } from '../cache/index.ts';
-import type { SendQueue } from '../engine/contract.ts';
 import { AppError } from '../errors/app-error.ts';
-import { templateKeyOf } from '../model/message.ts';
 import { AccountError } from '../providers/account-error.ts';
 import type { ProviderEvent } from '../providers/events.ts';
-import {
-  type NewTemplate,
-  type RemoteTemplate,
-  type TemplateAccount,
-  TemplateCallError,
-  type TemplateProvider,
-} from '../providers/template-provider.ts';
+import { type NewTemplate, TemplateCallError } from '../providers/template-provider.ts';
 import { UnsupportedMessage } from '../providers/unsupported.ts';
-import type {
-  Exclusive,
-  ProviderChanges,
-  SenderWithCredentials,
-  TemplateFilter,
-  TemplateRecord,
-  Templates as Store,
-} from '../record/index.ts';
+import type { Exclusive, TemplateFilter, TemplateRecord, Templates as Store } from '../record/index.ts';
+import { accountOf, type AccountPorts } from './account.ts';
+import { adopt, adoptEvent, type AdoptPorts } from './adopt.ts';
+import { engineKeyOf, STOPPED_STATUSES, tellEngine } from './holds.ts';
 import { makeTemplate } from './make.ts';
 import { previewOf, type TemplatePreview } from './preview.ts';
-
-/** Words of a provider that stop a template, and those that let it go on. Others change what is shown only. */
-export const STOPPED_STATUSES: readonly string[] = ['PAUSED', 'DISABLED', 'REJECTED'];
-const FREED = new Set(['APPROVED', 'REINSTATED', 'UNPAUSED']);
 
 export interface TemplateDraft extends Omit<NewTemplate, 'name'> {
   readonly key: string;
@@ -33,22 +17,9 @@ export interface TemplateDraft extends Omit<NewTemplate, 'name'> {
   readonly name?: string | undefined;
 }
 
-export interface TemplatesOptions {
-  readonly store: Store;
-  readonly providers: readonly TemplateProvider[];
-  readonly senders: {
-    getWithCredentials(id: string): Promise<SenderWithCredentials | null>;
-  };
-  readonly changes: Pick<ProviderChanges, 'sendersOf'>;
+export interface TemplatesOptions extends AccountPorts, AdoptPorts {
   readonly exclusive: Exclusive;
-  readonly queue: Pick<SendQueue, 'holdTemplate' | 'releaseTemplate'>;
-  /** Runs a call to the engine, and tells it of the sender first when it has to. */
-  readonly knowing: <T>(call: () => Promise<T>) => Promise<T>;
   readonly cache: Pick<CacheService, 'named'>;
-  /** WHATSAPP_BUSINESS_ACCOUNT_ID: of Cloud API senders that name no portfolio. */
-  readonly businessAccountId: string | undefined;
-  /** TWILIO_CONTENT_URL. */
-  readonly twilioContentUrl: string;
 }
 
 export interface SyncResult {
@@ -85,72 +56,7 @@ export interface TemplateRegistry {
 }
 
 export function createTemplates(options: TemplatesOptions): TemplateRegistry {
-  const { store, queue, knowing } = options;
-
-  async function accountOf(
-    id: string,
-  ): Promise<{ sender: SenderWithCredentials; account: TemplateAccount; provider: TemplateProvider }> {
-    const sender = await options.senders.getWithCredentials(id);
-    if (sender === null) throw new AppError('NOT_FOUND', { field: 'sender', detail: 'There is no such sender.' });
-    const provider = options.providers.find(({ name }) => name === sender.provider);
-    const accountId =
-      sender.provider === 'twilio' ? sender.credentials['accountSid'] : (sender.portfolio ?? options.businessAccountId);
-    if (provider === undefined) {
-      throw new AppError('REQUEST_INVALID', {
-        field: 'sender',
-        detail: 'The provider of this sender has no templates.',
-      });
-    }
-    if (accountId === undefined) {
-      const detail = 'Set WHATSAPP_BUSINESS_ACCOUNT_ID, or the portfolio of the sender, to its business account.';
-      throw new AppError('REQUEST_INVALID', { field: 'sender', detail });
-    }
-    const apiUrl = sender.provider === 'twilio' ? options.twilioContentUrl : sender.apiUrl;
-    return { sender, provider, account: { apiUrl, accountId, credentials: sender.credentials } };
-  }
-
-  /** Holds or frees the messages of a template on every sender that can send it. */
-  async function tellEngine(template: TemplateRecord, more: readonly string[] = []): Promise<void> {
-    const isStopped = STOPPED_STATUSES.includes(template.status);
-    if (!isStopped && !FREED.has(template.status)) return;
-    const name = template.provider === 'twilio' ? (template.providerId ?? template.name) : template.name;
-    const key = templateKeyOf(name, template.language);
-    for (const sender of await sendersOf(template, more)) {
-      await knowing(() => (isStopped ? queue.holdTemplate(sender, key) : queue.releaseTemplate(sender, key)));
-    }
-  }
-
-  async function sendersOf({ provider, account, sender }: TemplateRecord, more: readonly string[]): Promise<string[]> {
-    const own = await options.changes.sendersOf(provider, { externalId: null, accountId: account });
-    return [...new Set([...own.map(({ id }) => id), ...(sender === null ? [] : [sender]), ...more])];
-  }
-
-  async function adopt(
-    sender: SenderWithCredentials,
-    account: string,
-    remote: RemoteTemplate,
-  ): Promise<'added' | 'changed' | 'same'> {
-    const provider = sender.provider === 'twilio' ? 'twilio' : 'cloud';
-    const [known] = await store.atProvider({ provider, account, ...remote });
-    const { status, reason, category, components, providerId } = remote;
-    if (known !== undefined) {
-      const changed = await store.setState(known.id, { status, reason, category, components, providerId }, true);
-      if (changed !== null) await tellEngine(changed, [sender.id]);
-      return known.status === status ? 'same' : 'changed';
-    }
-    const { name, language } = remote;
-    const row = { provider, account, name, language, category, components, status, reason, providerId } as const;
-    // Two contents of one name at Twilio: the second is found by its id.
-    const key = await freeKey(sender.tenant, name, language, providerId);
-    const added = await store.add({ ...row, tenant: sender.tenant, key, sender: sender.id });
-    await tellEngine(added, [sender.id]);
-    return 'added';
-  }
-
-  async function freeKey(tenant: string | null, name: string, language: string, providerId: string): Promise<string> {
-    const { items } = await store.list({ tenant, key: name, language, limit: 1 });
-    return items.length === 0 ? name : `${name}.${providerId}`;
-  }
+  const { store, businessAccountId } = options;
 
   async function get(tenant: string | null, id: string): Promise<TemplateRecord> {
     const found = (await options.cache.named.template.getOrLoad([id], () => store.get(id))) as TemplateRecord | null;
@@ -164,7 +70,7 @@ export function createTemplates(options: TemplatesOptions): TemplateRegistry {
     get,
 
     async create(tenant, senderId, { key, name = nameOf(key), ...draft }) {
-      const { sender, account, provider } = await accountOf(senderId);
+      const { sender, account, provider } = await accountOf(options, senderId);
       const at = { provider: provider.name, account: account.accountId };
       const row = { ...at, tenant, key, name, sender: sender.id, ...draft, reason: null, providerId: null };
       try {
@@ -175,59 +81,34 @@ export function createTemplates(options: TemplatesOptions): TemplateRegistry {
     },
 
     async sync(senderId) {
-      const { sender, account, provider } = await accountOf(senderId);
+      const { sender, account, provider } = await accountOf(options, senderId);
       const remote = await provider.list(account).catch((error: unknown) => {
         throw toAppError(error);
       });
       const done = { added: 0, changed: 0, same: 0 };
-      for (const template of remote) done[await adopt(sender, account.accountId, template)] += 1;
+      for (const template of remote) done[await adopt(options, sender, account.accountId, template)] += 1;
       return { found: remote.length, added: done.added, changed: done.changed };
     },
 
     preview: async (tenant, id, values) => previewOf(await get(tenant, id), values),
 
     async applyEvent(provider, event, senders) {
-      if (provider !== 'cloud' && provider !== 'twilio') return;
-      const account = event.accountId ?? options.businessAccountId;
-      if (account === undefined) return;
-      const { name, language, providerTemplateId: providerId, reason } = event;
-      const status = FREED.has(event.event) ? 'APPROVED' : event.event;
-      let known = await store.atProvider({ provider, account, name, language, providerId });
-      if (known.length === 0 && language !== null) {
-        const row = {
-          provider,
-          account,
-          name,
-          language,
-          category: 'UTILITY',
-          components: [],
-          status,
-          reason,
-          providerId,
-        } as const;
-        const key = await freeKey(null, name, language, providerId ?? language);
-        known = [await store.add({ ...row, tenant: null, key, sender: senders[0] ?? null })];
-      }
-      for (const template of known) {
-        const changed = await store.setState(template.id, { status, reason, providerId }, true);
-        if (changed !== null) await tellEngine(changed, senders);
-      }
+      const account = event.accountId ?? businessAccountId;
+      if (account === undefined || (provider !== 'cloud' && provider !== 'twilio')) return;
+      await adoptEvent(options, { provider, account }, event, senders);
     },
 
     async stoppedByAttempt(senderId, engineKey, status, reason) {
-      const { account, provider } = await accountOf(senderId);
+      const { account, provider } = await accountOf(options, senderId);
       const all = await store.ofAccount(provider.name, account.accountId);
-      const found = all.find((template) => {
-        const name = template.provider === 'twilio' ? (template.providerId ?? template.name) : template.name;
-        return templateKeyOf(name, template.language) === engineKey;
-      });
+      const found = all.find((template) => engineKeyOf(template) === engineKey);
       const changed = found === undefined ? null : await store.setState(found.id, { status, reason }, true);
-      if (changed !== null) await tellEngine(changed, [senderId]);
+      if (changed !== null) await tellEngine(options, changed, [senderId]);
     },
 
     async restoreHolds() {
       const stopped = await store.inStates(STOPPED_STATUSES);
-      for (const template of stopped) await tellEngine(template);
+      for (const template of stopped) await tellEngine(options, template);
       return stopped.length;
     },
   };
