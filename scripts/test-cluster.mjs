@@ -8,7 +8,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const vitest = join(root, 'node_modules/vitest/vitest.mjs');
 const rest = process.argv.slice(2);
 
-/** Left out: `memory` fills one small server, and `early-evidence` and `claim-sweep` speak to the server that they start. */
+/** Left out: `memory` fills one small server; `early-evidence`, `claim-sweep`, `idempotency-days` and `registering` speak to the server that they start. */
 const ENGINE = [
   'accept ambiguous circuit disturbances event-log limits many-redis order replica retries revive',
   'scripts token-bucket wake-up',

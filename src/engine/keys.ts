@@ -58,7 +58,7 @@ export const KEY_LETTERS = {
   u: 'unrecorded',
   /** `v:<day>` hash: message that came back → attempts it had then */
   v: 'revived',
-  /** `i:<day>:<bucket>` hash: idempotency digest → body digest and first id */
+  /** `i:<day>` hash: idempotency digest → body digest and first id */
   i: 'idempotency',
 } as const;
 
@@ -71,7 +71,7 @@ export const LIVE_KEY_LETTERS = { totals: 'ot' } as const;
 export const REPLICA_MARK_LETTER = 'w';
 
 /** Layout version of keys and packed records; a shard of another version is refused. */
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;
 
 export function shardPrefix(shard: number): string {
   return `{wx:${shard}}`;

@@ -37,7 +37,10 @@ describe('What the accept script is given and answers', () => {
     const id = '01a20622-c81d-79e8-9d25-e99502c02c41';
     const [, text, rare] = argsOf({ id, sendAtMs: 5, expiresAtMs: 9, key: 'k' });
     expect(text).toMatch(/^5\|9\|01a20622-/);
-    expect(rare).toMatch(/^5\|9\|[0-9a-f]{4}[\w-]{44}$/);
+    expect(rare).toMatch(/^[\w-]{44}\|5\|9$/);
+    expect(argsOf({ id, key: 'k' })[2]).toBe(rare?.slice(0, 44));
+    expect(argsOf({ id, sendAtMs: 5 })[2]).toBe('|5|');
+    expect(argsOf({ id, expiresAtMs: 9 })[2]).toBe('||9');
   });
 
   it('ids of one window share a field of the index, others have their own', () => {

@@ -2,9 +2,9 @@
   KEYS   1 shard prefix
   ARGV   1 wallMs or ''   2 '1' when this repeats a call whose reply was lost
          3 number of windows in which the ids were made, then per window: its name, 'end|end|…' of its ids
-         then per message: lane, 'priority|expiresAtMs or nothing|id||contact|sealed body', '' or
-         '<sendAtMs>|<expiresAtMs>|<key>', 'concurrency|weight|backlogMax'
-         key: '' or its bucket (4), its field there (14), the digest of what was asked for (8), the id (22 characters)
+         then per message: lane, 'priority|expiresAtMs or nothing|id||contact|sealed body', '', '<key>' or
+         '<key>|<sendAtMs>|<expiresAtMs>', 'concurrency|weight|backlogMax'
+         key: '' or its digest (14), the digest of what was asked for (8), the id (22 characters)
   RETURN {dueMs or -1, a code per message, the first id (22 characters) of each 3 and 4 in turn}
          codes: 1 accepted, 2 accepted and handed over, 3 duplicate, 4 key reused with another body, 5 backlog full,
          6 unknown sender
@@ -18,8 +18,7 @@
 -- @include "dispatch"
 -- @include "finish"
 local STRIDE = 4
-local DAY_MS = 86400000
-local TWO_DAYS_MS = '172800000'
+local KEPT_MS = '176400000' -- 49 h: two days, and an hour for a beat to be quicker
 local repeated = ARGV[2] == '1'
 local window_count = tonumber(ARGV[3])
 local first_at = 4 + 2 * window_count
@@ -37,18 +36,39 @@ local function id_ms(id)
   return ms
 end
 
--- Looks today's and yesterday's bucket up: the id that was stored carries its time, so 24 h stay exact. Days are the
--- pacing clock's: a wall clock that steps back over midnight would look past the bucket.
--- Returns the digest and the id that were stored, or nil and today's bucket.
-local function first_use(bucket, field)
-  local day = floor(now / DAY_MS)
-  for back = 0, 1 do
-    local found = call('HGET', P .. 'i:' .. (day - back) .. ':' .. bucket, field)
-    if found and id_ms(sub(found, 9)) + DAY_MS > wall then
-      return found
+-- Keys lie in a hash of the day of their first use; those of a call are looked up, and written, together. The id that was
+-- stored carries its time, so 24 h stay exact.
+local function uses_of(day)
+  return P .. 'i:' .. format('%d', day)
+end
+local first_uses = {} -- key -> digest and id that were stored
+local function load_uses()
+  local keys = {}
+  for i = first_at + 2, #ARGV, STRIDE do
+    if ARGV[i] ~= '' and sub(ARGV[i], 1, 1) ~= '|' then
+      keys[#keys + 1] = sub(ARGV[i], 1, 14)
     end
   end
-  return nil, P .. 'i:' .. day .. ':' .. bucket
+  if #keys == 0 then
+    return
+  end
+  local of_today = call('HMGET', uses_of(today), unpack(keys))
+  local of_yesterday = call('HMGET', uses_of(today - 1), unpack(keys))
+  for n, key in ipairs(keys) do
+    local found = of_today[n] or of_yesterday[n]
+    first_uses[key] = found and id_ms(sub(found, 9)) + DAY_MS > wall and found or nil
+  end
+end
+local new_uses = {}
+local function store_uses()
+  if #new_uses == 0 then
+    return
+  end
+  local is_first = call('EXISTS', uses_of(today)) == 0
+  call('HSET', uses_of(today), unpack(new_uses))
+  if is_first then
+    call('PEXPIRE', uses_of(today), KEPT_MS)
+  end
 end
 
 local function id_in(tail)
@@ -105,27 +125,28 @@ for i = first_at, #ARGV, STRIDE do
   lanes[#lanes + 1] = ARGV[i]
 end
 load_lanes(lanes)
+load_uses()
 
 for n, lane in ipairs(lanes) do
   local i = first_at + (n - 1) * STRIDE
   local tail, more = ARGV[i + 1], ARGV[i + 2]
   local send_at, expires, key = '', '', ''
-  if more ~= '' then
-    send_at, expires, key = match(more, '^(%d*)|(%d*)|(.*)$')
+  if #more == 44 then
+    key = more
+  elseif more ~= '' then
+    key, send_at, expires = match(more, '^(.*)|(%d*)|(%d*)$')
   end
   local code = '1'
   local s, t = of_lane(lane)
-  local slot
   if not s then
     code = '6'
   elseif repeated and was_stored(id_in(tail)) then
     s = nil -- the call whose reply was lost had stored it
   else
     if key ~= '' then
-      local first
-      first, slot = first_use(sub(key, 1, 4), sub(key, 5, 18))
+      local first = first_uses[sub(key, 1, 14)]
       if first then
-        code = sub(first, 1, 8) == sub(key, 19, 26) and '3' or '4'
+        code = sub(first, 1, 8) == sub(key, 15, 22) and '3' or '4'
         known[#known + 1] = sub(first, 9)
       end
     end
@@ -171,12 +192,16 @@ for n, lane in ipairs(lanes) do
         place(s, t, lane, false)
       end
     end
-    if slot then
-      call('HSET', slot, sub(key, 5, 18), sub(key, 19))
-      call('PEXPIRE', slot, TWO_DAYS_MS)
+    if key ~= '' then
+      local name, use = sub(key, 1, 14), sub(key, 15)
+      first_uses[name] = use
+      new_uses[#new_uses + 1] = name
+      new_uses[#new_uses + 1] = use
     end
   end
 end
+
+store_uses()
 
 count('accepted', #stored)
 count('scheduled', scheduled)

@@ -46,6 +46,9 @@ if free > 0 then
 else
   call('ZREM', P .. 'iw', worker)
 end
+-- Unlinked, the idempotency keys of a day are freed beside the main thread. At the end of their lifetime, which comes
+-- later, they would be in it: 0.4 s for a million.
+call('UNLINK', P .. 'i:' .. format('%d', today - 2))
 serve_idle()
 local due = finish(false)
 local head = call('ZRANGE', P .. 'tm', 0, 0, 'WITHSCORES')

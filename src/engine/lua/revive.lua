@@ -16,7 +16,6 @@
 -- @include "flight"
 -- @include "dispatch"
 -- @include "finish"
-local DAY_MS = 86400000
 local TWO_DAYS_MS = '172800000'
 local verb, id, lane, detail = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
@@ -33,15 +32,13 @@ local function is_repeated(number)
   if has_tombstones() and call('HEXISTS', P .. 'x', id) == 1 then
     return true
   end
-  local day = floor(now / DAY_MS)
-  for back = 0, 1 do
-    local last = call('HGET', P .. 'v:' .. (day - back), id)
+  for day = today, today - 1, -1 do
+    local last = call('HGET', P .. 'v:' .. day, id)
     if last and tonumber(last) >= number then
       return true
     end
   end
-  local key = P .. 'v:' .. day
-  return false, key
+  return false, P .. 'v:' .. today
 end
 
 local function revive(s, t)

@@ -35,6 +35,9 @@ do
     scalars.last = now
   end
 end
+-- What is kept by the day lies under its number; by this clock too, or a step back over midnight would look past it.
+local DAY_MS = 86400000
+local today = floor(now / DAY_MS)
 local seq = tonumber(g[3]) or 0
 local turn = tonumber(g[4]) or 0
 local shard_paused = g[7] == '1'
