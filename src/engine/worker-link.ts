@@ -1,3 +1,4 @@
+import { AppError } from '../errors/app-error.ts';
 import { BeatWatch } from './beat-watch.ts';
 import { sweepClaims } from './claim-sweep.ts';
 import { commandClient, disconnect, type RedisClient, type RedisTarget, whenReady } from './connection.ts';
@@ -9,7 +10,7 @@ import { shardPrefix } from './keys.ts';
 import { OwnLeases } from './own-leases.ts';
 import { ShardReader } from './shard-reader.ts';
 import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
-import { type ScriptArg, ScriptRunner, type WallClock } from './script-runner.ts';
+import { redisFailure, type ScriptArg, ScriptRunner, type WallClock } from './script-runner.ts';
 import { encodeSettle } from './settle-code.ts';
 import { StartBy } from './start-by.ts';
 
@@ -32,6 +33,10 @@ const BEATS_MAX = 8; // under way at once, where the link is slow: others count 
 const GIVEN_UP_MAX = 32; // entries per script
 /** For each half of a goodbye: what is not said by then, a heartbeat that stands still tells the others. */
 const GOODBYE_MS = 2000;
+/** A worker that finds no Redis for this long does not start: whoever started it hears why. */
+const REGISTER_MS_MAX = 10_000;
+/** A Redis that reads its log refuses every command until it is done. */
+const REFUSED_PAUSE_MS = 100;
 export const WORKER_COMMAND_TIMEOUT_MS = 5000;
 
 export type SettleResult = 'settled' | 'evidence' | 'stale';
@@ -140,14 +145,30 @@ export class WorkerLink {
     return this.#startBy.ms;
   }
 
-  /** Registers the worker and begins to take. @throws when Redis cannot be reached within 10 s */
+  /** Registers the worker and begins to take. @throws AppError `QUEUE_UNAVAILABLE` when Redis cannot be reached within 10 s */
   async start(): Promise<void> {
-    if (!(await whenReady(this.#commands, 10_000))) throw new Error('the queue Redis cannot be reached');
-    await this.#heartbeat();
+    await this.#register();
     this.#armBeat();
     void this.#readMailbox();
     this.#take = true;
     this.#schedule();
+  }
+
+  /** The first beat. A Redis that ends between its greeting and the beat is waited for like one that was not there. */
+  async #register(): Promise<void> {
+    const giveUpAtMs = performance.now() + REGISTER_MS_MAX;
+    let heard: unknown;
+    while (performance.now() < giveUpAtMs && (await whenReady(this.#commands, giveUpAtMs - performance.now()))) {
+      try {
+        await this.#heartbeat();
+        return;
+      } catch (error) {
+        if (redisFailure(error) === null) throw error;
+        heard = error;
+        await new Promise((resolve) => setTimeout(resolve, REFUSED_PAUSE_MS));
+      }
+    }
+    throw new AppError('QUEUE_UNAVAILABLE', { cause: heard });
   }
 
   /**

@@ -114,7 +114,7 @@ async function startWorker(world: World): Promise<void> {
       await world.startWorker(via === undefined ? {} : { via });
       return;
     } catch (error) {
-      const hasEnded = error instanceof Error && error.message.includes('the queue Redis cannot be reached');
+      const hasEnded = error instanceof Error && error.message.includes('QUEUE_UNAVAILABLE');
       if (!hasEnded || start === STARTS_MAX) throw error;
     }
   }
