@@ -24,7 +24,7 @@ import { StartBy } from './start-by.ts';
  * Whatever cannot be told to Redis is told again until it is heard: settling is idempotent by lane, message and entry.
  */
 
-const SETTLE_MAX = 20; // bounds one script's work
+const SETTLE_MAX = 25; // bounds one script's work; as many as one call takes, or what was taken together needs two
 const BEGIN_MAX = 32;
 const CALLS_MAX = 2; // one runs while the next is collected; more would only make smaller batches …
 const FULL_CALLS_MAX = 8; // … unless there is enough for a whole one
