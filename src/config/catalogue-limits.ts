@@ -170,7 +170,7 @@ export const LIMIT_SETTINGS = {
     default: 25,
     min: 1,
     max: 25,
-    doc: 'Messages that one call hands over at most; more than 25 would make a script too long.',
+    doc: 'Messages that one call of a worker takes at most; more than 25 would make a script too long. A worker that waits idle is handed up to 16 at once.',
   }),
   WA_STREAM_BLOCK_MS: integer({
     area: 'stream',

@@ -184,9 +184,10 @@ function globFor(pattern: string): string {
 }
 
 /**
- * Conversation ids are often phone numbers. Whoever asks for an audit has to find this one again, by the sender, the
- * tenant and four digits: the masks of the API show less, because they are for those who only look.
+ * Conversation ids are often phone numbers or addresses. Whoever asks for an audit has to find this one again, by the
+ * sender, the tenant and four digits or a first letter: the masks of the API show less, because they are for those who
+ * only look.
  */
 function mask(lane: string): string {
-  return lane.replaceAll(/\d(?=\d{4})/g, '•');
+  return lane.replaceAll(/\d(?=\d{4})/g, '•').replaceAll(/(?<=[^|@])[^|@]+(?=@)/g, '•');
 }

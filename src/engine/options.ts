@@ -10,7 +10,7 @@ export interface EngineOptions {
   /** How long evidence about an ambiguous attempt is awaited. */
   readonly ambiguousWaitMs: number;
   readonly onAmbiguous: 'reconcile' | 'hold' | 'resend';
-  /** Messages that one call hands to a worker, 1 … 25: a script stays under 2 ms. WA_STREAM_READ_COUNT. */
+  /** Messages that one call of a worker takes, 1 … 25: a script stays under 2 ms. An idle one is handed up to 16. WA_STREAM_READ_COUNT. */
   readonly takeMax: number;
   /** Entries that nobody renewed for this long are looked at, at least a second more than the send timeout. WA_STREAM_CLAIM_IDLE_MS. */
   readonly claimIdleMs: number;

@@ -10,12 +10,11 @@ export const DEFAULT_SENDER = 'default';
  */
 export function chooseShard(
   sender: { readonly id: string; readonly tenant: string | null },
-  siblings: readonly Pick<SenderRecord, 'shard'>[],
+  sibling: Pick<SenderRecord, 'shard'> | null,
   shards: number,
 ): number {
   if (sender.id === DEFAULT_SENDER) return 0;
-  const [sibling] = siblings;
-  if (sibling !== undefined) return sibling.shard;
+  if (sibling !== null) return sibling.shard;
   const name = sender.tenant === null ? `sender:${sender.id}` : `tenant:${sender.tenant}`;
   return createHash('sha256').update(name).digest().readUInt32BE(0) % shards;
 }

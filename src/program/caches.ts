@@ -18,7 +18,9 @@ export interface ProgramCaches {
   readonly ofRecorder: Pick<RecorderOptions, 'onBatch'>;
   /** Once the record is open: template content ids, figures in the background, warm-up. */
   follow(record: WaxwingRecord): Promise<ContentSidCache>;
-  stop(): Promise<void>;
+  /** Ends what looks at the record; before it is closed. */
+  unfollow(): Promise<void>;
+  stop(): void;
 }
 
 /** Opens the caches. A cache Redis that is away holds nobody up. */
@@ -82,8 +84,8 @@ export async function openCaches(config: Config, redisUrl: string, log: Logger):
       await reporter.start();
       return contentSids;
     },
-    async stop() {
-      await reporter?.stop();
+    unfollow: async () => await reporter?.stop(),
+    stop() {
       useCache(null);
       tiers.stop();
     },

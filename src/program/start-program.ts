@@ -134,12 +134,13 @@ async function openParts(config: Config, role: Role, log: Logger, options: Progr
   started.add(() => services.stop());
 
   const caches = await openCaches(config, services.cacheRedisUrl, log);
+  started.add(() => caches.stop());
   const recordBreakers = createRecordBreakers(config, log);
   const record = openRecordOf(config, keys, services, log, { ...caches.ofRecord, breakers: recordBreakers });
   started.add(() => record.close());
-  started.add(() => caches.stop());
   const isMigrated = await migrateWhenPossible(services.databaseUrl, log, started.ending);
   const observing = createObserving(config, options.isMeasured);
+  started.add(() => caches.unfollow());
   const contentSids = await caches.follow(record);
 
   const queue = await openQueue(config, services, log, observing.ofQueue);

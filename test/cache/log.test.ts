@@ -28,7 +28,7 @@ it('T4 · a spike of one key is logged without the number or the address of a pe
   for (const key of ['conversation:+4915112345678', 'user:ada@example.com', 'menu:42']) {
     for (let n = 0; n < 30; n += 1) await caches.service.get(key);
   }
-  await caches.stop();
+  caches.stop();
   const keys = lines.filter(({ msg }) => msg === 'miss rate above its threshold').map(({ key }) => key);
   expect(keys).toEqual([undefined, 'conversation:+…5678', 'user:…@example.com', 'menu:42']);
 });
@@ -40,7 +40,7 @@ it('C6 · the log says when the cache Redis is away, and when it is back', async
   await eventually(said('the cache Redis is away'));
   await server.restart();
   await eventually(said('the cache Redis is back'));
-  await caches.stop();
+  caches.stop();
 });
 
 it('Q11 · LOG_LEVEL=debug prints every hit and miss, and names nobody', async () => {
@@ -50,7 +50,7 @@ it('Q11 · LOG_LEVEL=debug prints every hit and miss, and names nobody', async (
   await conversation.set(['+4915112345678'], { said: 'hello' });
   await conversation.get('+4915112345678');
   caches.metrics.recordCacheHit('welcome', null, 'HX1');
-  await caches.stop();
+  caches.stop();
   const looks = lines.filter(({ msg }) => msg === 'cache hit' || msg === 'cache miss');
   expect(looks.map(({ msg, key }) => [msg, key])).toEqual([
     ['cache miss', 'conversation:+…5678'],

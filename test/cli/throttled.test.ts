@@ -1,3 +1,4 @@
+import pino from 'pino';
 import { describe, expect, it } from 'vitest';
 import { type Emulator } from '../../src/emulator/index.ts';
 import { generateIdempotencyKey, percentileOf } from '../../src/messages/index.ts';
@@ -51,6 +52,21 @@ describe('throttled sender', () => {
     expect(other.jobId).toBe(waxwing.generateIdempotencyKey(to, 'Your table is ready', { type: 'reminder' }));
     const stored = await waxwing.messages.get(first.messageId, { kind: 'platform' });
     expect(stored.metadata).toEqual({ order: 7, idempotencyKey: first.jobId });
+  });
+
+  it('F3 · a repetition that was skipped is logged, with neither the person nor the text', async () => {
+    const lines: string[] = [];
+    const log = pino({ level: 'info' }, { write: (line: string) => lines.push(line) });
+    const waxwing = await start({}, 'all', log);
+    const to = phone();
+    const first = await waxwing.sendMessage(to, 'planted text');
+    await waxwing.sendMessage(to, 'another one');
+    await waxwing.sendMessage(to, 'planted text');
+    const told = lines.filter((line) => line.includes('skipped'));
+    expect(told.map((line) => JSON.parse(line) as unknown)).toEqual([
+      expect.objectContaining({ level: 30, messageId: first.messageId, tenant: 'default' }),
+    ]);
+    expect(lines.join('')).not.toMatch(new RegExp(`planted|${to.slice(1)}`));
   });
 
   it('F7 · getStats() counts limits, failures and the queue', async () => {

@@ -79,11 +79,13 @@ describe('waitSecondsOf()', () => {
 describe('chooseShard()', () => {
   test("keeps a tenant's senders together, the default sender in shard 0, and uses every shard", () => {
     const shards = 8;
-    const of = (tenant: string, id: string) => chooseShard({ id, tenant }, [], shards);
+    const of = (tenant: string, id: string) => chooseShard({ id, tenant }, null, shards);
     expect(of('t1', 'a')).toBe(of('t1', 'b'));
-    expect(chooseShard({ id: 'c', tenant: 't1' }, [{ shard: 3 }], shards)).toBe(3);
-    expect(chooseShard({ id: 'default', tenant: null }, [], shards)).toBe(0);
-    const used = new Set(Array.from({ length: 200 }, (_, i) => chooseShard({ id: `s${i}`, tenant: null }, [], shards)));
+    expect(chooseShard({ id: 'c', tenant: 't1' }, { shard: 3 }, shards)).toBe(3);
+    expect(chooseShard({ id: 'default', tenant: null }, null, shards)).toBe(0);
+    const used = new Set(
+      Array.from({ length: 200 }, (_, i) => chooseShard({ id: `s${i}`, tenant: null }, null, shards)),
+    );
     expect([...used].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   });
 });

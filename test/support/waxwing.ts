@@ -1,3 +1,4 @@
+import type { Logger } from 'pino';
 import { afterAll, afterEach } from 'vitest';
 import { type Emulator, startEmulator } from '../../src/emulator/index.ts';
 import { createWaxwing, type Waxwing } from '../../src/index.ts';
@@ -11,7 +12,7 @@ export interface WaxwingPlace {
   readonly database: TestDatabase;
   readonly emulator: Emulator;
   /** Stopped after the test, before the emulator forgets what it was told. */
-  readonly start: (settings?: Readonly<Settings>, role?: Role) => Promise<Waxwing>;
+  readonly start: (settings?: Readonly<Settings>, role?: Role, log?: Logger) => Promise<Waxwing>;
 }
 
 /**
@@ -32,9 +33,9 @@ export async function waxwingPlace(common: Readonly<Settings> = {}, usual: Role 
     redis,
     database,
     emulator,
-    async start(settings = {}, role = usual) {
+    async start(settings = {}, role = usual, log) {
       const all = programSettings({ redis, database, emulator }, { ...common, ...settings });
-      const waxwing = createWaxwing({ role, settings: all });
+      const waxwing = createWaxwing({ role, settings: all, ...(log && { log }) });
       running.push(waxwing);
       await waxwing.start();
       return waxwing;

@@ -95,7 +95,7 @@ export function eventRoutes(
       const wanted: EventFilter = { ...filterOf(given), ids };
       if (Object.values(wanted).every((value) => value === undefined)) {
         throw new AppError('REQUEST_INVALID', {
-          detail: 'Say which events: by ids, state, tenant, type, conversation or time.',
+          detail: 'Say which events: by ids, state, tenant, endpoint, type, conversation or time.',
         });
       }
       const found = dryRun ? await eventsOut.count(wanted) : await eventsOut.replay(wanted);

@@ -64,7 +64,7 @@ export const replayBody = z
     ...filterFields,
     dryRun: z.boolean().default(false).describe('Only count.'),
   })
-  .describe('Names at least one of ids, state, tenant, endpoint, type, conversation, from.');
+  .describe('Names at least one of ids, state, tenant, endpoint, type, conversation, from, to.');
 export const replayAnswer = z.object({ found: z.int(), replayed: z.int(), dryRun: z.boolean() });
 
 type Given = { readonly from?: string | undefined; readonly to?: string | undefined } & Omit<

@@ -53,7 +53,7 @@ export function senderRoutes(app: FastifyInstance, options: AdminOptions): void 
     async (request, reply) => {
       const given = newSenderOf(request.body, senderDefaults(request.body.provider));
       const sibling = given.tenant === null ? null : await oldestOwned(record.senders, given.tenant);
-      const shard = chooseShard(given, sibling === null ? [] : [sibling], queue.shards);
+      const shard = chooseShard(given, sibling, queue.shards);
       const sender = await record.senders.create({ ...given, shard });
       // With the queue away the sender exists all the same; the engine hears of it with its first message.
       await senders.changed(sender).catch(unlessUnavailable);

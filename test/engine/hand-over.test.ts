@@ -1,0 +1,72 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { testRedis, type TestRedis } from '../support/services.ts';
+import type { Settlement } from '../../src/engine/contract.ts';
+import { Bench, byConversation, SENT } from './support/bench.ts';
+
+let redis: TestRedis;
+let bench: Bench;
+beforeAll(async () => {
+  redis = await testRedis();
+});
+afterEach(() => bench.close());
+
+interface Entry {
+  readonly lanes: number;
+  /** A worker that works takes by its calls; to one that waits idle the engine brings it. */
+  readonly isTaken: boolean;
+}
+async function entries(): Promise<Entry[]> {
+  const all = await bench.client.xrange('{wx:0}out', '-', '+');
+  return all.map(([, fields]) => {
+    const names = fields.filter((_, at) => at % 2 === 0);
+    return { lanes: names.filter((name) => name === 'l').length, isTaken: names.includes('call') };
+  });
+}
+
+/** A provider that answers when it is let go. */
+function gate() {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  const provider = async (): Promise<Settlement> => {
+    await opened;
+    return SENT;
+  };
+  return { provider, open };
+}
+
+describe('The hand-over stream', () => {
+  it('R6 · has what is in work and nothing of what waits, and loses none of it', async () => {
+    bench = await Bench.open(redis);
+    const { provider, open } = gate();
+    const wishes = Array.from({ length: 200 }, (_, n) => ({ conversation: `c${n % 100}` }));
+    const messages = await Promise.all(wishes.map((wish) => bench.accept(wish)));
+    await bench.worker('w1', provider, 10);
+    await bench.started(10);
+    expect((await entries()).reduce((sum, { lanes }) => sum + lanes, 0)).toBe(10);
+    expect(await bench.queue.counters()).toMatchObject({ queued: 190, inFlight: 10 });
+    open();
+    await bench.settled(200);
+    expect(bench.ids().sort()).toEqual(messages.map(({ id }) => id).sort());
+    expect([...byConversation(bench.ledger).values()].flat()).toEqual(
+      Array.from({ length: 100 }, (_, n) => [messages[n]?.id, messages[n + 100]?.id]).flat(),
+    );
+    expect(await entries()).toEqual([]);
+  });
+
+  it.each([1, 3, 25])(
+    'R6 · a call takes %i at most where WA_STREAM_READ_COUNT says so, and an idle worker gets 16',
+    async (takeMax) => {
+      bench = await Bench.open(redis, {}, { takeMax });
+      await Promise.all(Array.from({ length: 200 }, (_, n) => bench.accept({ conversation: `c${n}` })));
+      const { provider, open } = gate();
+      await bench.worker('w1', provider, 100);
+      await bench.started(100);
+      const found = await entries();
+      const sizes = (isTaken: boolean) => found.filter((entry) => entry.isTaken === isTaken).map(({ lanes }) => lanes);
+      expect(Math.max(...sizes(true))).toBe(takeMax);
+      expect(Math.max(...sizes(false))).toBeLessThanOrEqual(16);
+      open();
+      await bench.settled(200);
+    },
+  );
+});
