@@ -40,7 +40,7 @@ const footprint = json('footprint.json') as Footprint;
 const { memory } = (json('latest.json') as Latest).sections;
 const own = memory.filter(({ label }) => label === 'Waxwing');
 const one = own.find(({ spread }) => spread.startsWith('one per conversation'));
-const kept = own.find(({ spread }) => spread.includes('records per bucket'));
+const kept = own.find(({ spread }) => spread.endsWith('keys of one shard and day'));
 const FIGURES: Readonly<Record<string, number>> = {
   'footprint.json · webCpuMs': footprint.webCpuMs,
   'footprint.json · workerCpuMs': footprint.workerCpuMs,
