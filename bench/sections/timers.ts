@@ -109,7 +109,11 @@ async function retries(stage: Stage, messages: number): Promise<Kind> {
     if (start !== undefined) lateMs.push(start - event.atMs - Math.max(event.delayMs, GAP_MS));
   }
   // Each message is sent twice here.
-  return { label: 'retry after 100 to 400 ms, at least the pair gap (per attempt)', lateMs, callsPerMessage: callsPerMessage / 2 };
+  return {
+    label: 'retry after 100 to 400 ms, at least the pair gap (per attempt)',
+    lateMs,
+    callsPerMessage: callsPerMessage / 2,
+  };
 }
 
 async function schedules(stage: Stage, messages: number): Promise<Kind> {
