@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SenderLimits, TenantLimits } from '../../src/engine/contract.ts';
 import { RedisSendQueue } from '../../src/engine/queue.ts';
@@ -93,9 +93,7 @@ export async function acceptOne(
     contact: body.to ?? conversation,
     priority: more.priority ?? 5,
     ...(more.sendAtMs === undefined ? {} : { sendAtMs: more.sendAtMs }),
-    ...(keyed
-      ? { idempotency: { key: `booking-${index}`, bodyDigest: createHash('sha256').update(text).digest() } }
-      : {}),
+    ...(keyed ? { idempotency: { key: `booking-${index}`, bodyDigest: hash('sha256', text, 'buffer') } } : {}),
     body: text,
     tenantLimits: TENANT_LIMITS,
   });

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { sealBody } from './body.ts';
 import type { Lane } from '../model/message.ts';
 import type { AcceptResult, NewMessage } from './contract.ts';
@@ -41,7 +41,7 @@ function encodeKey(id: string, keyDigest: string, bodyDigest: Buffer): string {
 
 /** 84 bits: of 10^8 keys that one shard was given in a day, two are taken for one with probability 3 · 10^-10. */
 function digestOfKey({ tenant, sender }: Lane, key: string): string {
-  return createHash('sha256').update(`${tenant}|${sender}|${key}`).digest('base64url').slice(0, 14);
+  return hash('sha256', `${tenant}|${sender}|${key}`, 'base64url').slice(0, 14);
 }
 
 /** A UUID in 22 characters; its first 8 are the 48 bits of its time. */

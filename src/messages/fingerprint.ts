@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** JSON with its keys in order, so that equal values give equal texts. Input: plain JSON of bounded depth. */
 export function canonicalJson(value: unknown): string {
@@ -15,7 +15,7 @@ export function canonicalJson(value: unknown): string {
 
 /** SHA-256 over what a request means: the same under the same idempotency key, or the key is refused. */
 export function digestOf(value: unknown): Buffer {
-  return createHash('sha256').update(canonicalJson(value)).digest();
+  return hash('sha256', canonicalJson(value), 'buffer');
 }
 
 /**
@@ -23,8 +23,6 @@ export function digestOf(value: unknown): Buffer {
  * @param phone the recipient as it is addressed: E.164, or a business-scoped user id
  */
 export function generateIdempotencyKey(phone: string, text: string, options: { readonly type?: string } = {}): string {
-  const hash = createHash('sha256')
-    .update(JSON.stringify([phone, text, options.type ?? 'text']))
-    .digest('hex');
-  return `whatsapp:${phone}:${hash.slice(0, 16)}`;
+  const digest = hash('sha256', JSON.stringify([phone, text, options.type ?? 'text']), 'hex');
+  return `whatsapp:${phone}:${digest.slice(0, 16)}`;
 }
