@@ -4,6 +4,7 @@ import type { RedisTarget } from '../../../src/engine/connection.ts';
 import type { Grant, NewMessage, SenderLimits, Settlement, TenantLimits } from '../../../src/engine/contract.ts';
 import type { EngineOptions } from '../../../src/engine/options.ts';
 import { RedisSendQueue } from '../../../src/engine/queue.ts';
+import type { WallClock } from '../../../src/engine/script-runner.ts';
 import { WorkerLink } from '../../../src/engine/worker-link.ts';
 import type { Lane } from '../../../src/model/message.ts';
 import { newId } from '../../../src/util/ids.ts';
@@ -83,6 +84,9 @@ export function message(wish: MessageWish = {}): NewMessage {
   };
 }
 
+/** What the queue and its workers are told; without a clock, Redis's own. */
+export type BenchOptions = Partial<EngineOptions> & { readonly clock?: WallClock };
+
 export class Bench {
   readonly queue: RedisSendQueue;
   /** For looks at the keys and for breaking things. */
@@ -90,10 +94,10 @@ export class Bench {
   readonly ledger: Attempt[] = [];
   readonly links: WorkerLink[] = [];
   readonly #place: QueuePlace;
-  readonly #engine: Partial<EngineOptions>;
+  readonly #engine: BenchOptions;
   readonly #watchers = new Set<() => void>();
 
-  private constructor(place: QueuePlace, client: Redis, engine: Partial<EngineOptions>) {
+  private constructor(place: QueuePlace, client: Redis, engine: BenchOptions) {
     this.#place = place;
     this.#engine = engine;
     this.client = client;
@@ -101,11 +105,7 @@ export class Bench {
   }
 
   /** An empty Redis, a queue on it, and the sender `s1` with the given limits. */
-  static async open(
-    redis: TestRedis,
-    limits: Partial<SenderLimits> = {},
-    engine: Partial<EngineOptions> = {},
-  ): Promise<Bench> {
+  static async open(redis: TestRedis, limits: Partial<SenderLimits> = {}, engine: BenchOptions = {}): Promise<Bench> {
     const place = await queuePlace(redis);
     const bench = new Bench(place, await place.connect(), engine);
     await bench.client.flushall();
