@@ -115,3 +115,10 @@ export async function scriptPercentileMs(client: Redis, percentile: 'p50' | 'p99
   const found = new RegExp(`(?:^|,)${percentile.replace('.', '\\.')}=([\\d.]+)`).exec(text)?.[1];
   return found === undefined ? Number.NaN : Number(found) / 1000;
 }
+
+/** Bytes of data: without the buffers of connections, which come and go. */
+export async function usedBytes(client: Redis): Promise<number> {
+  const memory = await info(client, 'memory');
+  const of = (name: string): number => Number(memory.get(name) ?? 0);
+  return of('used_memory') - of('mem_clients_normal') - of('mem_aof_buffer') - of('used_memory_scripts');
+}

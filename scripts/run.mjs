@@ -63,6 +63,7 @@ const COMMANDS = {
   'bench:workers': (rest) => typescript('bench/workers.ts', rest),
   'bench:footprint': (rest) => typescript('bench/footprint.ts', rest),
   'bench:instructions': (rest) => typescript('bench/instructions.ts', rest),
+  'bench:keys': (rest) => typescript('bench/idempotency-keys.ts', rest),
   'bench:metrics': (rest) => typescript('bench/metrics-cost.ts', rest),
   'bench:dashboard': (rest) => typescript('bench/dashboard.ts', rest),
   'bench:failures': (rest) => typescript('bench/failures.ts', rest),

@@ -2,8 +2,9 @@ import type { Redis } from 'ioredis';
 import { BullmqContestant } from '../contestants/bullmq.ts';
 import type { AcceptMode, Contestant } from '../contestants/contestant.ts';
 import { EngineContestant } from '../contestants/engine.ts';
+import { keepKeys } from '../key-ways.ts';
 import { loadMessage, type LoadShape } from '../load.ts';
-import { type BenchRedis, info, startBenchRedis } from '../redis.ts';
+import { type BenchRedis, startBenchRedis, usedBytes } from '../redis.ts';
 import type { BenchContext, Section, SectionResult } from '../section.ts';
 
 const BULL = 'BullMQ';
@@ -32,13 +33,6 @@ interface Weight {
   readonly unrecorded: number;
   /** Bytes per idempotency record at this fill. */
   readonly idempotency: number;
-}
-
-/** Bytes of data: without the buffers of connections, which come and go. */
-async function usedBytes(client: Redis): Promise<number> {
-  const memory = await info(client, 'memory');
-  const of = (name: string): number => Number(memory.get(name) ?? 0);
-  return of('used_memory') - of('mem_clients_normal') - of('mem_aof_buffer') - of('used_memory_scripts');
 }
 
 async function remove(client: Redis, pattern: string): Promise<void> {
@@ -156,14 +150,7 @@ async function run(context: BenchContext): Promise<SectionResult> {
 async function weighKeys(redis: BenchRedis, records: number): Promise<Weight> {
   await redis.clear();
   const before = await usedBytes(redis.admin);
-  const fill = `
-    for n = ARGV[1] + 0, ARGV[2] - 1 do
-      local digest = redis.sha1hex(n)
-      redis.call('HSET', '{wx:0}i:20000', digest:sub(1, 14), digest:sub(1, 30))
-    end`;
-  for (let from = 0; from < records; from += 10_000) {
-    await redis.admin.eval(fill, 0, from, Math.min(records, from + 10_000));
-  }
+  await keepKeys(redis, 'one hash a day', records);
   const after = await usedBytes(redis.admin);
   const spread = `${records.toLocaleString('en-US')} keys of one shard and day`;
   return { label: OURS, spread, queue: 0, unrecorded: 0, idempotency: (after - before) / records };

@@ -119,6 +119,19 @@ describe('D1 · figures in the pages are those of the result files', () => {
     );
   });
 
+  test('decision 42, of npm run bench:keys', () => {
+    const { bytesPerKey, goneAfterMs } = json('keys') as {
+      bytesPerKey: Record<string, Record<string, number>>;
+      goneAfterMs: { del: number };
+    };
+    const page = read('docs/decisions/0042-keys-of-a-day-in-one-hash.md');
+    for (const [way, ofWay] of Object.entries(bytesPerKey)) {
+      const found = page.split('\n').find((line) => line.toLowerCase().startsWith(`| ${way.toLowerCase()}`));
+      expect(found, way).toContain(`${Object.values(ofWay).join(' · ')} bytes`);
+    }
+    expect(page).toContain(`holds Redis up for ${seconds(goneAfterMs.del)} s`);
+  });
+
   test('decision 2, F28-latency of npm run test:faults', () => {
     const { report } = row('faults', 'F28-latency');
     expect(read('docs/decisions/0002-begin-marks-the-hand-over.md')).toContain(
