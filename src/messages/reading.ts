@@ -76,7 +76,7 @@ export function createReading(options: ReadingOptions): Reading {
     const fresh = await orUnavailable(senders.knowing(() => queue.unrecorded(id)));
     if (fresh !== null && !(fresh instanceof AppError)) {
       if (scope !== null && fresh.lane.tenant !== scope) throw missing();
-      return found(fresh);
+      return fresh.place === null ? await ended(fresh) : found(fresh);
     }
     const recorded = await store.find(scope, id);
     if (recorded === null) throw fresh ?? missing();
@@ -86,6 +86,17 @@ export function createReading(options: ReadingOptions): Reading {
     const place = await orUnavailable(senders.knowing(() => queue.place({ id, lane, seq })));
     if (place instanceof AppError) return asFound(recorded, null);
     return asFound(place === null ? await caughtUp(recorded) : recorded, place);
+  }
+
+  /**
+   * The queue lists a message for a second longer than the record lacks it. What the record knows of one that has
+   * ended is more: its attempts, its statuses, or an end that lies too far back for the queue.
+   */
+  async function ended(message: UnrecordedMessage): Promise<Found> {
+    const recorded = await orNull(store.find(message.lane.tenant, message.id));
+    if (recorded === null) return found(message);
+    const current = message.ended === null ? await caughtUp(recorded) : recorded;
+    return isSettled(current.status) ? asFound(current, null) : found(message);
   }
 
   /**
@@ -107,8 +118,12 @@ export function createReading(options: ReadingOptions): Reading {
 
     async timeline(id, principal, tenant) {
       const { view, isRecorded } = await find(id, principal, tenant);
-      if (!isRecorded) return { items: [{ at: view.createdAt, event: 'accepted', detail: { source: 'engine' } }] };
-      return timelineOf((await store.timeline(scopeOf(principal, tenant), id)) ?? []);
+      const recorded = store.timeline(scopeOf(principal, tenant), id);
+      const items = (await (isRecorded ? recorded : orNull(recorded))) ?? [];
+      if (!isRecorded && items.length === 0) {
+        return { items: [{ at: view.createdAt, event: 'accepted', detail: { source: 'engine' } }] };
+      }
+      return timelineOf(items);
     },
 
     async explain(id, principal, tenant) {
@@ -155,6 +170,16 @@ function found(message: UnrecordedMessage): Found {
 
 function missing(): AppError {
   return new AppError('NOT_FOUND', { detail: 'There is no message with this id.' });
+}
+
+/** What is known without the record must be told while the record is away. */
+async function orNull<T>(asked: Promise<T | null>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (hasCode(error, 'RECORD_UNAVAILABLE')) return null;
+    throw error;
+  }
 }
 
 /** A queue that is away does not hide what the record knows; the error is kept for when that is nothing. */

@@ -33,8 +33,13 @@ export function createTenants({ store, autoCreate, evictions, onRemembered }: Te
   followEvictions(memory, evictions, EVICTED.tenant);
   return {
     async resolve(id) {
-      const tenant = await memory.get(id, () => (autoCreate ? store.ensure(id) : store.get(id)));
-      if (tenant !== null) return tenant;
+      const found = await memory.get(id, () => (autoCreate ? store.ensure(id) : store.get(id)));
+      // None although it would have been created: `known()` has asked just before, or asks at this moment.
+      const tenant = found ?? (autoCreate ? await store.ensure(id) : null);
+      if (tenant !== null) {
+        if (found === null) memory.set(id, tenant);
+        return tenant;
+      }
       throw new AppError('NOT_FOUND', {
         detail: 'There is no such tenant; create it through POST /admin/tenants, or set TENANT_AUTO_CREATE=true.',
         field: 'tenant',

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import type { Grant } from '../../src/engine/contract.ts';
+import { WorkerLink } from '../../src/engine/worker-link.ts';
 import { eventually } from '../support/services.ts';
 import { watchStandstill } from '../support/standstill.ts';
 import { text } from './support/api.ts';
@@ -36,6 +38,33 @@ test('a message is accepted, read before and after it is recorded, listed, and c
     'accepted',
     'cancelled',
   ]);
+});
+
+test('what has ended is told as the record knows it, also while the queue still lists it', async () => {
+  const settle = async (grants: Grant[]) => {
+    const [first] = grants;
+    if (first === undefined || !(await worker.begin(first.entry))) throw new Error('nothing was begun');
+    const report = { attempt: 1, worker: 'teller', startedAtMs: Date.now(), endedAtMs: Date.now() };
+    for (const grant of grants) {
+      const settlement = { kind: 'sent', providerMessageId: 'wamid.told' } as const;
+      await worker.settle({ grant, settlement, report: { ...report, outcome: 'sent' } });
+    }
+  };
+  const onGrants = (grants: Grant[]) => void settle(grants);
+  const worker = new WorkerLink({ redis: { url: redis.url }, shard: 0, worker: 'teller', slots: 1, onGrants });
+  const id = await idOf({ tenant: 'real', conversation: 'told' });
+  const sent = queue.waitForOutcome(id, 5000);
+  await worker.start();
+  expect(await sent).toBe('sent');
+  const told = { messageId: id, attempt: 1, providerMessageId: 'wamid.told', error: null };
+  await queue.statuses([{ ...told, status: 'delivered', providerAtMs: Date.now() }]);
+  await api.recorded();
+  expect(await queue.unrecorded(id)).toMatchObject({ ended: { status: 'sent' } });
+  expect((await api.call({ url: `/v1/messages/${id}` })).json()).toMatchObject({ status: 'delivered', attempts: 1 });
+  const timeline = await api.call({ url: `/v1/messages/${id}/timeline` });
+  const events = timeline.json<{ items: { event: string }[] }>().items.map(({ event }) => event);
+  expect(events).toEqual(expect.arrayContaining(['accepted', 'sent', 'delivered']));
+  await worker.close();
 });
 
 test('a message behind another one of its conversation says so', async () => {

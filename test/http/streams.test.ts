@@ -104,3 +104,10 @@ test('a forecast over HTTP: the sender must be one that the tenant may use', asy
   expect((await api.call({ url: '/v1/senders/default/forecast?messages=0' })).statusCode).toBe(400);
   expect((await api.call({ url: '/v1/senders/default/forecast?messages=5&tenant=ghost' })).statusCode).toBe(404);
 });
+
+test('a tenant that was just asked for in vain is created by its first message', async () => {
+  const forecast = await api.call({ url: '/v1/senders/default/forecast?messages=5&tenant=newcomer' });
+  expect(forecast.statusCode).toBe(404);
+  const answer = await api.call({ method: 'POST', url: '/v1/messages', body: text({ tenant: 'newcomer' }) });
+  expect(answer.statusCode, answer.body).toBe(202);
+});

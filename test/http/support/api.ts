@@ -127,7 +127,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   });
   const memoryQueue = new MemoryQueue();
   const { queue, log } = options.realQueue ?? { queue: memoryQueue, log: memoryQueue.log };
-  const recorder = createRecorder({ databaseUrl, log });
+  const recorder = createRecorder({ databaseUrl, log, blockMs: 20 });
   recorder.start();
   const settings: NewSender = {
     id: 'default',

@@ -87,6 +87,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
   await queue.connect(10_000);
   await queue.configureSender({ ...SENDER, sender: SENDER.id });
   const recorder = createRecorder({
+    blockMs: 20,
     databaseUrl: options.databaseUrl,
     log: new ShardEventLog(0, queue.runner.client, new ShardReader(redis, 0)),
   });
