@@ -1,9 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
+const files = (...names: string[]): string[] => names.map((name) => `test/faults/${name}.test.ts`);
+
 /** They judge what came of it and measure no time, so two go at once; most of theirs is waiting. */
-const BESIDE_ANOTHER = ['backup', 'events', 'failures', 'postgres', 'program', 'upgrade'].map(
-  (name) => `test/faults/${name}.test.ts`,
-);
+const BESIDE_ANOTHER = files('backup', 'damage', 'events', 'failures', 'poison', 'postgres', 'program', 'upgrade');
+/** They compare times in rounds, or take minutes: `bench:isolation`, `bench:brownout`, `test:rolling`. */
+const BY_THEIR_OWN_COMMAND = files('brownout', 'isolation', 'rolling');
 
 const common = {
   setupFiles: ['test/support/each-file.ts'],
@@ -23,7 +25,7 @@ export default defineConfig({
           ...common,
           name: 'alone',
           include: ['test/faults/**/*.test.ts'],
-          exclude: BESIDE_ANOTHER,
+          exclude: [...BESIDE_ANOTHER, ...BY_THEIR_OWN_COMMAND],
           // What a fault costs is measured in milliseconds, and other work would be measured too.
           maxWorkers: 1,
           fileParallelism: false,
@@ -37,6 +39,16 @@ export default defineConfig({
           include: BESIDE_ANOTHER,
           maxWorkers: 2,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'by their own command',
+          include: BY_THEIR_OWN_COMMAND,
+          maxWorkers: 1,
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
         },
       },
     ],
