@@ -6,7 +6,7 @@ import type { Config } from '../config/index.ts';
 import type { RedisTarget } from '../engine/connection.ts';
 import type { SettleRequest } from '../engine/contract.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
-import type { SettleResult } from '../engine/worker-link.ts';
+import type { SettleResult } from '../engine/exchanges.ts';
 import { EVICTED } from '../messages/index.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { WaxwingRecord } from '../record/index.ts';
