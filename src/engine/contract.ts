@@ -96,6 +96,8 @@ export interface UnrecordedMessage {
   readonly sendAtMs: number | null;
   readonly expiresAtMs: number | null;
   readonly body: string;
+  /** Calls to the provider that have been reported. */
+  readonly attempts: number;
   readonly place: Place | null;
   /** What ended it, when that too is not recorded yet. */
   readonly ended: {

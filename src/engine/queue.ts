@@ -266,12 +266,11 @@ export class RedisSendQueue implements SendQueue {
 
   async unrecorded(id: string): Promise<UnrecordedMessage | null> {
     for (let shard = 0; shard < this.shards; shard += 1) {
-      const found = await readUnrecorded(this.#client, shardPrefix(shard), id).catch((error: unknown) => {
-        throw toQueueError(error);
-      });
-      if (found === null) continue;
-      const place = found.ended === null ? await this.place(found) : null;
-      return { ...found, place };
+      const seen = await this.#lookAtUnrecorded(shard, id);
+      // It ended between the two looks: by now its end stands in the events.
+      const isBetween = seen !== null && seen.ended === null && seen.place === null;
+      const found = isBetween ? await this.#lookAtUnrecorded(shard, id) : seen;
+      if (found !== null) return found;
     }
     return null;
   }
@@ -335,6 +334,13 @@ export class RedisSendQueue implements SendQueue {
       watch.close();
     }
     disconnect(this.#client);
+  }
+
+  async #lookAtUnrecorded(shard: number, id: string): Promise<UnrecordedMessage | null> {
+    const found = await readUnrecorded(this.#client, shardPrefix(shard), id).catch((error: unknown) => {
+      throw toQueueError(error);
+    });
+    return found && { ...found, place: found.ended === null ? await this.place(found) : null };
   }
 
   async #tick(shard: number): Promise<void> {

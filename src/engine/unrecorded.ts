@@ -29,16 +29,18 @@ async function withItsEnd(
   entryId: string,
 ): Promise<Omit<UnrecordedMessage, 'place'>> {
   const id = accepted.messageId;
-  const recent = await range(client, 'XREVRANGE', prefix, '+', entryId, RECENT_ENTRIES);
+  const recent = (await range(client, 'XREVRANGE', prefix, '+', entryId, RECENT_ENTRIES)).filter(
+    (event) => event.messageId === id,
+  );
   // One that came back after its end has none.
-  const last = recent.find((event) => event.messageId === id && (isEnd(event) || event.type === 'redriven'));
-  const end = last?.type === 'redriven' ? undefined : last;
+  const last = recent.find((event) => isEnd(event) || event.type === 'redriven');
+  const ended = last === undefined || last.type === 'redriven' ? null : describeEnd(last);
   // A scheduled or deferred message that has joined its conversation stands under a number of that moment.
-  const joined = recent.find((event) => event.messageId === id && event.type === 'queued');
+  const joined = recent.find((event) => event.type === 'queued');
   const seq = joined?.type === 'queued' ? joined.seq : accepted.seq;
+  const attempts = Math.max(0, ...recent.map((event) => ('report' in event ? (event.report?.attempt ?? 0) : 0)));
   const { lane, contact, priority, sendAtMs, expiresAtMs, body } = accepted;
-  const ended = end === undefined ? null : describeEnd(end);
-  return { id, lane, seq, contact, priority, sendAtMs, expiresAtMs, body, ended };
+  return { id, lane, seq, contact, priority, sendAtMs, expiresAtMs, body, attempts, ended };
 }
 
 async function range(

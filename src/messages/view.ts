@@ -100,8 +100,8 @@ export function unrecordedView(message: UnrecordedMessage): MessageView {
     [body.type]: body.content,
     ...(body.context === undefined ? {} : { context: body.context }),
     status: ended?.status ?? place?.status ?? (message.sendAtMs === null ? 'queued' : 'scheduled'),
-    // A message that was sent had an attempt, also when the engine no longer holds its count.
-    attempts: place?.attempts ?? (ended?.status === 'sent' ? 1 : 0),
+    // A message that was sent had an attempt, also when it is a status that tells of it.
+    attempts: Math.max(message.attempts, place?.attempts ?? 0, ended?.status === 'sent' ? 1 : 0),
     providerMessageId: ended?.providerMessageId ?? null,
     error: ended?.error ?? null,
     hold: ended === null ? holdView(place?.hold ?? null) : null,

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { UnknownSenderError } from '../../src/engine/contract.ts';
 import { newId } from '../../src/util/ids.ts';
 import { eventually, testRedis, type TestRedis } from '../support/services.ts';
@@ -292,6 +292,18 @@ describe('Where a message is', () => {
       ended: { status: 'sent', providerMessageId: 'wamid.1' },
     });
     expect(await bench.queue.unrecorded('00000000-0000-7000-8000-000000000000')).toBeNull();
+  });
+
+  it('unrecorded() looks again when a message ends while it is looked at', async () => {
+    bench = await Bench.open(redis);
+    const one = await bench.accept();
+    const place = bench.queue.place.bind(bench.queue);
+    vi.spyOn(bench.queue, 'place').mockImplementationOnce(async (target) => {
+      await bench.worker('w1');
+      await bench.settled(1);
+      return place(target);
+    });
+    expect(await bench.queue.unrecorded(one.id)).toMatchObject({ place: null, ended: { status: 'sent' } });
   });
 
   it('unrecorded() follows a scheduled message into its conversation', async () => {

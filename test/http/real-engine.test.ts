@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import type { Grant } from '../../src/engine/contract.ts';
+import type { Grant, Settlement, UnrecordedMessage } from '../../src/engine/contract.ts';
 import { WorkerLink } from '../../src/engine/worker-link.ts';
+import { newId } from '../../src/util/ids.ts';
 import { eventually } from '../support/services.ts';
 import { watchStandstill } from '../support/standstill.ts';
 import { text } from './support/api.ts';
@@ -11,6 +12,7 @@ const { redis, queue, api } = await apiOverEngine();
 
 const post = (body: Record<string, unknown>, headers: Record<string, string> = {}) =>
   api.call({ method: 'POST', url: '/v1/messages', body: text(body), headers });
+const REFUSED = { providerCode: '131026', title: 'Refused', detail: 'No.', retryable: false };
 const idOf = async (body: Record<string, unknown>) => (await post(body)).json<{ id: string }>().id;
 
 test('a message is accepted, read before and after it is recorded, listed, and cancelled', async () => {
@@ -40,31 +42,41 @@ test('a message is accepted, read before and after it is recorded, listed, and c
   ]);
 });
 
-test('what has ended is told as the record knows it, also while the queue still lists it', async () => {
-  const settle = async (grants: Grant[]) => {
-    const [first] = grants;
-    if (first === undefined || !(await worker.begin(first.entry))) throw new Error('nothing was begun');
-    const report = { attempt: 1, worker: 'teller', startedAtMs: Date.now(), endedAtMs: Date.now() };
-    for (const grant of grants) {
-      const settlement = { kind: 'sent', providerMessageId: 'wamid.told' } as const;
-      await worker.settle({ grant, settlement, report: { ...report, outcome: 'sent' } });
-    }
+/** A worker whose calls to the provider end like this, until this message has ended. @returns it as the queue lists it then */
+async function send(id: string, settlement: Settlement): Promise<UnrecordedMessage | null> {
+  const attempt = async (grant: Grant) => {
+    if (!(await worker.begin(grant.entry))) throw new Error('it came too late');
+    const times = { startedAtMs: Date.now(), endedAtMs: Date.now() };
+    const outcome = settlement.kind === 'sent' ? 'sent' : 'rejected';
+    await worker.settle({ grant, settlement, report: { attempt: grant.attempt, worker: 'w', ...times, outcome } });
   };
-  const onGrants = (grants: Grant[]) => void settle(grants);
-  const worker = new WorkerLink({ redis: { url: redis.url }, shard: 0, worker: 'teller', slots: 1, onGrants });
-  const id = await idOf({ tenant: 'real', conversation: 'told' });
-  const sent = queue.waitForOutcome(id, 5000);
+  const onGrants = (grants: Grant[]) => void Promise.all(grants.map(attempt));
+  const worker = new WorkerLink({ redis: { url: redis.url }, shard: 0, worker: newId(), slots: 1, onGrants });
+  const ended = queue.waitForOutcome(id, 5000);
   await worker.start();
-  expect(await sent).toBe('sent');
+  expect(await ended).not.toBeNull();
+  const listed = await queue.unrecorded(id);
+  await worker.close();
+  return listed;
+}
+
+test('what has ended is told as the record knows it, also while the queue still lists it', async () => {
+  const id = await idOf({ tenant: 'real', conversation: 'told' });
+  await send(id, { kind: 'sent', providerMessageId: 'wamid.told' });
   const told = { messageId: id, attempt: 1, providerMessageId: 'wamid.told', error: null };
   await queue.statuses([{ ...told, status: 'delivered', providerAtMs: Date.now() }]);
   await api.recorded();
-  expect(await queue.unrecorded(id)).toMatchObject({ ended: { status: 'sent' } });
   expect((await api.call({ url: `/v1/messages/${id}` })).json()).toMatchObject({ status: 'delivered', attempts: 1 });
   const timeline = await api.call({ url: `/v1/messages/${id}/timeline` });
   const events = timeline.json<{ items: { event: string }[] }>().items.map(({ event }) => event);
   expect(events).toEqual(expect.arrayContaining(['accepted', 'sent', 'delivered']));
-  await worker.close();
+});
+
+test('the calls that were made are told before the record knows of them', async () => {
+  const id = await idOf({ tenant: 'real', to: '+4915112345679' });
+  const listed = await send(id, { kind: 'failed', error: { code: 'PROVIDER_REJECTED', ...REFUSED } });
+  expect(listed).toMatchObject({ attempts: 1, ended: { status: 'failed' } });
+  expect((await api.call({ url: `/v1/messages/${id}` })).json()).toMatchObject({ status: 'failed', attempts: 1 });
 });
 
 test('a message behind another one of its conversation says so', async () => {

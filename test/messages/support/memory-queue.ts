@@ -281,7 +281,7 @@ export class MemoryQueue implements SendQueue {
     const { message, seq, place, ended } = held;
     const { lane, contact, priority, body } = message;
     const times = { sendAtMs: message.sendAtMs ?? null, expiresAtMs: message.expiresAtMs ?? null };
-    return await Promise.resolve({ id, lane, seq, contact, priority, ...times, body, place, ended });
+    return await Promise.resolve({ id, lane, seq, contact, priority, ...times, body, attempts: 0, place, ended });
   }
   async statuses(statuses: readonly StatusEvidence[]): Promise<void> {
     this.#reach();
