@@ -41,7 +41,7 @@ export interface Reading {
 }
 
 /** A recorder that keeps up needs a few ms; one that is behind is not waited for. */
-const CATCH_UP_DELAYS_MS = [20, 60, 150];
+const CATCH_UP_DELAYS_MS = [20, 60, 150, 300];
 
 /** A message and how to find it in the engine. */
 interface Found {
