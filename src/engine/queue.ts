@@ -164,15 +164,10 @@ export class RedisSendQueue implements SendQueue {
   }
   async pauseReason(sender: string): Promise<string | null> {
     const key = `${shardPrefix(this.#shardFor(sender))}s:${sender}`;
-    return await this.#client.hget(key, 'paused').catch((error: unknown) => {
-      throw toQueueError(error);
-    });
+    return await this.#asked(this.#client.hget(key, 'paused'));
   }
   async circuits(): Promise<Circuits> {
-    const shards = Array.from({ length: this.shards }, (_, shard) => readCircuits(this.#client, shardPrefix(shard)));
-    const found = await Promise.all(shards).catch((error: unknown) => {
-      throw toQueueError(error);
-    });
+    const found = await this.#onEachShard((shard) => this.#asked(readCircuits(this.#client, shardPrefix(shard))));
     return {
       open: found.flatMap(({ open }) => open),
       opened: found.reduce((sum, { opened }) => sum + opened, 0),
@@ -183,20 +178,15 @@ export class RedisSendQueue implements SendQueue {
     return this.#client.status === 'ready';
   }
   async lookAtLane(lane: Lane, contact: string): Promise<LaneLook> {
-    return await lookAtLane(this.#client, shardPrefix(this.#shardFor(lane.sender)), lane, contact).catch(
-      (error: unknown) => {
-        throw toQueueError(error);
-      },
-    );
+    const prefix = shardPrefix(this.#shardFor(lane.sender));
+    return await this.#asked(lookAtLane(this.#client, prefix, lane, contact));
   }
   async limitedPairs(): Promise<number> {
     const prefixes = Array.from({ length: this.shards }, (_, shard) => shardPrefix(shard));
     this.#limitedPairs ??= countLimitedPairs(this.#client, prefixes).finally(() => {
       setTimeout(() => (this.#limitedPairs = undefined), 1000).unref();
     });
-    return await this.#limitedPairs.catch((error: unknown) => {
-      throw toQueueError(error);
-    });
+    return await this.#asked(this.#limitedPairs);
   }
   async holdTemplate(sender: string, template: string): Promise<void> {
     await this.#controlSender(sender, 'hold-template', [template]);
@@ -206,9 +196,7 @@ export class RedisSendQueue implements SendQueue {
   }
   async heldTemplates(sender: string): Promise<readonly string[]> {
     const key = `${shardPrefix(this.#shardFor(sender))}th:${sender}`;
-    const states = await this.#client.hgetall(key).catch((error: unknown) => {
-      throw toQueueError(error);
-    });
+    const states = await this.#asked(this.#client.hgetall(key));
     return Object.keys(states).filter((template) => states[template] === 'H');
   }
   async pauseTenant(sender: string, tenant: string): Promise<void> {
@@ -223,19 +211,16 @@ export class RedisSendQueue implements SendQueue {
   }
   /** Stops hand-overs on every shard; accepting goes on. */
   async pauseAll(): Promise<void> {
-    for (let shard = 0; shard < this.shards; shard += 1) await this.#control(shard, 'pause-shard', '', []);
+    await this.#onEachShard((shard) => this.#control(shard, 'pause-shard', '', []));
   }
   async resumeAll(): Promise<void> {
-    for (let shard = 0; shard < this.shards; shard += 1) await this.#control(shard, 'resume-shard', '', []);
+    await this.#onEachShard((shard) => this.#control(shard, 'resume-shard', '', []));
   }
   async isPaused(): Promise<boolean> {
-    for (let shard = 0; shard < this.shards; shard += 1) {
-      const paused = await this.#client.hget(`${shardPrefix(shard)}g`, 'paused').catch((error: unknown) => {
-        throw toQueueError(error);
-      });
-      if (paused === '1') return true;
-    }
-    return false;
+    const paused = await this.#onEachShard((shard) =>
+      this.#asked(this.#client.hget(`${shardPrefix(shard)}g`, 'paused')),
+    );
+    return paused.includes('1');
   }
 
   async cancel(target: { id: string; lane: Lane; seq: number }): Promise<CancelResult> {
@@ -265,26 +250,23 @@ export class RedisSendQueue implements SendQueue {
   }
 
   async unrecorded(id: string): Promise<UnrecordedMessage | null> {
-    for (let shard = 0; shard < this.shards; shard += 1) {
-      const seen = await this.#lookAtUnrecorded(shard, id);
-      // It ended between the two looks: by now its end stands in the events.
-      const isBetween = seen !== null && seen.ended === null && seen.place === null;
-      const found = isBetween ? await this.#lookAtUnrecorded(shard, id) : seen;
-      if (found !== null) return found;
-    }
-    return null;
+    // An id names no shard.
+    const looks = await this.#onEachShard((shard) => this.#lookAtUnrecorded(shard, id));
+    return looks.find((found) => found !== null) ?? null;
   }
 
   async statuses(statuses: readonly StatusEvidence[]): Promise<void> {
     // A status names no shard: each shard looks whether it proves one of its unknown messages, one of them keeps it.
     for (let from = 0; from < statuses.length; from += STATUS_BATCH) {
       const batch = statuses.slice(from, from + STATUS_BATCH);
-      for (let shard = 0; shard < this.shards; shard += 1) {
-        const args = batch.flatMap((status) => {
-          return encodeStatus(status, crc32(status.providerMessageId) % this.shards === shard);
-        });
-        await this.#run('evidence', shard, args);
-      }
+      await this.#onEachShard((shard) => {
+        const isKept = ({ providerMessageId }: StatusEvidence) => crc32(providerMessageId) % this.shards === shard;
+        return this.#run(
+          'evidence',
+          shard,
+          batch.flatMap((status) => encodeStatus(status, isKept(status))),
+        );
+      });
     }
   }
 
@@ -301,10 +283,9 @@ export class RedisSendQueue implements SendQueue {
 
   async counters(): Promise<Counters> {
     const sum: Record<string, number> = {};
-    for (let shard = 0; shard < this.shards; shard += 1) {
-      const flat = await this.#client.hgetall(`${shardPrefix(shard)}n`).catch((error: unknown) => {
-        throw toQueueError(error);
-      });
+    for (const flat of await this.#onEachShard((shard) =>
+      this.#asked(this.#client.hgetall(`${shardPrefix(shard)}n`)),
+    )) {
       for (const [name, value] of Object.entries(flat)) sum[name] = (sum[name] ?? 0) + Number(value);
     }
     const of = (name: keyof Counters) => sum[name] ?? 0;
@@ -336,11 +317,27 @@ export class RedisSendQueue implements SendQueue {
     disconnect(this.#client);
   }
 
-  async #lookAtUnrecorded(shard: number, id: string): Promise<UnrecordedMessage | null> {
-    const found = await readUnrecorded(this.#client, shardPrefix(shard), id).catch((error: unknown) => {
+  /** Asks all shards at once, so that they share a trip and an fsync. */
+  async #onEachShard<T>(work: (shard: number) => Promise<T>): Promise<T[]> {
+    return await Promise.all(Array.from({ length: this.shards }, (_, shard) => work(shard)));
+  }
+
+  /** For what no script answers. @throws AppError `QUEUE_UNAVAILABLE` or `QUEUE_FULL` instead of the client's error */
+  async #asked<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
       throw toQueueError(error);
-    });
-    return found && { ...found, place: found.ended === null ? await this.place(found) : null };
+    }
+  }
+
+  async #lookAtUnrecorded(shard: number, id: string, isSecond = false): Promise<UnrecordedMessage | null> {
+    const found = await this.#asked(readUnrecorded(this.#client, shardPrefix(shard), id));
+    if (found === null) return null;
+    const place = found.ended === null ? await this.place(found) : null;
+    // It ended between the two looks: by now its end stands in the events.
+    if (place === null && found.ended === null && !isSecond) return await this.#lookAtUnrecorded(shard, id, true);
+    return { ...found, place };
   }
 
   async #tick(shard: number): Promise<void> {
