@@ -1,6 +1,6 @@
 import type { SendQueue } from '../engine/contract.ts';
 import { JobLater, type JobContext, type WebhookJobData } from '../jobs/index.ts';
-import { createMemory } from '../messages/index.ts';
+import { createMemory, type Evictions, followSenders } from '../messages/index.ts';
 import type { TagKey } from '../providers/tag.ts';
 import type { ProviderStatus } from '../providers/contract.ts';
 import type { InboundRecord, RawWebhooks, SenderProvider, SenderRecord } from '../record/index.ts';
@@ -22,6 +22,8 @@ export interface WebhookProcessorOptions extends WebhookBatchOptions {
   readonly actions: ProviderEventActions;
   readonly hooks: InboundHooks;
   readonly tagKey: TagKey;
+  /** Senders that are new or have another number count at once; without, within seconds. */
+  readonly evictions?: Evictions | undefined;
 }
 
 /** What a job says it did; shown on the board, so without texts and numbers of people. */
@@ -51,6 +53,7 @@ type WebhookJob = WebhookJobData & Partial<KeptWebhookJob>;
 export function createWebhookProcessor(options: WebhookProcessorOptions): WebhookProcessor {
   const { queue, record, statistics, hooks, actions, tagKey } = options;
   const senders = createMemory<SenderRecord>();
+  followSenders([senders], options.evictions);
   const batches = createWebhookBatches(options);
 
   const senderOf = (provider: SenderProvider, externalId: string) =>

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { AppError, hasCode } from '../errors/app-error.ts';
-import { createMemory, EVICTED, type Evictions } from '../messages/index.ts';
+import { createMemory, type Evictions, followSenders } from '../messages/index.ts';
 import type { SenderProvider, Senders } from '../record/index.ts';
 
 /** What a webhook of one sender proves itself with. */
@@ -52,12 +52,7 @@ export function createWebhookSecrets(options: WebhookSecretsOptions): WebhookSec
   // In memory, so that webhooks come in while the record is away.
   const bySender = createMemory<SenderSecrets>();
   const byExternalId = createMemory<SenderSecrets>();
-  options.evictions?.((evicted) => {
-    const isSender = evicted.kind === 'keys' && evicted.names.some((name) => name.startsWith(EVICTED.sender));
-    if (!isSender && evicted.kind !== 'all') return;
-    // By number too: which one the sender had before is not told.
-    for (const memory of [bySender, byExternalId]) memory.expire();
-  });
+  followSenders([bySender, byExternalId], options.evictions);
   const globals: Readonly<Record<SenderProvider, string | undefined>> = {
     cloud: options.appSecret,
     evolution: options.evolutionToken,

@@ -22,6 +22,18 @@ export function followEvictions(
   });
 }
 
+/** The same for memories that know senders by another name than their id: which one a sender had before is not told. */
+export function followSenders(
+  memories: readonly Pick<Memory<unknown>, 'expire'>[],
+  evictions: Evictions | undefined,
+): void {
+  evictions?.((evicted) => {
+    const isSender = evicted.kind === 'keys' && evicted.names.some((name) => name.startsWith(EVICTED.sender));
+    if (!isSender && evicted.kind !== 'all') return;
+    for (const memory of memories) memory.expire();
+  });
+}
+
 /** Beginnings of the cache keys that memories follow. */
 export const EVICTED = {
   tenant: 'salon:',

@@ -9,7 +9,7 @@ export { createSenders, senderLimits, type Senders } from './senders.ts';
 export { createTenants, limitsOf, type Tenants } from './tenants.ts';
 export { createMemory, type Memory } from './memory.ts';
 export { senderDefaults, settingsSenders, type SenderDefaults } from './settings-senders.ts';
-export { EVICTED, followEvictions, type Evictions } from './evictions.ts';
+export { EVICTED, followEvictions, followSenders, type Evictions } from './evictions.ts';
 export { oldestOwned, usableSenders } from './usable-senders.ts';
 export { chooseShard, DEFAULT_SENDER } from './shard.ts';
 export { generateIdempotencyKey } from './fingerprint.ts';

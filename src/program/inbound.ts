@@ -84,6 +84,7 @@ export function createInbound(parts: InboundParts): Inbound {
     hooks: joined(parts.hooks),
     statistics,
     tagKey,
+    evictions: parts.caches.evictions,
     defaultTenant: config.inboundDefaultTenant,
     batch: batch(config.webhookQueueConcurrency),
   });
