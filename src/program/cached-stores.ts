@@ -9,16 +9,9 @@ import type { SenderRecord, Senders, TenantRecord, Tenants } from '../record/ind
  */
 
 export function cachedTenants(tenants: Tenants, { named: { salon } }: CacheService): TenantStore {
-  const through = (id: string, load: () => Promise<TenantRecord | null>) =>
-    salon.getOrLoad([id], load) as Promise<TenantRecord | null>;
-  return {
-    get: (id) => through(id, () => tenants.get(id)),
-    async ensure(id) {
-      const tenant = await through(id, () => tenants.ensure(id));
-      // That there is none may be known from a process that does not create tenants.
-      return tenant ?? tenants.ensure(id);
-    },
-  };
+  const get = (id: string) => salon.getOrLoad([id], () => tenants.get(id)) as Promise<TenantRecord | null>;
+  // What is made here is not kept by the same call: making it evicts that there was none.
+  return { get, ensure: async (id) => (await get(id)) ?? (await tenants.ensure(id)) };
 }
 
 export function cachedSenders(senders: Senders, { named: { whatsappConfig, userProjects } }: CacheService) {

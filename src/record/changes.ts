@@ -49,7 +49,14 @@ export function announced(stores: AnnouncingStores, changes: RecordChanges): Ann
   return {
     tenants: {
       ...tenants,
-      // Not `ensure`: what it makes was in no cache, and what is there it does not change.
+      async ensure(id) {
+        const known = await tenants.get(id);
+        if (known !== null) return known;
+        // Somebody may have asked for it in vain, and remember that.
+        const made = await tenants.ensure(id);
+        await changes.tenant(id);
+        return made;
+      },
       async create(tenant) {
         const made = await tenants.create(tenant);
         await changes.tenant(made.id);
@@ -81,6 +88,11 @@ export function announced(stores: AnnouncingStores, changes: RecordChanges): Ann
         const made = await apiKeys.create(key);
         await changes.apiKey(made.id);
         return made;
+      },
+      async rotate(id, overlapMs) {
+        const rotated = await apiKeys.rotate(id, overlapMs);
+        if (rotated !== null) await changes.apiKey(id);
+        return rotated;
       },
       async revoke(id) {
         const revoked = await apiKeys.revoke(id);

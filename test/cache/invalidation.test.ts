@@ -94,12 +94,29 @@ describe('C4 · no stale read after a write, in any process', () => {
     expect(await redis.get('whatsapp:config:w1')).not.toContain('accessToken');
   });
 
+  it('a tenant that was asked for in vain is there in every process once its first message has made it', async () => {
+    const known = (id: string) => async (program: Program) => (await program.accepting.tenants.known(id))?.id ?? null;
+    for (const program of [a, b]) expect(await known('walk-in')(program)).toBeNull();
+    expect((await a.accepting.tenants.resolve('walk-in')).id).toBe('walk-in');
+    await bothRead(known('walk-in'), 'walk-in');
+    expect(await a.caches.service.getSalon('walk-in')).toMatchObject({ id: 'walk-in' });
+  });
+
   it('keys: a revoked one ends at once', async () => {
     const made = await call(a, 'POST', '/admin/keys', { tenant: 'salon1', name: 'k' });
     const { key, id } = made.body as { key: string; id: string };
     const read = async (program: Program) => (await call(program, 'GET', '/v1/messages', undefined, key)).status;
     await bothRead(read, 200);
     await call(a, 'DELETE', `/admin/keys/${id}`);
+    await bothRead(read, 401);
+  });
+
+  it('keys: one with a successor and no time of overlap ends at once', async () => {
+    const made = await call(a, 'POST', '/admin/keys', { tenant: 'salon1', name: 'k' });
+    const { key, id } = made.body as { key: string; id: string };
+    const read = async (program: Program) => (await call(program, 'GET', '/v1/messages', undefined, key)).status;
+    await bothRead(read, 200);
+    expect((await call(a, 'POST', `/admin/keys/${id}/rotate`, { overlapHours: 0 })).status).toBe(201);
     await bothRead(read, 401);
   });
 });

@@ -127,4 +127,23 @@ describe('createApiKeyCheck()', () => {
     nowMs = 20_000;
     expect(await check('k')).toBeNull();
   });
+
+  test('a key that has a successor ends at its time, also while the record is away', async () => {
+    let [nowMs, wallMs] = [0, 1_000_000];
+    let answer = () => Promise.resolve({ tenant: 't', expiresAtMs: 1_003_000 });
+    const check = createApiKeyCheck({
+      platformKey: 'p'.repeat(20),
+      store: { verify: () => answer() },
+      now: () => nowMs,
+      wallNow: () => wallMs,
+    });
+    expect(await check('k')).toEqual({ kind: 'tenant', tenant: 't' });
+    [nowMs, wallMs] = [2999, 1_002_999];
+    expect(await check('k')).toEqual({ kind: 'tenant', tenant: 't' });
+    [nowMs, wallMs] = [3000, 1_003_000];
+    expect(await check('k')).toBeNull();
+    answer = () => Promise.reject(new AppError('RECORD_UNAVAILABLE'));
+    [nowMs, wallMs] = [8001, 1_008_001];
+    expect(await check('k')).toBeNull();
+  });
 });
