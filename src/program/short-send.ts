@@ -23,6 +23,7 @@ import { logBroken } from './broken-attempts.ts';
 import type { ProgramCaches } from './caches.ts';
 import { createDirectRecorder } from './direct-recorder.ts';
 import { closeProviders, createProviders } from './providers.ts';
+import { followAccounts } from './sender-accounts.ts';
 import { readWindowOf } from './windows.ts';
 
 export interface ShortSending {
@@ -72,8 +73,11 @@ export function openShortSending(parts: Parts): ShortSending {
     knowing: (call) => parts.senders.knowing(call),
     onResumed: (sender) => directSender.resume(sender),
   });
-  const unfollow = followResumes(queue, pause, parts.caches);
   const accounts = new Accounts(readAccount);
+  const follows = [
+    followResumes(queue, pause, parts.caches),
+    followAccounts((id) => accounts.expire(id), parts.caches),
+  ];
   let toldAtMs = Number.NEGATIVE_INFINITY;
   const shortSend = createShortSend({
     messages,
@@ -96,7 +100,7 @@ export function openShortSending(parts: Parts): ShortSending {
   });
   const throttled = createThrottled({ shortSend, queue, countFailures: () => record.failures.counts() });
   const stop = async (graceMs: number): Promise<void> => {
-    unfollow();
+    for (const unfollow of follows) unfollow();
     await directSender.stop(graceMs);
     pause.stop();
     await recorder.stop();

@@ -7,7 +7,6 @@ import type { RedisTarget } from '../engine/connection.ts';
 import type { SettleRequest } from '../engine/contract.ts';
 import type { RedisSendQueue } from '../engine/queue.ts';
 import type { SettleResult } from '../engine/exchanges.ts';
-import { EVICTED } from '../messages/index.ts';
 import type { SenderAccount } from '../providers/contract.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { ReadAccount } from '../worker/accounts.ts';
@@ -18,6 +17,7 @@ import type { ProgramCaches } from './caches.ts';
 import { closeProviders, createProviders } from './providers.ts';
 import { watchConnections } from './connections.ts';
 import { engineOptions } from './queue.ts';
+import { followAccounts } from './sender-accounts.ts';
 import { readWindowOf } from './windows.ts';
 import { WorkerSummary } from './worker-summary.ts';
 
@@ -88,7 +88,7 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
       else log.warn('queue connection lost');
     },
   });
-  const unfollow = followAccounts(worker, parts.caches);
+  const unfollow = followAccounts((id) => worker.expireAccount(id), parts.caches);
   const stop = async (graceMs: number) => {
     unfollow();
     summary.stop();
@@ -102,18 +102,6 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     name,
     stop: (graceMs) => (stopping ??= stop(graceMs)),
   };
-}
-
-/** New credentials count from the next attempt on, whoever changed them. */
-function followAccounts(worker: SendWorker, caches: ProgramCaches): () => void {
-  return caches.evictions((evicted) => {
-    if (evicted.kind === 'all') worker.expireAccount(null);
-    if (evicted.kind !== 'keys') return;
-    for (const name of evicted.names) {
-      const id = name.startsWith(EVICTED.sender) ? name.slice(EVICTED.sender.length) : undefined;
-      if (id !== undefined) worker.expireAccount(decodeURIComponent(id));
-    }
-  });
 }
 
 function policyOf(config: Config, { provider }: SenderAccount): RetryPolicy {
