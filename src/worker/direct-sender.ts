@@ -36,8 +36,8 @@ export interface DirectSenderOptions {
   readonly onPaused?: (sender: string, reason: string) => void;
   /** As of `SendWorker`. */
   readonly onBroken?: (grant: Grant, error: unknown) => void;
-  /** Hears what happened to a message, in order, when that is final. Must not throw. */
-  readonly onConcluded: (events: readonly MessageEvent[]) => void;
+  /** Hears what happened to a message, in order, when that is final. The caller is answered after it. Must not throw. */
+  readonly onConcluded: (events: readonly MessageEvent[]) => Promise<void>;
 }
 
 const FIRST_BYTE_BY_MS = 250;
@@ -288,8 +288,8 @@ export class DirectSender {
     line.splice(line.indexOf(one), 1);
     if (line.length === 0) this.#lanes.delete(lane);
     this.#count -= 1;
-    if (one.events.length > 0) this.#options.onConcluded(one.events);
-    one.resolve(result);
+    if (one.events.length === 0) one.resolve(result);
+    else void this.#options.onConcluded(one.events).then(() => one.resolve(result));
     if (this.#count === 0) this.#idle?.();
   }
 }

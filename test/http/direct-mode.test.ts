@@ -44,4 +44,13 @@ describe('direct mode', () => {
     expect(await send('salon')).toMatchObject({ status: 202, body: { direct: true } });
     emulator.patch({ accessTokens: null });
   });
+
+  it('S7 · what was sent directly can be read when it is answered', async () => {
+    const readAfterwards = async () => {
+      const { body } = await send('default');
+      const read = await callProgram(web, `/v1/messages/${body.jobId}`);
+      return ((await read.json()) as { status?: unknown }).status;
+    };
+    expect(await Promise.all(Array.from({ length: 5 }, readAfterwards))).toEqual(Array(5).fill('sent'));
+  });
 });

@@ -21,7 +21,7 @@ test('S7 · a direct send that cannot be recorded is said and left out, and thos
     },
     log,
   );
-  for (const id of ['a', 'bad', 'b']) recorder.add(eventsOf(id));
+  for (const id of ['a', 'bad', 'b']) void recorder.add(eventsOf(id));
   await recorder.stop();
   expect(written).toEqual(['a', 'b']);
   expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual(['bad']);
@@ -40,9 +40,32 @@ test('S7 · what cannot be recorded now is kept in its order until the record is
     },
     pino({ level: 'silent' }),
   );
-  for (const id of ['a', 'b']) recorder.add(eventsOf(id));
+  for (const id of ['a', 'b']) void recorder.add(eventsOf(id));
   await Promise.resolve();
   isAway = false;
   await recorder.stop();
   expect(written).toEqual(['a', 'b']);
+});
+
+test('S7 · who sent directly is answered when that is recorded, and at once when it cannot be', async () => {
+  const told: string[] = [];
+  let write = () => Promise.resolve<never[]>([]);
+  const recorder = createDirectRecorder(
+    {
+      async write([first]) {
+        const threads = await write();
+        told.push(`written ${first?.messageId ?? ''}`);
+        return threads;
+      },
+    },
+    pino({ level: 'silent' }),
+  );
+  const send = (id: string) => recorder.add(eventsOf(id)).then(() => told.push(`answered ${id}`));
+  await Promise.all([send('a'), send('b')]);
+  expect(told).toEqual(['written a', 'answered a', 'written b', 'answered b']);
+  write = () => Promise.reject(new AppError('RECORD_UNAVAILABLE'));
+  told.length = 0;
+  await Promise.all([send('c'), send('d')]);
+  expect(told).toEqual(['answered c', 'answered d']);
+  await recorder.stop();
 });

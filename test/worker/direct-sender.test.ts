@@ -46,7 +46,7 @@ function directSender(answer: (request: ProviderSend) => ProviderOutcome, patien
     breaker: { threshold: 2, openMs: 60_000 },
     patienceMs,
     onPaused: (id, reason) => paused.push(`${id}: ${reason}`),
-    onConcluded: () => undefined,
+    onConcluded: () => Promise.resolve(),
     onBroken: ({ messageId }, error) => broken.push(`${messageId}: ${String(error)}`),
   });
   onTestFinished(() => sender.stop(0));
