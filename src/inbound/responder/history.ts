@@ -43,26 +43,30 @@ export function createHistory(options: {
     return { tenant: place.tenant, sender: place.sender, readAtMs: now(), items: items.map(historyItem).reverse() };
   }
 
-  async function kept(place: ConversationPlace): Promise<Kept | null> {
-    const found = (await cache.get(place.conversation)) as Kept | null | undefined;
-    if (found === null || found === undefined || now() - found.readAtMs >= ttlMs) return null;
+  function serves(found: Kept, { tenant, sender }: ConversationPlace): boolean {
     // The key is what evictions know, the conversation's id; another tenant's conversation may have the same one.
-    return found.tenant === place.tenant && found.sender === place.sender ? found : null;
+    return now() - found.readAtMs < ttlMs && found.tenant === tenant && found.sender === sender;
+  }
+
+  async function known(place: ConversationPlace): Promise<Kept> {
+    // What is said while the record is read evicts what is read: it must not be kept after that.
+    const load = () => cache.getOrLoad([place.conversation], () => read(place)) as Promise<Kept>;
+    const found = await load();
+    if (serves(found, place)) return found;
+    await cache.evict(place.conversation);
+    const anew = await load();
+    return serves(anew, place) ? anew : await read(place);
   }
 
   return {
     async before(place, messageId) {
       try {
-        let known = await kept(place);
-        if (known === null) {
-          known = await read(place);
-          await cache.set([place.conversation], known);
-        }
-        const at = known.items.findIndex(({ id }) => id === messageId);
+        const { items } = await known(place);
+        const at = items.findIndex(({ id }) => id === messageId);
         // Later messages have questions of their own; replies to earlier ones may stand behind this message.
         const isBefore = ({ direction }: HistoryItem, index: number) =>
           at === -1 || index < at || (index > at && direction === 'outbound');
-        return known.items.filter(isBefore).slice(-ITEMS_MAX);
+        return items.filter(isBefore).slice(-ITEMS_MAX);
       } catch (error) {
         // An answer without a memory is better than none.
         options.onError?.(error);
@@ -71,11 +75,11 @@ export function createHistory(options: {
     },
 
     async add(place, items) {
-      const known = await kept(place);
-      if (known === null) return;
-      const there = new Set(known.items.map(({ id }) => id));
-      const all = [...known.items, ...items.filter(({ id }) => !there.has(id))];
-      await cache.set([place.conversation], { ...known, items: all.slice(-ITEMS_MAX - 1) });
+      const found = (await cache.get(place.conversation)) as Kept | null | undefined;
+      if (found === null || found === undefined || !serves(found, place)) return;
+      const there = new Set(found.items.map(({ id }) => id));
+      const all = [...found.items, ...items.filter(({ id }) => !there.has(id))];
+      await cache.set([place.conversation], { ...found, items: all.slice(-ITEMS_MAX - 1) });
     },
   };
 }

@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { createHistory } from '../../src/inbound/responder/history.ts';
+import type { ChatItem } from '../../src/record/index.ts';
+import { cacheServer, openCache } from '../cache/support/open-cache.ts';
+
+/* What a responder hears of what was said before. */
+
+const { server } = await cacheServer();
+const PLACE = { tenant: 'salon', sender: 'main', conversation: 'c' };
+const MINUTE_MS = 60_000;
+
+const said = (n: number, tenant = 'salon') => ({
+  direction: 'inbound',
+  message: { id: `m${n}`, tenant, type: 'text', content: { body: `${n}` }, createdAtMs: n, isEcho: false },
+});
+
+async function open() {
+  const { service } = await openCache(server.url);
+  const cache = service.named.conversationHistory;
+  const record = {
+    said: [] as ReturnType<typeof said>[],
+    reads: 0,
+    /** While the record is read, after it gave its rows. */
+    meanwhile: () => Promise.resolve(),
+  };
+  const list = async ({ tenant }: { readonly tenant: string | null }, { limit = 50 } = {}) => {
+    record.reads += 1;
+    const items = record.said.filter(({ message }) => message.tenant === tenant);
+    await record.meanwhile();
+    return { items: items.toReversed().slice(0, limit) as unknown as ChatItem[], next: null };
+  };
+  let nowMs = 0;
+  const history = createHistory({ chat: { list }, cache, ttlMs: MINUTE_MS, now: () => nowMs });
+  return {
+    record,
+    cache,
+    history,
+    pass: (ms: number) => (nowMs += ms),
+    before: async (id: string, place = PLACE) => (await history.before(place, id)).map((item) => item.id),
+  };
+}
+
+describe('the history of a conversation', () => {
+  it('P7 · is the newest 20 before the message, the oldest first', async () => {
+    const { record, before } = await open();
+    record.said = Array.from({ length: 30 }, (_, n) => said(n));
+    expect(await before('m29')).toEqual(Array.from({ length: 20 }, (_, n) => `m${n + 9}`));
+  });
+
+  it('P2 · is read once, and again after CACHE_CONVERSATION_TTL, however busy the conversation is', async () => {
+    const { record, before, history, pass } = await open();
+    record.said = [said(1)];
+    expect([await before('m2'), await before('m2')]).toEqual([['m1'], ['m1']]);
+    expect(record.reads).toBe(1);
+    record.said.push(said(2));
+    pass(MINUTE_MS - 1);
+    await history.add(PLACE, [{ id: 'm3', direction: 'inbound', type: 'text', at: '' }]);
+    expect(await before('m4')).toEqual(['m1', 'm3']);
+    pass(1);
+    expect(await before('m4')).toEqual(['m1', 'm2']);
+  });
+
+  it('P2 · does not keep what was said anew while it was read', async () => {
+    const { record, cache, before } = await open();
+    record.said = [said(1)];
+    record.meanwhile = async () => {
+      record.said.push(said(2));
+      await cache.evict(PLACE.conversation);
+      record.meanwhile = () => Promise.resolve();
+    };
+    expect(await before('m3')).toEqual(['m1']);
+    expect(await before('m3')).toEqual(['m1', 'm2']);
+  });
+
+  it('P7 · is of its own tenant, also where two call their conversations the same', async () => {
+    const { record, before } = await open();
+    record.said = [said(1), said(2, 'clinic')];
+    for (let time = 0; time < 2; time += 1) {
+      expect(await before('m9')).toEqual(['m1']);
+      expect(await before('m9', { ...PLACE, tenant: 'clinic' })).toEqual(['m2']);
+    }
+  });
+});
