@@ -7,6 +7,31 @@ import { eventually, testDatabase, testRedis } from '../support/services.ts';
 
 /* C4 · Every write that the API has, and what both processes read after it. */
 
+/** Of each cache: what keeps a value there, its setting, a value that is nobody's default, and that in s. */
+const LIFETIMES: readonly [
+  key: string,
+  setting: string,
+  value: number,
+  seconds: number,
+  (named: Named) => Promise<void>,
+][] = [
+  ['dashboard:stats:u', 'DASHBOARD_CACHE_TTL_SECONDS', 1100, 1100, (named) => named.dashboard.set(['u'], {})],
+  ['salon:t', 'SALON_CACHE_TTL_SECONDS', 1300, 1300, (named) => named.salon.set(['t'], {})],
+  ['template:t', 'TEMPLATE_CACHE_TTL_SECONDS', 1500, 1500, (named) => named.template.set(['t'], {})],
+  ['conversation:c', 'CONVERSATION_CACHE_TTL_SECONDS', 1700, 1700, (named) => named.conversation.set(['c'], {})],
+  ['user:mapping:u', 'CACHE_USER_MAPPING_TTL', 2_000_000, 2000, (named) => named.userMapping.set(['u'], {})],
+  ['whatsapp:config:s', 'CACHE_CONFIG_TTL', 2_300_000, 2300, (named) => named.whatsappConfig.set(['s'], {})],
+  ['user:projects:t', 'CACHE_PROJECTS_TTL', 2_600_000, 2600, (named) => named.userProjects.set(['t'], {})],
+  [
+    'conversation:history:c',
+    'CACHE_CONVERSATION_TTL',
+    2_900_000,
+    2900,
+    (named) => named.conversationHistory.set(['c'], {}),
+  ],
+];
+type Named = Program['caches']['service']['named'];
+
 let a: Program;
 let b: Program;
 let redis: Redis;
@@ -24,6 +49,7 @@ beforeAll(async () => {
     JWT_SECRET: JWT.secret,
     WAXWING_SECRET_KEY: 'secret-key-of-these-tests-32-chars-long',
     PORT: '0',
+    ...Object.fromEntries(LIFETIMES.map(([, setting, value]) => [setting, String(value)])),
   };
   a = await runProgram(settings, 'web');
   b = await runProgram(settings, 'web');
@@ -118,6 +144,16 @@ describe('C4 · no stale read after a write, in any process', () => {
     await bothRead(read, 200);
     expect((await call(a, 'POST', `/admin/keys/${id}/rotate`, { overlapHours: 0 })).status).toBe(201);
     await bothRead(read, 401);
+  });
+});
+
+describe('C2 · P2 · how long a cache keeps its values', () => {
+  it.each(LIFETIMES)('%s is what %s=%d says: %d s', async (key, _setting, _value, seconds, set) => {
+    await set(a.caches.service.named);
+    // Header, then until when the value is fresh; up to a tenth less, so that not all end together.
+    const freshSeconds = (Number((await redis.get(key))?.split('|')[3]) - Date.now()) / 1000;
+    expect(freshSeconds).toBeGreaterThan(seconds * 0.89);
+    expect(freshSeconds).toBeLessThanOrEqual(seconds + 1);
   });
 });
 
