@@ -33,6 +33,7 @@ export class CacheService {
       whatsappConfig: caches.of(named.whatsappConfig),
       userProjects: caches.of(named.userProjects),
       conversationHistory: caches.of(named.conversationHistory),
+      conversationSaid: caches.of(named.conversationSaid),
     };
   }
 

@@ -107,6 +107,12 @@ export function namedCaches(ttls: CacheTtls) {
       // A conversation is read when something was said in it, and what is said evicts it.
       isJudged: false,
     }),
+    conversationSaid: define<[tenant: string, sender: string, conversation: string], unknown>({
+      name: 'conversation-history',
+      ttlSeconds: ttls.conversationHistorySeconds,
+      key: (...place) => keyOf('conversation', 'said', ...place),
+      isJudged: false,
+    }),
   };
 }
 

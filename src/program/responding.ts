@@ -72,6 +72,7 @@ export function openResponding(parts: {
     history: createHistory({
       chat: record.chat,
       cache: parts.caches.service.named.conversationHistory,
+      said: parts.caches.service.named.conversationSaid,
       ttlMs: config.cacheConversationTtl,
       onError: (error) => log.debug({ err: error }, 'the history of a conversation could not be read'),
     }),

@@ -16,7 +16,7 @@ const said = (n: number, tenant = 'salon') => ({
 
 async function open() {
   const { service } = await openCache(server.url);
-  const cache = service.named.conversationHistory;
+  const { conversationHistory: cache, conversationSaid } = service.named;
   const record = {
     said: [] as ReturnType<typeof said>[],
     reads: 0,
@@ -30,7 +30,7 @@ async function open() {
     return { items: items.toReversed().slice(0, limit) as unknown as ChatItem[], next: null };
   };
   let nowMs = 0;
-  const history = createHistory({ chat: { list }, cache, ttlMs: MINUTE_MS, now: () => nowMs });
+  const history = createHistory({ chat: { list }, cache, said: conversationSaid, ttlMs: MINUTE_MS, now: () => nowMs });
   return {
     record,
     cache,
@@ -48,16 +48,26 @@ describe('the history of a conversation', () => {
   });
 
   it('P2 · is read once, and again after CACHE_CONVERSATION_TTL, however busy the conversation is', async () => {
-    const { record, before, history, pass } = await open();
+    const { record, before, pass } = await open();
     record.said = [said(1)];
     expect([await before('m2'), await before('m2')]).toEqual([['m1'], ['m1']]);
     expect(record.reads).toBe(1);
     record.said.push(said(2));
     pass(MINUTE_MS - 1);
-    await history.add(PLACE, [{ id: 'm3', direction: 'inbound', type: 'text', at: '' }]);
-    expect(await before('m4')).toEqual(['m1', 'm3']);
+    expect(await before('m4')).toEqual(['m1']);
     pass(1);
     expect(await before('m4')).toEqual(['m1', 'm2']);
+  });
+
+  it('P7 · has what was just said, in its place, also before the record knows it', async () => {
+    const { record, cache, before, history } = await open();
+    record.said = [said(1), said(3)];
+    const reply = { id: 'r2', direction: 'outbound', type: 'text', at: new Date(2).toISOString() } as const;
+    await history.add(PLACE, [{ ...reply, id: 'm1', at: new Date(1).toISOString() }, reply]);
+    expect(await before('m3')).toEqual(['m1', 'r2']);
+    await cache.evict(PLACE.conversation);
+    expect(await before('m3')).toEqual(['m1', 'r2']);
+    expect(await before('m3', { ...PLACE, tenant: 'clinic' })).toEqual([]);
   });
 
   it('P2 · does not keep what was said anew while it was read', async () => {

@@ -156,6 +156,11 @@ describe('replies of a responder', () => {
     expect(responder.received.map(said)).toEqual(words);
     expect(sentTo().map(({ digest }) => digest)).toEqual(words.map((word) => textDigest(`You said: ${word}`)));
     expect(most).toBe(1);
+    // Each is asked with all that was said before it, also with the reply that has just been accepted.
+    const before = ({ body: { data } }: Received) =>
+      (data['history'] as { text: { body: string } }[]).map((item) => item.text.body).sort();
+    const pairs = words.map((word) => [word, `You said: ${word}`]);
+    expect(responder.received.map(before)).toEqual(words.map((_, n) => pairs.slice(0, n).flat().sort()));
   });
 
   it('R11 · several replies go out in their order, of any kind, with a priority and a time of their own', async () => {

@@ -12,7 +12,7 @@ export interface ConversationPlace {
 export interface History {
   /** The newest 20, the oldest first, without the message itself and what came after it. Empty while nobody knows. */
   before(place: ConversationPlace, messageId: string): Promise<readonly HistoryItem[]>;
-  /** Adds what was just said, so that the next question finds it without asking the record. */
+  /** Adds what was just said, for the record may not know it yet when the next question is asked. One call at a time. */
   add(place: ConversationPlace, items: readonly HistoryItem[]): Promise<void>;
 }
 
@@ -27,12 +27,14 @@ const ITEMS_MAX = 20;
 export function createHistory(options: {
   readonly chat: Pick<Chat, 'list'>;
   readonly cache: Cache<[conversation: string], unknown>;
+  /** What was just said; nothing evicts it. */
+  readonly said: Cache<[tenant: string, sender: string, conversation: string], unknown>;
   /** CACHE_CONVERSATION_TTL, ms. */
   readonly ttlMs: number;
   readonly now?: () => number;
   readonly onError?: (error: unknown) => void;
 }): History {
-  const { chat, cache, ttlMs } = options;
+  const { chat, cache, said, ttlMs } = options;
   const now = options.now ?? Date.now;
 
   async function read(place: ConversationPlace): Promise<Kept> {
@@ -58,10 +60,14 @@ export function createHistory(options: {
     return serves(anew, place) ? anew : await read(place);
   }
 
+  const saidIn = async ({ tenant, sender, conversation }: ConversationPlace) =>
+    ((await said.get(tenant, sender, conversation)) ?? []) as readonly HistoryItem[];
+
   return {
     async before(place, messageId) {
       try {
-        const { items } = await known(place);
+        const [recorded, added] = await Promise.all([known(place), saidIn(place)]);
+        const items = joined(recorded.items, added).sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
         const at = items.findIndex(({ id }) => id === messageId);
         // Later messages have questions of their own; replies to earlier ones may stand behind this message.
         const isBefore = ({ direction }: HistoryItem, index: number) =>
@@ -75,13 +81,16 @@ export function createHistory(options: {
     },
 
     async add(place, items) {
-      const found = (await cache.get(place.conversation)) as Kept | null | undefined;
-      if (found === null || found === undefined || !serves(found, place)) return;
-      const there = new Set(found.items.map(({ id }) => id));
-      const all = [...found.items, ...items.filter(({ id }) => !there.has(id))];
-      await cache.set([place.conversation], { ...found, items: all.slice(-ITEMS_MAX - 1) });
+      const { tenant, sender, conversation } = place;
+      const all = joined(await saidIn(place), items);
+      await said.set([tenant, sender, conversation], all.slice(-ITEMS_MAX));
     },
   };
+}
+
+function joined(items: readonly HistoryItem[], more: readonly HistoryItem[]): HistoryItem[] {
+  const there = new Set(items.map(({ id }) => id));
+  return [...items, ...more.filter(({ id }) => !there.has(id))];
 }
 
 function historyItem(item: ChatItem): HistoryItem {
