@@ -139,6 +139,15 @@ describe('replies of a responder', () => {
       'inbound one',
       'outbound You said: one',
     ]);
+    // Before broadcasts, and behind what the product calls more urgent.
+    const sent = await eventually(async () => {
+      const { body } = await world.call('GET', `/v1/conversations/${encodeURIComponent(from)}/messages`);
+      const items = (body['items'] as { direction: string; priority: number }[]).filter(
+        (one) => one.direction !== 'inbound',
+      );
+      return items.length === 2 && items;
+    });
+    expect(sent.map(({ priority }) => priority)).toEqual([9, 9]);
   });
 
   it('P7 · messages that come quickly are answered one after the other, in their order', async () => {
