@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { UnknownSenderError, type SenderLimits, type SendQueue } from '../engine/contract.ts';
 import { AppError, hasCode } from '../errors/app-error.ts';
+import { nullWhileAway } from '../errors/while-away.ts';
 import type { SenderRecord, TenantRecord } from '../record/types.ts';
 import { EVICTED, type Evictions, followEvictions } from './evictions.ts';
 import { createMemory } from './memory.ts';
@@ -47,6 +49,9 @@ export interface Senders {
   isFromSettings(id: string): boolean;
 }
 
+/** Changes of one sender that overtake each other; more in a row means that two people disagree. */
+const TRIES = 5;
+
 export function createSenders(options: SendersOptions): Senders {
   const { store, tenantStore, queue, fromSettings, evictions, onRemembered } = options;
   const cached = options.cached ?? {
@@ -88,6 +93,12 @@ export function createSenders(options: SendersOptions): Senders {
       if (registered.get(sender.id) === started) registered.delete(sender.id);
     });
     return started;
+  }
+
+  /** The sender as the record has it, when its limits are other ones by now. */
+  async function newerThan(sender: SenderRecord): Promise<SenderRecord | null> {
+    const current = await nullWhileAway(store.get(sender.id));
+    return current === null || isDeepStrictEqual(senderLimits(current), senderLimits(sender)) ? null : current;
   }
 
   function forget(sender: string): void {
@@ -141,10 +152,20 @@ export function createSenders(options: SendersOptions): Senders {
     },
     forgotten: forget,
     async changed(sender) {
-      if (!isFromSettings(sender.id)) byId.set(sender.id, sender);
+      const { id } = sender;
       ownSender.clear();
-      registered.delete(sender.id);
-      await once(sender);
+      if (!isFromSettings(id)) {
+        byId.set(id, sender);
+        // Somebody may have changed it again meanwhile: it serves while the record is away.
+        byId.expire(id);
+      }
+      let told: SenderRecord | null = sender;
+      // Whoever tells the engine last tells it what the record says.
+      for (let tried = 0; tried < TRIES && told !== null; tried += 1) {
+        registered.delete(id);
+        await once(told);
+        told = isFromSettings(id) ? null : await newerThan(told);
+      }
     },
   };
 }

@@ -46,7 +46,11 @@ export function createTenants({ store, autoCreate, evictions, onRemembered }: Te
       });
     },
     known: (id) => memory.get(id, () => store.get(id)),
-    changed: (tenant) => memory.set(tenant.id, tenant),
+    changed(tenant) {
+      memory.set(tenant.id, tenant);
+      // Somebody may have changed it again meanwhile: it serves while the record is away.
+      memory.expire(tenant.id);
+    },
   };
 }
 
