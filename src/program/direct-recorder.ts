@@ -15,6 +15,8 @@ export interface DirectRecorder {
 
 /** Messages kept while PostgreSQL is away. What does not fit is counted and said: it was sent all the same. */
 const KEPT_MAX = 10_000;
+/** Messages written in one transaction. */
+const AT_ONCE_MAX = 100;
 const RETRY_MS = 2000;
 /** A caller waits no longer for the record: the message was sent, whatever the record does. */
 const ANSWER_MS_MAX = 2000;
@@ -31,36 +33,46 @@ interface Waiting {
  */
 export function createDirectRecorder(direct: Pick<Direct, 'write'>, log: Logger): DirectRecorder {
   const waiting: Waiting[] = [];
+  /** So many of those that wait, the first ones, are being written. */
+  let underWay = 0;
   let dropped = 0;
   let writing: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
 
   async function writeAll(): Promise<void> {
-    for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
-      const { events, answer } = first;
+    // Of so many, the first ones, one cannot be written: each is tried alone.
+    let suspects = 0;
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, suspects > 0 ? 1 : AT_ONCE_MAX);
+      underWay = batch.length;
       try {
-        await direct.write(events);
+        await direct.write(batch.map(({ events }) => events));
       } catch (error) {
-        if (!(error instanceof AppError && error.retryable)) {
-          log.error({ err: error, message: events[0]?.messageId }, 'a direct send could not be recorded; it was sent');
-          waiting.shift();
-          answer();
+        if (error instanceof AppError && error.retryable) {
+          leaveWaiting(error);
+          return;
+        }
+        if (batch.length > 1) {
+          suspects = batch.length;
           continue;
         }
-        for (const one of waiting) one.answer();
-        if (!isStopped) {
-          timer = setTimeout(start, RETRY_MS);
-          timer.unref();
-        }
-        log.debug({ err: error, waiting: waiting.length }, 'direct sends wait to be recorded');
-        return;
+        const message = batch[0]?.events[0]?.messageId;
+        log.error({ err: error, message }, 'a direct send could not be recorded; it was sent');
       }
-      waiting.shift();
-      answer();
+      suspects = Math.max(0, suspects - 1);
+      for (const { answer } of waiting.splice(0, batch.length)) answer();
     }
     if (dropped > 0) log.error({ dropped }, 'direct sends were not recorded: PostgreSQL was away for too long');
     dropped = 0;
+  }
+
+  function leaveWaiting(error: AppError): void {
+    for (const { answer } of waiting) answer();
+    log.debug({ err: error, waiting: waiting.length }, 'direct sends wait to be recorded');
+    if (isStopped) return;
+    timer = setTimeout(start, RETRY_MS);
+    timer.unref();
   }
 
   function start(): void {
@@ -68,13 +80,14 @@ export function createDirectRecorder(direct: Pick<Direct, 'write'>, log: Logger)
     clearTimeout(timer);
     writing = writeAll().finally(() => {
       writing = undefined;
+      underWay = 0;
     });
   }
 
   return {
     add(events) {
       if (waiting.length >= KEPT_MAX) {
-        const [oldest] = waiting.splice(1, 1); // not the first: it may be on its way
+        const [oldest] = waiting.splice(underWay, 1);
         oldest?.answer();
         dropped += 1;
       }

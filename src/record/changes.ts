@@ -169,8 +169,8 @@ export function announced(stores: AnnouncingStores, changes: RecordChanges): Ann
     },
     direct: {
       ...direct,
-      async write(events) {
-        const threads = await direct.write(events);
+      async write(messages) {
+        const threads = await direct.write(messages);
         await changes.threads(threads);
         return threads;
       },

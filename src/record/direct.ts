@@ -28,11 +28,10 @@ export interface Claim {
 /** What was sent past the queue: the same rows, states and timeline as the recorder writes. */
 export interface Direct {
   /**
-   * Writes the events of one message, all of them at once, in one transaction. Safe to repeat: the answer of a commit
-   * may be lost.
+   * Writes messages, each with all its events, in one transaction. Safe to repeat: the answer of a commit may be lost.
    * @returns conversations that changed
    */
-  write(events: readonly MessageEvent[]): Promise<readonly ChangedThread[]>;
+  write(messages: readonly (readonly MessageEvent[])[]): Promise<readonly ChangedThread[]>;
   /** Claims an idempotency key for 24 h, in one atomic step. */
   claim(key: DirectKey): Promise<Claim>;
   /** Gives a key back whose message was certainly not sent. */
@@ -49,11 +48,13 @@ function placeOf(messageId: string): { readonly shard: number; readonly entryMs:
 
 export function directOf(database: Database): Direct {
   return {
-    async write(events) {
-      const [first] = events;
-      if (first === undefined) return [];
-      const position = placeOf(first.messageId);
-      const steps = events.map((event, entryIndex) => prepare({ position: { ...position, entryIndex }, event }));
+    async write(messages) {
+      const steps = messages.flatMap((events) =>
+        events.map((event, entryIndex) => {
+          return prepare({ position: { ...placeOf(event.messageId), entryIndex }, event });
+        }),
+      );
+      if (steps.length === 0) return [];
       return await database.transaction(async (run) => {
         const execute: Execute = async (statement, values) => await run(statement.text, values);
         return (await writeSteps(execute, steps, true)).threads;

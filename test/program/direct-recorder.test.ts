@@ -6,6 +6,7 @@ import { createDirectRecorder } from '../../src/program/direct-recorder.ts';
 import { accepted } from '../record/support/events.ts';
 
 const eventsOf = (messageId: string) => [accepted({ messageId })] as readonly MessageEvent[];
+const idsOf = (messages: readonly (readonly MessageEvent[])[]) => messages.map(([first]) => first?.messageId ?? '');
 
 test('S7 · a direct send that cannot be recorded is said and left out, and those behind it are recorded', async () => {
   const written: string[] = [];
@@ -13,17 +14,17 @@ test('S7 · a direct send that cannot be recorded is said and left out, and thos
   const log = pino({ level: 'error' }, { write: (line) => lines.push(line) });
   const recorder = createDirectRecorder(
     {
-      write: ([first]) => {
-        if (first?.messageId === 'bad') return Promise.reject(new Error('value too long'));
-        written.push(first?.messageId ?? '');
+      write: (messages) => {
+        if (idsOf(messages).includes('bad')) return Promise.reject(new Error('value too long'));
+        written.push(...idsOf(messages));
         return Promise.resolve([]);
       },
     },
     log,
   );
-  for (const id of ['a', 'bad', 'b']) void recorder.add(eventsOf(id));
+  for (const id of ['first', 'a', 'bad', 'b']) void recorder.add(eventsOf(id));
   await recorder.stop();
-  expect(written).toEqual(['a', 'b']);
+  expect(written).toEqual(['first', 'a', 'b']);
   expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual(['bad']);
 });
 
@@ -32,9 +33,9 @@ test('S7 · what cannot be recorded now is kept in its order until the record is
   let isAway = true;
   const recorder = createDirectRecorder(
     {
-      write: ([first]) => {
+      write: (messages) => {
         if (isAway) return Promise.reject(new AppError('RECORD_UNAVAILABLE'));
-        written.push(first?.messageId ?? '');
+        written.push(...idsOf(messages));
         return Promise.resolve([]);
       },
     },
@@ -52,17 +53,18 @@ test('S7 · who sent directly is answered when that is recorded, and at once whe
   let write = () => Promise.resolve<never[]>([]);
   const recorder = createDirectRecorder(
     {
-      async write([first]) {
+      async write(messages) {
         const threads = await write();
-        told.push(`written ${first?.messageId ?? ''}`);
+        told.push(`written ${idsOf(messages).join(' ')}`);
         return threads;
       },
     },
     pino({ level: 'silent' }),
   );
   const send = (id: string) => recorder.add(eventsOf(id)).then(() => told.push(`answered ${id}`));
-  await Promise.all([send('a'), send('b')]);
-  expect(told).toEqual(['written a', 'answered a', 'written b', 'answered b']);
+  await Promise.all([send('a'), send('b'), send('b2')]);
+  // Those that come while the first is written are written together.
+  expect(told).toEqual(['written a', 'answered a', 'written b b2', 'answered b', 'answered b2']);
   write = () => Promise.reject(new AppError('RECORD_UNAVAILABLE'));
   told.length = 0;
   await Promise.all([send('c'), send('d')]);

@@ -8,19 +8,19 @@ import { openTestRecord, snapshot } from './support/record.ts';
 test('S7 · what was sent directly and is written twice, because the answer of the commit was lost, stands once', async () => {
   const { url } = await testDatabase();
   const record = openTestRecord(url);
-  const [one, other] = [newId(), newId()];
+  const [one, other, third] = [newId(), newId(), newId()];
   const eventsOf = (id: string) =>
     [accepted({ messageId: id, conversation: 'c1' }), sent(id, `wamid.${id}`)] as readonly MessageEvent[];
   try {
-    const threads = await record.direct.write(eventsOf(one));
+    const threads = await record.direct.write([eventsOf(one)]);
     expect(threads).toEqual([expect.objectContaining({ conversation: 'c1' })]);
     const written = await snapshot(url);
     expect(written['message_events']).toHaveLength(2);
     // Caches hear of it again: nobody knows whether they were told.
-    expect(await record.direct.write(eventsOf(one))).toEqual(threads);
+    expect(await record.direct.write([eventsOf(one)])).toEqual(threads);
     expect(await snapshot(url)).toEqual(written);
-    await record.direct.write(eventsOf(other));
-    expect((await snapshot(url))['message_events']).toHaveLength(4);
+    await record.direct.write([eventsOf(other), eventsOf(third)]);
+    expect((await snapshot(url))['message_events']).toHaveLength(6);
   } finally {
     await record.close();
   }
