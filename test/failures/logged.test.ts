@@ -84,6 +84,23 @@ describe('logDeliveryFailure()', () => {
   });
 });
 
+it('F6 · retryFailedMessages() tells which went through, which wait again, and which have failed for good', async () => {
+  const [again, never] = ['+447700900011', '+447700900012'];
+  for (const recipient of [again, never]) {
+    emulator.addRule({ match: { recipient }, action: { kind: 'error', code: 131000 } });
+  }
+  const ids = await Promise.all([
+    waxwing.failures.logDeliveryFailure({ ...FAILURE, to: '+447700900010' }, 'no'),
+    waxwing.failures.logDeliveryFailure({ ...FAILURE, to: again }, 'no'),
+    waxwing.failures.logDeliveryFailure({ ...FAILURE, to: never, attemptCount: 2 }, 'no'),
+  ]);
+  for (const id of ids) await eventually(() => rowOf(id));
+  const { total, ...ended } = await waxwing.failures.retryFailedMessages(1000);
+  expect(ended).toEqual({ succeeded: total - 2, failed: 1, permanentlyFailed: 1 });
+  const rows = await Promise.all(ids.map(rowOf));
+  expect(rows.map((row) => `${row?.status} ${row?.attemptCount}`)).toEqual(['RESOLVED 2', 'PENDING 2', 'FAILED 3']);
+});
+
 it('F6 · clearing the pair limit of a sender that there is not is refused', async () => {
   const cleared = waxwing.failures.clearPairLimit(FAILURE.to, 'nobody');
   await expect(cleared).rejects.toMatchObject({ code: 'NOT_FOUND' });
