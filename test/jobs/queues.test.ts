@@ -313,3 +313,13 @@ test('a worker that stops finishes the job under way and takes no more', async (
   await stopped;
   expect(await queues.getQueueStats('email')).toEqual({ waiting: 1, active: 0, completed: 1, failed: 0 });
 });
+
+test('S10 · workers without a job under way leave while Redis is away, whatever the grace', async () => {
+  const { workers } = await startWorkers(redis.url, { email: () => Promise.resolve() });
+  await redis.kill('SIGKILL');
+  const standstill = watchStandstill();
+  const startMs = performance.now();
+  await workers.stop(30_000);
+  expect(performance.now() - startMs).toBeLessThan(10_000 + standstill.ms());
+  await redis.restart();
+});
