@@ -87,6 +87,8 @@ test('Q5 · a reminder is sent once through the send engine, recorded, and stamp
   await api.recorded();
   const stored = await api.record.messages.find(salon(), sent()[0]?.id ?? '');
   expect(stored).toMatchObject({ metadata: { bookingId: 'b1', reminder: 'day_before' }, priority: 7 });
+  // However long a limit holds it.
+  expect(stored?.expiresAtMs).toBe(Date.parse(START));
 });
 
 test('Q5 · a worker that dies between sending and stamping does not remind twice', async () => {
