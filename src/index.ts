@@ -75,9 +75,12 @@ export interface Waxwing {
   readonly stats: Statistics;
   /** Templates: registry, sync with the provider, preview, content ids. Usable after `start()`. */
   readonly templates: WaxwingTemplates;
-  /** @throws Error with every wrong setting at once, or with a sentence when a part cannot start */
+  /**
+   * Safe to call twice, and again after `stop()` or after a start that failed.
+   * @throws Error with every wrong setting at once, or with a sentence when a part cannot start
+   */
   start(): Promise<void>;
-  /** Finishes what is in flight. Safe to call twice. */
+  /** Finishes what is in flight. Safe to call twice, and when nothing was started. */
   stop(): Promise<void>;
   /**
    * Puts a text on the queue; when it returns, the message is on disk.
@@ -164,11 +167,20 @@ export function createWaxwing(options: WaxwingOptions = {}): Waxwing {
     recordCacheCreation: (...event) => current().caches.metrics.recordCacheCreation(...event),
     getCacheReport: () => current().caches.metrics.getCacheReport(),
     async start() {
-      program ??= startFrom(options);
-      running = await program;
+      const starting = (program ??= startFrom(options));
+      try {
+        running = await starting;
+      } catch (error) {
+        // The next call tries again.
+        if (program === starting) program = undefined;
+        throw error;
+      }
     },
     async stop() {
-      await (await program)?.stop();
+      const stopping = program;
+      const started = await stopping?.catch(() => undefined);
+      await started?.stop();
+      if (program === stopping) program = running = undefined;
     },
     async enqueueWhatsAppSend({ restaurantId, conversationId, phoneNumber, text }, priority = 5) {
       const request = parseRequest(messageRequestSchema, {

@@ -1,4 +1,4 @@
-import { AppError } from '../errors/app-error.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
 import type {
   BookingFields,
   BookingRecord,
@@ -89,11 +89,18 @@ export function createBookings(options: BookingsOptions): Bookings {
   const plan = (kinds: readonly string[], fields: BookingFields): PlannedReminder[] =>
     [...new Set(kinds)].map((kind) => planReminder(kind, fields, quietHours, now()));
 
-  /** After the record is written: a job that gets lost here is put up again by the sweep. */
+  /**
+   * After the record is written, so the caller is not told that it was not: who repeats a booking without an id has
+   * two. What is not put up here, the sweep puts up in time; what is not removed finds the record's word.
+   */
   async function putUp(booking: BookingRecord): Promise<BookingRecord> {
-    for (const { kind, status, dueAtMs } of booking.reminders) {
-      if (status === 'scheduled') await reminders.schedule(booking, kind, dueAtMs);
-      else if (status !== 'sent') await reminders.cancel(booking, kind);
+    try {
+      for (const { kind, status, dueAtMs } of booking.reminders) {
+        if (status === 'scheduled') await reminders.schedule(booking, kind, dueAtMs);
+        else if (status !== 'sent') await reminders.cancel(booking, kind);
+      }
+    } catch (error) {
+      if (!hasCode(error, 'QUEUE_UNAVAILABLE', 'QUEUE_FULL')) throw error;
     }
     return booking;
   }

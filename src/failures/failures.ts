@@ -1,4 +1,3 @@
-import type { SendQueue } from '../engine/contract.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { FailureCounts, FailureFilter, FailureRecord, Page } from '../record/index.ts';
 import { createDeadLetterDesk, type DeadLetterDesk, type DeadLetterPorts } from './dead-letters.ts';
@@ -28,26 +27,31 @@ export interface WaxwingFailures {
    * Records a message that failed elsewhere; its slow retries go through the queue, or it is a dead letter when they
    * are used up. Also while PostgreSQL is away.
    * @returns the id of the failure, which is that of the message
-   * @throws AppError `REQUEST_INVALID`, `BACKLOG_FULL`, `QUEUE_UNAVAILABLE`
+   * @throws AppError `REQUEST_INVALID`, `NOT_FOUND` (tenant or sender), `BACKLOG_FULL`, `QUEUE_UNAVAILABLE`
    */
   logDeliveryFailure(failure: FailureToLog, error: unknown): Promise<string>;
-  /** Lets messages to this contact go at once, whatever limit of the pair is known. */
+  /**
+   * Lets messages to this contact go at once, whatever limit of the pair is known.
+   * @param sender default `default`
+   * @throws AppError `REQUEST_INVALID`, `NOT_FOUND` for a sender that there is not
+   */
   clearPairLimit(to: string, sender?: string): Promise<void>;
   readonly deadLetters: DeadLetterDesk;
   /** Messages that were sent and of which no status has told anything for STATUS_WATCHDOG_SECONDS. */
   countOverdueStatuses(): Promise<number>;
 }
 
-export interface FailuresOptions extends RetryWorkerOptions, DeadLetterPorts, Omit<LogFailurePorts, 'now'> {
-  readonly queue: Pick<SendQueue, 'place'> & {
-    clearPairLimit(sender: string, contact: string): Promise<void>;
-  };
+export interface FailuresOptions extends RetryWorkerOptions, DeadLetterPorts, LogFailurePorts {
+  /** @throws AppError `NOT_FOUND` for a sender that there is not */
+  readonly clearPairLimit: (sender: string, contact: string) => Promise<void>;
+  /** The canonical contact of a phone number. @throws AppError `REQUEST_INVALID` */
+  readonly contactOf: (to: string) => string;
   /** STATUS_WATCHDOG_SECONDS in ms. */
   readonly statusWatchdogMs: number;
 }
 
 export function createFailures(options: FailuresOptions): WaxwingFailures & { readonly worker: RetryWorker } {
-  const { record, queue, statusWatchdogMs } = options;
+  const { record, clearPairLimit, contactOf, statusWatchdogMs } = options;
   const now = options.now ?? Date.now;
   const worker = createRetryWorker(options);
 
@@ -69,10 +73,8 @@ export function createFailures(options: FailuresOptions): WaxwingFailures & { re
     },
 
     retryNow: (id) => hasten(options, id),
-    logDeliveryFailure: (failure, error) => logFailure({ ...options, now }, failure, error),
+    logDeliveryFailure: (failure, error) => logFailure(options, failure, error),
 
-    async clearPairLimit(to, sender = 'default') {
-      await queue.clearPairLimit(sender, options.contactOf(to).contact);
-    },
+    clearPairLimit: async (to, sender = 'default') => clearPairLimit(sender, contactOf(to)),
   };
 }

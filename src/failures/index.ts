@@ -2,7 +2,7 @@ export type { ActReport } from './act.ts';
 export type { DeadLetterDetail } from './dead-letter-detail.ts';
 export { createDeadLetterDesk, type DeadLetterDesk } from './dead-letters.ts';
 export { createFailures, type FailuresOptions, type WaxwingFailures } from './failures.ts';
-export type { FailureToLog } from './log-failure.ts';
+export type { DraftedFailure, FailureToLog } from './log-failure.ts';
 export type { RetryTotals } from './retry-failed.ts';
 export type { AuditReport } from './audit.ts';
 export { createRetryWorker, type RetryWorker, type RetryWorkerStatus } from './retry-worker.ts';

@@ -1,17 +1,17 @@
+import type { ReturningMessage } from '../engine/retry-desk.ts';
 import { AppError } from '../errors/app-error.ts';
-import type { MessageBody, MessageError } from '../model/message.ts';
-import type { SenderRecord } from '../record/index.ts';
-import { newId } from '../util/ids.ts';
+import type { MessageError } from '../model/message.ts';
 import { knowingSender, type ReturnPorts } from './returning.ts';
 
 /** A message that somebody else tried to send, in vain. */
 export interface FailureToLog {
   /** E.164 with `+`. */
   readonly to: string;
-  /** The text. */
+  /** The text, 1 … 4,096 characters. */
   readonly message: string;
+  /** 1 … 255 visible ASCII characters. */
   readonly idempotencyKey?: string;
-  /** Tries so far, ≥ 1; default 1. The next slow retry is the one after as many. */
+  /** Tries so far, 1 … 1,000; default 1. The next slow retry is the one after as many. */
   readonly attemptCount?: number;
   /** Default `default`. */
   readonly tenant?: string;
@@ -20,70 +20,61 @@ export interface FailureToLog {
   readonly sender?: string;
 }
 
+/** The message of a failure, as the engine takes it. */
+export type DraftedFailure = Omit<ReturningMessage, 'attempts'>;
+
 export interface LogFailurePorts extends ReturnPorts {
   /** RETRY_SCHEDULE_SECONDS. */
   readonly scheduleSeconds: readonly number[];
-  /** The sender of a tenant's message, and the canonical contact of an address; throw AppError where there is none. */
-  readonly chooseSender: (tenant: string, named: string | undefined) => Promise<SenderRecord>;
-  readonly contactOf: (to: string) => { readonly e164: string; readonly contact: string };
-  /** Wall clock, epoch ms. */
-  readonly now: () => number;
+  /** Checks the message and finds its tenant, sender and contact; throws AppError that names the field. */
+  readonly draft: (failure: FailureToLog) => Promise<DraftedFailure>;
 }
+
+/** More tries than anybody makes; the record counts in 32 bits. */
+const ATTEMPTS_MAX = 1000;
+const CODE_CHARACTERS_MAX = 100;
+const DETAIL_CHARACTERS_MAX = 2000;
 
 /**
  * Records a message that failed elsewhere: the queue has it from here on, for its next slow retry.
  * @returns the id of the failure, which is that of the message
- * @throws AppError `REQUEST_INVALID`, `BACKLOG_FULL`, `SENDER_MISSING`, `QUEUE_UNAVAILABLE`
+ * @throws AppError `REQUEST_INVALID`, `NOT_FOUND`, `BACKLOG_FULL`, `SENDER_MISSING`, `QUEUE_UNAVAILABLE`
  */
 export async function logFailure(ports: LogFailurePorts, failure: FailureToLog, error: unknown): Promise<string> {
-  const attemptCount = failure.attemptCount ?? 1;
-  if (!Number.isInteger(attemptCount) || attemptCount < 1) {
-    throw new AppError('REQUEST_INVALID', { field: 'attemptCount', detail: 'Give a whole number from 1.' });
+  const attempts = failure.attemptCount ?? 1;
+  if (!Number.isInteger(attempts) || attempts < 1 || attempts > ATTEMPTS_MAX) {
+    throw new AppError('REQUEST_INVALID', { field: 'attemptCount', detail: 'Give a whole number from 1 to 1,000.' });
   }
-  if (failure.message === '') throw new AppError('REQUEST_INVALID', { field: 'message' });
-  const { e164, contact } = ports.contactOf(failure.to);
-  const tenant = await ports.record.tenants.ensure(failure.tenant ?? 'default');
-  const sender = await ports.chooseSender(tenant.id, failure.sender);
-  const id = newId(ports.now());
-  const { idempotencyKey } = failure;
-  const body: MessageBody = {
-    to: e164,
-    type: 'text',
-    content: { body: failure.message },
-    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-  };
-  const { concurrency, weight, backlogMax } = tenant;
-  const message = {
-    id,
-    shard: sender.shard,
-    lane: { sender: sender.id, tenant: tenant.id, conversation: failure.conversation ?? contact },
-    contact,
-    priority: 5,
-    expiresAtMs: null,
-    body: JSON.stringify(body),
-    attempts: attemptCount,
-    tenantLimits: { concurrency, weight, backlogMax },
-  };
-  const slowRetries = attemptCount - 1;
+  const message = { ...(await ports.draft(failure)), attempts };
+  const slowRetries = attempts - 1;
   const seconds = ports.scheduleSeconds[slowRetries];
   const delayMs = seconds === undefined ? null : seconds * 1000;
-  const result = await knowingSender(ports, sender.id, () =>
+  const result = await knowingSender(ports, message.lane.sender, () =>
     ports.retries.log(message, { error: errorOf(error), slowRetries, delayMs }),
   );
-  if (result === 'done') return id;
+  if (result === 'done') return message.id;
   throw new AppError(result === 'backlog-full' ? 'BACKLOG_FULL' : 'SENDER_MISSING');
 }
 
 /** Any error in the shape of ours; one that has it already, from the API or a provider, keeps it. */
 function errorOf(error: unknown): MessageError {
-  const given = (typeof error === 'object' && error !== null ? error : {}) as Partial<MessageError>;
-  const detail = error instanceof Error ? error.message : typeof error === 'string' ? error : (given.detail ?? '');
-  const code: unknown = given.code;
+  const given = (typeof error === 'object' && error !== null ? error : { message: error }) as Record<string, unknown>;
+  const detail = wordsOf(given['detail']) ?? wordsOf(given['message']) ?? '';
   return {
-    code: typeof code === 'string' || typeof code === 'number' ? String(code) : 'LOGGED_FAILURE',
-    providerCode: given.providerCode ?? null,
-    title: given.title ?? 'The message failed elsewhere',
-    detail: (given.detail ?? detail).slice(0, 2000),
-    retryable: given.retryable ?? true,
+    code: codeOf(given['code']) ?? 'LOGGED_FAILURE',
+    providerCode: codeOf(given['providerCode']) ?? null,
+    title: wordsOf(given['title']) ?? 'The message failed elsewhere',
+    detail: detail.slice(0, DETAIL_CHARACTERS_MAX),
+    retryable: given['retryable'] !== false,
   };
+}
+
+/** Numbers in some programs, such as Meta's own. */
+function codeOf(value: unknown): string | undefined {
+  const code = typeof value === 'number' ? String(value) : wordsOf(value);
+  return code?.slice(0, CODE_CHARACTERS_MAX);
+}
+
+function wordsOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }

@@ -1,4 +1,5 @@
 import type { Job, JobsOptions } from 'bullmq';
+import { AppError } from '../errors/app-error.ts';
 import { mailTemplateNamed } from '../mail/index.ts';
 import type { BullQueues } from './bull-queues.ts';
 import type { EmailJobData, JobDataOf, MessageStatusJobData, ReminderJobData, WebhookJobData } from './data.ts';
@@ -12,10 +13,11 @@ export interface AddedJob {
 }
 
 export interface AddOptions {
-  /** A job with this id that exists is kept and nothing is added. No colon, and not digits only. */
+  /** A job with this id that exists is kept and nothing is added. Not empty, no colon, and not digits only. */
   readonly jobId?: string;
   /** Earliest start, ms from now. */
   readonly delayMs?: number;
+  /** ≥ 1 */
   readonly attempts?: number;
 }
 
@@ -95,6 +97,7 @@ export function createAdding({ byId, asking }: BullQueues, { onAdded, now = Date
 
     async addEmailJob({ priority, subject, ...job }, given) {
       mailTemplateNamed(job.template);
+      checkMail(job);
       return await add('email', { ...job, subject: subject ?? null }, priority, given);
     },
 
@@ -110,8 +113,31 @@ export function createAdding({ byId, asking }: BullQueues, { onAdded, now = Date
   };
 }
 
+/** Programs without types call this too; the job itself would only fail much later, and without a word to them. */
+function checkMail({ to, data }: { readonly to: unknown; readonly data: unknown }): void {
+  if (typeof to !== 'string' || !to.includes('@'))
+    refuse('to', 'It must be an e-mail address such as ada@example.com.');
+  if (typeof data !== 'object' || data === null) refuse('data', 'It must be an object with what the template needs.');
+}
+
+/** BullMQ's own refusals look like a Redis that is away, which is tried again. */
+function checkOptions({ jobId, delayMs, attempts }: AddOptions): void {
+  if (jobId !== undefined && (!/^[^:]+$/.test(jobId) || /^\d+$/.test(jobId))) {
+    refuse('jobId', 'It must not be empty, hold a colon, or be of digits only.');
+  }
+  if (delayMs !== undefined && !Number.isFinite(delayMs)) refuse('delayMs', 'It must be a number of milliseconds.');
+  if (attempts !== undefined && !(Number.isInteger(attempts) && attempts >= 1)) {
+    refuse('attempts', 'It must be a whole number from 1.');
+  }
+}
+
+function refuse(field: string, detail: string): never {
+  throw new AppError('REQUEST_INVALID', { field, detail });
+}
+
 /** A caller's options as BullMQ's. */
 function optionsOf(id: JobQueueId, priority: number | undefined, given: AddOptions = {}): JobsOptions {
+  checkOptions(given);
   return {
     priority: bullPriority(priority ?? JOB_QUEUES[id].priority),
     ...(given.jobId === undefined ? {} : { jobId: given.jobId }),

@@ -1,9 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import { disconnect, type RedisClient, type RedisTarget } from '../engine/connection.ts';
 import { JOBS_PREFIX, workerClient } from './connection.ts';
 import type { JobDataOf } from './data.ts';
 import { isImpossible, JobLater } from './outcome.ts';
 import { JOB_QUEUE_IDS, JOB_QUEUES, type JobQueueId } from './queues.ts';
+import { UnderWay } from './under-way.ts';
 
 /** A job as its processor sees it. */
 export interface JobContext<D> {
@@ -70,6 +72,8 @@ const STALLED_CHECK_MS = 2000;
 /** A job that took its worker down so often is put aside as failed, so that it cannot take them all down for ever. */
 const STALLS_MAX = 5;
 
+/** After the last job: time to write down what became of it, and to end connections in good order. */
+const CLOSE_MS = 2000;
 /** After the grace period: time to end connections in good order. */
 const CUT_OFF_MS = 1000;
 
@@ -78,12 +82,15 @@ export async function createJobWorkers(options: JobWorkersOptions): Promise<JobW
   const client = workerClient(options.redis);
   const ids = JOB_QUEUE_IDS.filter((id) => options.processors[id] !== undefined);
   let stopping: Promise<void> | undefined;
-  const workers = ids.map((id) => startWorker(id, client, options, () => stopping !== undefined));
+  const underWay = new UnderWay();
+  const workers = ids.map((id) => startWorker(id, client, options, underWay, () => stopping !== undefined));
 
   async function stop(graceMs: number): Promise<void> {
     const finished = Promise.all(workers.map((worker) => worker.close())).then(() => true);
-    const timeout = new Promise<false>((resolve) => setTimeout(() => resolve(false), graceMs).unref());
-    const isFinished = await Promise.race([finished, timeout]);
+    const isLate = delay(graceMs, false, { ref: false });
+    // The grace is for jobs. A connection that its Redis left, or just comes back to, has nothing to wait for.
+    const isIdle = underWay.none().then(() => delay(CLOSE_MS, false, { ref: false }));
+    const isFinished = await Promise.race([finished, isLate, isIdle]);
     if (!isFinished) {
       // A connection that lost its Redis waits for it to come back even when it is told to end: not longer than this.
       const ended = Promise.all(workers.map((worker) => worker.disconnect().catch(() => undefined)));
@@ -105,6 +112,7 @@ function startWorker(
   id: JobQueueId,
   client: RedisClient,
   options: JobWorkersOptions,
+  underWay: UnderWay,
   isStopping: () => boolean,
 ): Worker {
   const { apiName, bullName } = JOB_QUEUES[id];
@@ -112,43 +120,40 @@ function startWorker(
   const process = options.processors[id] as JobProcessor<unknown>;
   const say = (job: Job, event: JobEvent) => options.onEvent?.(apiName, job.id ?? '', event);
 
-  const worker = new Worker(
-    bullName,
-    async (job, token) => {
-      // A worker that closes takes one more job when it was just asking for one.
-      if (isStopping()) {
-        await job.moveToWait(token);
-        throw new WaitingError();
+  const run = async (job: Job, token?: string): Promise<unknown> => {
+    // A worker that closes takes one more job when it was just asking for one.
+    if (isStopping()) {
+      await job.moveToWait(token);
+      throw new WaitingError();
+    }
+    const startedAtMs = performance.now();
+    const attempt = job.attemptsMade + 1;
+    say(job, { kind: 'processing', attempt });
+    try {
+      const result = await process(contextOf(job, attempt));
+      say(job, { kind: 'completed', durationMs: Math.round(performance.now() - startedAtMs) });
+      return result ?? null;
+    } catch (error) {
+      if (error instanceof JobLater) {
+        await job.moveToDelayed(error.atMs, token);
+        say(job, { kind: 'later', atMs: error.atMs });
+        throw new DelayedError();
       }
-      const startedAtMs = performance.now();
-      const attempt = job.attemptsMade + 1;
-      say(job, { kind: 'processing', attempt });
-      try {
-        const result = await process(contextOf(job, attempt));
-        say(job, { kind: 'completed', durationMs: Math.round(performance.now() - startedAtMs) });
-        return result ?? null;
-      } catch (error) {
-        if (error instanceof JobLater) {
-          await job.moveToDelayed(error.atMs, token);
-          say(job, { kind: 'later', atMs: error.atMs });
-          throw new DelayedError();
-        }
-        const known = error instanceof Error ? error : new Error(String(error));
-        const isLast = isImpossible(error) || attempt >= (job.opts.attempts ?? 1);
-        say(job, { kind: isLast ? 'failed' : 'retrying', attempt, error: known });
-        if (isImpossible(error)) throw new UnrecoverableError(known.message);
-        throw known;
-      }
-    },
-    {
-      connection: client,
-      prefix: JOBS_PREFIX,
-      concurrency: options.concurrency[id],
-      lockDuration: options.lockMs ?? LOCK_MS,
-      stalledInterval: options.stalledCheckMs ?? STALLED_CHECK_MS,
-      maxStalledCount: STALLS_MAX,
-    },
-  );
+      const known = error instanceof Error ? error : new Error(String(error));
+      const isLast = isImpossible(error) || attempt >= (job.opts.attempts ?? 1);
+      say(job, { kind: isLast ? 'failed' : 'retrying', attempt, error: known });
+      if (isImpossible(error)) throw new UnrecoverableError(known.message);
+      throw known;
+    }
+  };
+  const worker = new Worker(bullName, (job, token) => underWay.while(() => run(job, token)), {
+    connection: client,
+    prefix: JOBS_PREFIX,
+    concurrency: options.concurrency[id],
+    lockDuration: options.lockMs ?? LOCK_MS,
+    stalledInterval: options.stalledCheckMs ?? STALLED_CHECK_MS,
+    maxStalledCount: STALLS_MAX,
+  });
   worker.on('error', (error) => options.onError?.(apiName, error));
   worker.on('stalled', (jobId) => options.onEvent?.(apiName, jobId, { kind: 'stalled' }));
   return worker;

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { parseRecipient } from './content/index.ts';
 
 /** JSON with its keys in order, so that equal values give equal texts. Input: plain JSON of bounded depth. */
 export function canonicalJson(value: unknown): string {
@@ -20,9 +21,11 @@ export function digestOf(value: unknown): Buffer {
 
 /**
  * Key of content de-duplication: `whatsapp:<phone>:<16 hex>`, the same for the same recipient, text and type.
- * @param phone the recipient as it is addressed: E.164, or a business-scoped user id
+ * @param phone the recipient as it is addressed: a phone number however it is written, or a business-scoped user id
  */
 export function generateIdempotencyKey(phone: string, text: string, options: { readonly type?: string } = {}): string {
-  const digest = hash('sha256', JSON.stringify([phone, text, options.type ?? 'text']), 'hex');
-  return `whatsapp:${phone}:${digest.slice(0, 16)}`;
+  const parsed = parseRecipient(phone);
+  const to = parsed.ok ? parsed.e164 : phone;
+  const digest = hash('sha256', JSON.stringify([to, text, options.type ?? 'text']), 'hex');
+  return `whatsapp:${to}:${digest.slice(0, 16)}`;
 }

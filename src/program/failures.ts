@@ -8,12 +8,13 @@ import { parseRecipient } from '../messages/content/index.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { Observing } from './observing.ts';
 import type { Accepting } from './accepting.ts';
+import { draftOfFailure } from './logged-failure.ts';
 
 interface FailureParts {
   readonly config: Config;
   readonly queue: RedisSendQueue;
   readonly record: WaxwingRecord;
-  readonly accepting: Pick<Accepting, 'senders'>;
+  readonly accepting: Pick<Accepting, 'senders' | 'messages'>;
   readonly observing: Pick<Observing, 'onUndelivered'>;
   readonly log: Logger;
 }
@@ -28,16 +29,20 @@ export function openFailures(parts: FailureParts): WaxwingFailures & { readonly 
     intervalMs: config.whatsappRetryIntervalMs,
     scheduleSeconds: config.retryScheduleSeconds,
     statusWatchdogMs: config.statusWatchdogSeconds * 1000,
-    chooseSender: (tenant, named) => accepting.senders.choose(tenant, named),
+    draft: (failure) => draftOfFailure(accepting.messages, failure),
     prepareSender: async (id) => {
       const sender = await record.senders.get(id);
       if (sender === null) return false;
       await queue.configureSender(senderLimits(sender));
       return true;
     },
+    clearPairLimit: async (sender, contact) => {
+      await accepting.senders.byId(sender);
+      await accepting.senders.knowing(() => queue.clearPairLimit(sender, contact));
+    },
     contactOf: (to) => {
       const parsed = parseRecipient(to);
-      if (parsed.ok) return { e164: parsed.e164, contact: parsed.contact };
+      if (parsed.ok) return parsed.contact;
       throw new AppError('REQUEST_INVALID', { field: 'to', detail: parsed.sentence });
     },
     onError: (error) => log.warn({ err: error }, 'the retry worker waits'),

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createBookings, parseQuietHours, type Bookings } from '../../src/bookings/index.ts';
+import { AppError } from '../../src/errors/app-error.ts';
 import { JobLater, reminderProcessor, type JobContext } from '../../src/jobs/index.ts';
 import type { BookingFields } from '../../src/record/index.ts';
 import { MemoryReminders, startApi, type Api } from '../http/support/api.ts';
@@ -86,6 +87,8 @@ test('Q5 · a reminder is sent once through the send engine, recorded, and stamp
   await api.recorded();
   const stored = await api.record.messages.find(salon(), sent()[0]?.id ?? '');
   expect(stored).toMatchObject({ metadata: { bookingId: 'b1', reminder: 'day_before' }, priority: 7 });
+  // However long a limit holds it.
+  expect(stored?.expiresAtMs).toBe(Date.parse(START));
 });
 
 test('Q5 · a worker that dies between sending and stamping does not remind twice', async () => {
@@ -363,6 +366,20 @@ test('Q5 · no reminder goes out after the booking has begun', async () => {
   nowMs = Date.parse(START);
   expect(await run('hour_before')).toMatchObject({ sent: false });
   expect((await bookings.get(salon(), 'b1')).reminders).toMatchObject([{ status: 'skipped' }]);
+});
+
+test('Q5 · a booking is made and moved while the job queue is away, and its reminder is put up when it is back', async () => {
+  const [schedule, cancel] = [reminders.schedule.bind(reminders), reminders.cancel.bind(reminders)];
+  reminders.schedule = reminders.cancel = () => Promise.reject(new AppError('QUEUE_UNAVAILABLE'));
+  await bookings.create(salon(), 'b1', fields(), ['day_before', 'hour_before']);
+  const later = '2027-02-05T10:30:00+03:00';
+  const moved = { startsAtMs: Date.parse(later), startsAtWritten: later };
+  const { reminders: planned } = await bookings.change(salon(), 'b1', moved, ['day_before']);
+  const due = planned.find(({ kind }) => kind === 'day_before')?.dueAtMs ?? 0;
+  nowMs = due - 60_000;
+  Object.assign(reminders, { schedule, cancel });
+  await bookings.sweep();
+  expect([dueOf('day_before'), dueOf('hour_before')]).toEqual([due, undefined]);
 });
 
 test('Q5 · a reminder whose job was lost is put up again before it is due', async () => {

@@ -1,18 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startEmulator, type Emulator } from '../../src/emulator/index.ts';
 import { createWaxwing, type Waxwing } from '../../src/index.ts';
-import { programSettings } from '../support/program.ts';
+import { programSettings, type Settings } from '../support/program.ts';
 import { eventually, testDatabase, testRedis } from '../support/services.ts';
 
 /* Waxwing inside another program: the same engine, no HTTP in between. */
 
 let emulator: Emulator;
 let waxwing: Waxwing;
+let given: Settings;
 
 beforeAll(async () => {
   const [redis, database] = await Promise.all([testRedis(), testDatabase()]);
   emulator = await startEmulator();
-  waxwing = createWaxwing({ role: 'all', settings: programSettings({ redis, database, emulator }) });
+  given = programSettings({ redis, database, emulator });
+  waxwing = createWaxwing({ role: 'all', settings: given });
 });
 
 afterAll(async () => {
@@ -52,6 +54,26 @@ describe('createWaxwing()', () => {
   it('F6 · retryFailedMessages() is a function of the instance, too', async () => {
     const none = { total: 0, succeeded: 0, failed: 0, permanentlyFailed: 0 };
     expect(await waxwing.retryFailedMessages(10)).toEqual(none);
+  });
+
+  it('F2 · sends again when it was stopped and started again', async () => {
+    await waxwing.stop();
+    await waxwing.stop();
+    expect(() => waxwing.throttled).toThrow('start()');
+    await waxwing.start();
+    const { messageId } = await waxwing.sendMessage('+447700900003', 'after the break');
+    await eventually(() => emulator.ledger().some(({ tag, taken }) => taken && tag?.includes(messageId) === true));
+  });
+
+  it('starts after a start that failed, once what was wrong is mended', async () => {
+    const settings: Record<string, string> = { ...given, SHARDS: '0' };
+    const mended = createWaxwing({ role: 'web', settings });
+    await expect(mended.start()).rejects.toThrow(/SHARDS/);
+    await mended.stop();
+    settings['SHARDS'] = '1';
+    await mended.start();
+    expect(await mended.getStats()).toMatchObject({ queue: { waiting: 0 } });
+    await mended.stop();
   });
 
   it('lists every wrong setting at once when it starts', async () => {

@@ -85,6 +85,21 @@ describe('throttled sender', () => {
   });
 });
 
+describe('the limit of a pair', () => {
+  it('F6 · is cleared for a person, however the number is written: what waits goes at once', async () => {
+    const waxwing = await start({ WHATSAPP_RATE_LIMIT_MS: '3600000' });
+    const to = phone();
+    await waxwing.sendMessage(to, 'one');
+    await eventually(() => sentTo(to).length === 1);
+    const { messageId } = await waxwing.sendMessage(to, 'two');
+    await eventually(
+      async () => (await waxwing.messages.explain(messageId, { kind: 'platform' })).hold?.kind === 'pair',
+    );
+    await waxwing.failures.clearPairLimit(`${to.slice(0, 5)} ${to.slice(5)}`);
+    await eventually(() => sentTo(to).length === 2);
+  });
+});
+
 describe('direct mode', () => {
   it('S7 · switched off: sent inside the process, in order, the pair gap kept, recorded and said', async () => {
     const waxwing = await start({ WHATSAPP_SEND_QUEUE_ENABLED: 'false' }, 'web');

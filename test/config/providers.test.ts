@@ -31,6 +31,7 @@ describe('senders of the settings', () => {
         apiUrl: 'https://graph.facebook.com/v23.0',
         externalId: '106540352242922',
         ratePerSecond: 80,
+        credentials: { accessToken: 'EAAG' },
       },
       {
         id: 'evolution',

@@ -92,6 +92,15 @@ test('Q9 · the send queue cannot be cleaned, and the sentence says what to do i
   expect(body['detail']).toContain('DELETE /v1/messages/:id');
 });
 
+test('Q9 · health is degraded while a queue has work and no worker', async () => {
+  await addWebhook();
+  const { body } = await call('viewer', { url: '/admin/queue/health' });
+  expect(body['status']).toBe('degraded');
+  expect(body['queues']).toContainEqual(
+    expect.objectContaining({ queue: 'whatsapp:webhook', waiting: 1, workers: 0, paused: false }),
+  );
+});
+
 test('Q9 · health names every queue with its figures and its workers', async () => {
   const { status, body } = await call('viewer', { url: '/admin/queue/health' });
   expect(status).toBe(200);

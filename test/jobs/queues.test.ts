@@ -122,6 +122,31 @@ describe('Q2 · QueueService', () => {
     });
   });
 
+  test.each([
+    ['jobId', { jobId: 'a:b' }],
+    ['jobId', { jobId: '12' }],
+    ['jobId', { jobId: '' }],
+    ['delayMs', { delayMs: Number.NaN }],
+    ['attempts', { attempts: 0 }],
+    ['attempts', { attempts: Number.NaN }],
+  ])('Q2 · a job with a wrong %s is refused and not called retryable: %j', async (field, options) => {
+    const refused = { code: 'REQUEST_INVALID', retryable: false, field };
+    await expect(queues.addEmailJob(email, options)).rejects.toMatchObject(refused);
+    await expect(
+      queues.addJobs('email', [{ data: { ...email, data: {} } }, { data: { ...email, data: {} }, options }]),
+    ).rejects.toMatchObject(refused);
+    expect(await queues.getQueueDetail('email')).toMatchObject({ waiting: 0, delayed: 0 });
+  });
+
+  test('Q6 · an e-mail to nobody, or without data, is refused where it is added', async () => {
+    const { to, data, ...rest } = email;
+    const add = (job: Partial<typeof email>) => queues.addEmailJob(job as typeof email);
+    await expect(add({ ...rest, data })).rejects.toMatchObject({ code: 'REQUEST_INVALID', field: 'to' });
+    await expect(add({ ...rest, data, to: 'Ada' })).rejects.toMatchObject({ field: 'to' });
+    await expect(add({ ...rest, to })).rejects.toMatchObject({ code: 'REQUEST_INVALID', field: 'data' });
+    expect(await queues.getQueueStats('email')).toMatchObject({ waiting: 0 });
+  });
+
   test.each([1_800_000_000, '1800000000', 1_800_000_000_000, '1800000000000', '2027-01-15T08:00:00Z'])(
     'Q2 · a time given as %j is understood, in seconds and in milliseconds',
     async (timestamp) => {
@@ -287,4 +312,14 @@ test('a worker that stops finishes the job under way and takes no more', async (
   finish?.();
   await stopped;
   expect(await queues.getQueueStats('email')).toEqual({ waiting: 1, active: 0, completed: 1, failed: 0 });
+});
+
+test('S10 · workers without a job under way leave while Redis is away, whatever the grace', async () => {
+  const { workers } = await startWorkers(redis.url, { email: () => Promise.resolve() });
+  await redis.kill('SIGKILL');
+  const standstill = watchStandstill();
+  const startMs = performance.now();
+  await workers.stop(30_000);
+  expect(performance.now() - startMs).toBeLessThan(10_000 + standstill.ms());
+  await redis.restart();
 });

@@ -31,6 +31,14 @@ describe('F3 · generateIdempotencyKey()', () => {
     expect(generateIdempotencyKey('+4915112345679', 'hello')).not.toBe(key);
     expect(generateIdempotencyKey('+4915112345678', 'hello', { type: 'reminder' })).not.toBe(key);
   });
+
+  test('F2 · F3 · is the same however the phone number is written, as for sendMessage()', () => {
+    const key = generateIdempotencyKey('+4915112345678', 'hello');
+    for (const phone of ['+49 151 1234-5678', ' +49 (0)151 12345678', '＋4915112345678']) {
+      expect(generateIdempotencyKey(phone, 'hello')).toBe(key);
+    }
+    expect(generateIdempotencyKey('US.13491208655302741918', 'hello')).toMatch(/^whatsapp:US\.13491208655302741918:/);
+  });
 });
 
 describe('findJsonFault()', () => {

@@ -62,3 +62,21 @@ test.each([
     });
   expect(most).toEqual(wanted);
 });
+
+test('Q7 · QUEUE_RETRY_ATTEMPTS and QUEUE_BACKOFF_DELAY are the default of queues that have no figures of their own', async () => {
+  const redis = await testRedis({ fsync: 'none' });
+  const loaded = loadConfig({ QUEUE_RETRY_ATTEMPTS: '4', QUEUE_BACKOFF_DELAY: '700' }, dataFolder());
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  const jobs = openJobs(loaded.config, { url: redis.url }, pino({ level: 'silent' }));
+  onTestFinished(() => jobs.close());
+  const told = (queue: (typeof QUEUES)[number]) => {
+    const { attempts, backoff } = jobs.queues.bullQueue(queue).opts.defaultJobOptions ?? {};
+    return { attempts, firstWaitMs: typeof backoff === 'object' ? backoff.delay : null };
+  };
+  expect(Object.fromEntries(QUEUES.map((queue) => [queue, told(queue)]))).toEqual({
+    webhook: { attempts: 4, firstWaitMs: 700 },
+    'message-status': { attempts: 5, firstWaitMs: 700 },
+    reminder: { attempts: 4, firstWaitMs: 700 },
+    email: { attempts: 3, firstWaitMs: 5000 },
+  });
+});

@@ -8,6 +8,7 @@ import { JOB_QUEUE_IDS, JOB_QUEUES, type QueueService } from '../../jobs/index.t
 import { audit, type AdminOptions } from '../admin-options.ts';
 import { personOf, type Access } from '../plugins/auth.ts';
 import { asAppError } from '../plugins/errors.ts';
+import { jobStateError } from './job-state-error.ts';
 import { LOGO_URL } from './logo.ts';
 import { maskAnswer } from './mask.ts';
 import { SendEngineAdapter, type SendEngineParts } from './send-engine-adapter.ts';
@@ -70,7 +71,7 @@ export async function boardRoutes(app: FastifyInstance, options: BoardOptions & 
   });
   adapter.setBasePath(path);
   adapter.setErrorHandler((error) => {
-    const problem = asAppError(error);
+    const problem = asAppError(jobStateError(error));
     // The board shows `error`; the rest is the shape of all our errors.
     const body = { ...toProblem(problem, ''), error: problem.detail, message: problem.detail };
     return { status: problem.status as 400, body };
@@ -86,6 +87,10 @@ export async function boardRoutes(app: FastifyInstance, options: BoardOptions & 
       const writesData = /\/(update-data|add)$/.test(request.routeOptions.url ?? '');
       if (!writesData || seesAll(request)) done();
       else done(new AppError('CONFLICT', { detail: 'The data is masked: choose "Show numbers and texts" first.' }));
+    });
+    // BullMQ would fail with words of its own, or wait.
+    scope.addHook('onRequest', async (request) => {
+      if (request.routeOptions.url?.startsWith(`${path}/api/`) === true) await queues.ping();
     });
     scope.addHook('preSerialization', (request, _reply, payload, done) => {
       done(null, seesAll(request) ? payload : maskAnswer(payload));

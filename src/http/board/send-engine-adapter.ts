@@ -159,6 +159,14 @@ export class SendEngineAdapter extends BaseAdapter {
     } as unknown as NonNullable<Awaited<ReturnType<BaseAdapter['getJob']>>>;
   }
 
+  /** Flows of jobs are told apart by this name; messages are in none. */
+  getQueueQualifiedName(): string {
+    return this.getName();
+  }
+  getFlowProducer() {
+    return Promise.resolve(null);
+  }
+
   isPaused(): Promise<boolean> {
     return this.#parts.queue.isPaused();
   }

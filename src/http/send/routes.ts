@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { AppError } from '../../errors/app-error.ts';
+import { renamingFields } from '../../errors/renaming-fields.ts';
 import type { ShortSend } from '../../messages/index.ts';
 import {
   conversationIdSchema,
@@ -65,7 +66,7 @@ export function sendRoutes(app: FastifyInstance, { shortSend }: { readonly short
     async (request, reply) => {
       const { phoneNumber, text, conversationId, priority, dedupe } = request.body;
       const tenant = tenantNamed(request.body);
-      const sent = await renamingFields(tenant.field, async () => {
+      const sent = await renamingFields({ ...SHORT_NAMES, tenant: tenant.field }, async () => {
         const message = parseRequest(messageRequestSchema, {
           tenant: tenant.id,
           to: phoneNumber,
@@ -98,21 +99,4 @@ function tenantNamed({ restaurantId, tenant }: z.infer<typeof sendBody>): { id: 
   }
   const id = tenant ?? restaurantId;
   return { id: id === undefined ? undefined : String(id), field: tenant === undefined ? 'restaurantId' : 'tenant' };
-}
-
-async function renamingFields<T>(tenantField: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof AppError) || error.field === undefined) throw error;
-    const field = error.field === 'tenant' ? tenantField : SHORT_NAMES[error.field];
-    if (field === undefined) throw error;
-    const { code, detail, retryAfterSeconds } = error;
-    throw new AppError(code, {
-      detail,
-      field,
-      cause: error,
-      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
-    });
-  }
 }

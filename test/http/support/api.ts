@@ -325,7 +325,8 @@ function failuresOver(record: WaxwingRecord, queue: SendQueue): WaxwingFailures 
   const { retries } = queue as Partial<Pick<RedisSendQueue, 'retries'>>;
   return createFailures({
     record,
-    queue: { place: (target) => queue.place(target), clearPairLimit: () => Promise.resolve() },
+    queue,
+    clearPairLimit: () => Promise.resolve(),
     retries:
       retries ??
       new RetryDesk(
@@ -337,9 +338,9 @@ function failuresOver(record: WaxwingRecord, queue: SendQueue): WaxwingFailures 
     intervalMs: 60_000,
     scheduleSeconds: [60],
     statusWatchdogMs: 3_600_000,
-    chooseSender: () => Promise.reject(new Error('not here')),
+    draft: () => Promise.reject(new Error('not here')),
     prepareSender: () => Promise.resolve(false),
-    contactOf: (to) => ({ e164: to, contact: to }),
+    contactOf: (to) => to,
   });
 }
 
