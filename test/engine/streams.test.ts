@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { auditShard } from '../../src/engine/audit.ts';
+import { ScriptRunner } from '../../src/engine/script-runner.ts';
 import { parseConsumers, parseGroups, parseStream } from '../../src/engine/stream-info.ts';
 import { testRedis, type TestRedis } from '../support/services.ts';
 import { Bench, FREE_SENDER, SENT, SILENT } from './support/bench.ts';
@@ -141,6 +142,28 @@ describe('R8 · destroy and recreate', () => {
     expect(new Set(one.ids()).size).toBe(21);
     expect(await one.queue.counters()).toMatchObject({ accepted: 21, sent: 21 });
     await expectSound();
+  });
+});
+
+describe('R8 · health', () => {
+  it('R8 · a worker that was killed is counted no more, although nobody took over what it holds', async () => {
+    const one = await open();
+    const beat = (worker: string) => one.queue.runner.run('beat', 0, [worker, 100, 5]);
+    await beat('killed');
+    await one.accept();
+    const workers = async () => {
+      const { consumers, workers, pending } = await one.queue.streams.health(0);
+      return { consumers, workers, pending, explained: (await one.queue.lookAtSender('s1', 't1'))?.workers };
+    };
+    expect(await workers()).toEqual({ consumers: 1, workers: 1, pending: 1, explained: 1 });
+    // Five seconds of the shard's clock, in which it does not beat.
+    await new ScriptRunner(one.client, () => Date.now() + 5000).run('tick', 0, [0, 0]);
+    await one.queue.runner.run('tick', 0, [0, 0]);
+    expect(await workers()).toEqual({ consumers: 0, workers: 0, pending: 1, explained: 0 });
+    await beat('alive');
+    expect(await workers()).toMatchObject({ consumers: 1, workers: 1, explained: 1 });
+    await beat('killed');
+    expect(await workers()).toMatchObject({ consumers: 2, workers: 2, explained: 2 });
   });
 });
 
