@@ -216,6 +216,31 @@ describe('Limits are never exceeded', () => {
     expect(last - next).toBeGreaterThan(300);
   });
 
+  it('S12 · a rate that a person raises counts at once, however long the next token would have taken', async () => {
+    bench = await Bench.open(redis, { ratePerSecond: 0.01, burst: 1 });
+    await bench.worker('w1');
+    await acceptMany(3);
+    await bench.settled(1);
+    await bench.queue.configureSender({ ...FREE_SENDER, ratePerSecond: 50, burst: 1 });
+    await bench.settled(3);
+    const [, second = 0, third = 0] = grants(bench.ledger);
+    expect(third - second).toBeGreaterThanOrEqual(20 - DUE_MS);
+  });
+
+  it('S12 · a rate that a person lowers gives no second burst: what was taken in advance is still owed', async () => {
+    bench = await Bench.open(redis, { ratePerSecond: 0.1, burst: 5 });
+    await bench.worker('w1');
+    await acceptMany(5);
+    await bench.settled(5);
+    await bench.queue.configureSender({ ...FREE_SENDER, ratePerSecond: 0.01, burst: 5 });
+    const next = await bench.accept({ conversation: 'next' });
+    const { hold } = (await bench.queue.place({ ...next, seq: 6 })) ?? {};
+    expect(hold?.kind).toBe('sender-rate');
+    // A token of the new rate takes 100 s.
+    expect((hold?.untilMs ?? 0) - Date.now()).toBeGreaterThan(60_000);
+    expect(bench.ledger).toHaveLength(5);
+  });
+
   it('a process that starts and configures the sender again does not lift a number limit', async () => {
     const limits = { ratePerSecond: 100, burst: 1 };
     bench = await Bench.open(redis, limits);
