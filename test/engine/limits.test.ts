@@ -115,6 +115,19 @@ describe('Limits are never exceeded', () => {
     expect((times[7] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(600 - DUE_MS);
   });
 
+  it('R4 · two instances have a bucket each: one that is empty holds nothing of the other', async () => {
+    const limits = { ratePerSecond: 0.01, burst: 2 };
+    let conversations = 0;
+    bench = await Bench.open(redis, limits);
+    await bench.queue.configureSender({ ...FREE_SENDER, ...limits, sender: 's2' });
+    await bench.worker('w1');
+    for (const sender of ['s1', 's2', 's1', 's2', 's1', 's2'])
+      await bench.accept({ sender, conversation: `c${(conversations += 1)}` });
+    await bench.settled(4);
+    expect(bench.ledger.map(({ grant }) => grant.lane.sender).sort()).toEqual(['s1', 's1', 's2', 's2']);
+    expect(await bench.queue.counters()).toMatchObject({ sent: 4, queued: 2 });
+  });
+
   it('S11 · 10 per second for 5 s: each is handed over with its accept', async () => {
     bench = await Bench.open(redis, { ratePerSecond: 80, burst: 1 });
     await bench.worker('w1');
