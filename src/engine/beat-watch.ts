@@ -1,5 +1,5 @@
 /** A worker that did not beat for this long is dead. Leases that were not begun do not wait for it. */
-const DEAD_AFTER_MS = 4000;
+export const DEAD_AFTER_MS = 4000;
 /**
  * What one look counts for, at most. Time in which nobody could beat or look (Redis was away, this process stood
  * still) proves nothing: without this bound the first look after such a time declared everybody dead.

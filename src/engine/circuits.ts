@@ -1,16 +1,14 @@
-import { connectionOf, type RedisClient } from './connection.ts';
+import type { RedisClient } from './connection.ts';
 import type { Circuits, OpenCircuit } from './contract.ts';
+import { readPacingClock } from './pacing-clock.ts';
 
-/** Reads the circuits of one shard. What is stored is on the pacing clock: `g` tells how far that is from Redis's own. */
+/** Reads the circuits of one shard. What is stored is on the pacing clock. */
 export async function readCircuits(client: RedisClient, prefix: string): Promise<Circuits> {
-  const [stored, counted, offset, time] = await Promise.all([
+  const [stored, counted, pacingNowMs] = await Promise.all([
     client.hgetall(`${prefix}cb`),
     client.hmget(`${prefix}n`, 'circuitOpened', 'circuitClosed'),
-    client.hget(`${prefix}g`, 'off'),
-    connectionOf(client, prefix).time(),
+    readPacingClock(client, prefix),
   ]);
-  const [seconds = 0, microseconds = 0] = time.map(Number);
-  const pacingNowMs = seconds * 1000 + Math.floor(microseconds / 1000) + Number(offset ?? 0);
   const open = Object.entries(stored).map(([sender, value]): OpenCircuit => {
     const [until = '', probe = ''] = value.split('|', 2);
     const waitMs = Number(until) - pacingNowMs;

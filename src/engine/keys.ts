@@ -46,10 +46,11 @@ export const KEY_LETTERS = {
   pv: 'proofs',
   /** hash: senders whose circuit is not closed → when a probe may go, and the lane of the probe in flight */
   cb: 'circuits',
-  /** sorted set: worker → free slots; hashes: worker → slots in use, worker → heartbeat */
+  /** sorted set: worker → free slots; hashes: worker → slots in use, → heartbeat, → time of it on the pacing clock, ms */
   iw: 'idle workers',
   wf: 'slots in use',
   hb: 'heartbeats',
+  bt: 'beat times',
   /** `m:<worker>` list: hand-overs to an idle worker */
   m: 'mailbox',
   /** stream: lifecycle events until recorded */

@@ -1,6 +1,7 @@
 import type { Lane } from '../model/message.ts';
-import { connectionOf, type RedisClient } from './connection.ts';
+import type { RedisClient } from './connection.ts';
 import { packLane } from './lane.ts';
+import { readPacingClock } from './pacing-clock.ts';
 
 /** What somebody who sends past the queue must know of it. */
 export interface LaneLook {
@@ -12,14 +13,11 @@ export interface LaneLook {
 
 /** Reads beside the scripts: only a hint for the pair, exact for the conversation. */
 export async function lookAtLane(client: RedisClient, prefix: string, lane: Lane, contact: string): Promise<LaneLook> {
-  const [waiting, pair, offset, time] = await Promise.all([
+  const [waiting, pair, nowMs] = await Promise.all([
     client.llen(`${prefix}c:${packLane(lane)}`),
     client.getBuffer(`${prefix}p:${lane.sender}|${contact}`),
-    client.hget(`${prefix}g`, 'off'),
-    connectionOf(client, prefix).time(),
+    readPacingClock(client, prefix),
   ]);
-  const [seconds = 0, microseconds = 0] = time.map(Number);
-  const nowMs = seconds * 1000 + Math.floor(microseconds / 1000) + Number(offset ?? 0);
   // Busy: another conversation's attempt to this contact is on its way; its gap is not known yet. See `pair.lua`.
   const nextMs = pair === null ? 0 : pair.readDoubleLE(1);
   const pairFreeInMs = Math.max(0, nextMs - nowMs);

@@ -17,6 +17,7 @@ import {
   UnknownSenderError,
   type UnrecordedMessage,
 } from './contract.ts';
+import { DEAD_AFTER_MS } from './beat-watch.ts';
 import { readCircuits } from './circuits.ts';
 import { DueTimer } from './due-timer.ts';
 import { countLimitedPairs } from './limited-pairs.ts';
@@ -246,7 +247,7 @@ export class RedisSendQueue implements SendQueue {
   }
 
   async lookAtSender(sender: string, tenant: string): Promise<SenderLook | null> {
-    return decodeLook(await this.#run('look', this.#shardFor(sender), [sender, tenant]), tenant);
+    return decodeLook(await this.#run('look', this.#shardFor(sender), [sender, tenant, DEAD_AFTER_MS]), tenant);
   }
 
   async unrecorded(id: string): Promise<UnrecordedMessage | null> {

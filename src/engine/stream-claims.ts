@@ -3,6 +3,9 @@ import type { RedisClient } from './connection.ts';
 import { shardPrefix, WORKER_GROUP } from './keys.ts';
 import { parseConsumers } from './stream-info.ts';
 
+/** As whom a person's call looks at entries; no worker. */
+const SWEEPER = 'waxwing-administration';
+
 export interface ClaimOptions {
   readonly client: RedisClient;
   readonly shard: number;
@@ -29,7 +32,9 @@ export async function sweepAll({ client, shard, reclaim, sweep, deadAfterMs }: C
     const reply = await client.call('XINFO', 'CONSUMERS', `${prefix}out`, WORKER_GROUP).catch(() => []);
     return parseConsumers(reply);
   };
-  const { removed } = await sweep(shard, 'waxwing-administration');
+  const { removed } = await sweep(shard, SWEEPER);
+  // It has no heart that others could see stand still: without this it would stay among the consumers for ever.
+  await reclaim(shard, SWEEPER, '');
   const before = await client.hgetall(`${prefix}hb`);
   // A worker that holds nothing and one that is new are no suspects; who has no beat at all is dead already.
   const holders = (await consumers()).filter(({ pending }) => pending > 0).map(({ name }) => name);

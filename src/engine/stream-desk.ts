@@ -3,8 +3,9 @@ import { AppError } from '../errors/app-error.ts';
 import type { RedisClient } from './connection.ts';
 import type { CancelDetail, RedriveDetail } from './events.ts';
 import { shardPrefix, WORKER_GROUP } from './keys.ts';
+import { readLiving } from './living.ts';
 import { type ScriptArg, toQueueError } from './script-runner.ts';
-import { parseGroups, parseStream } from './stream-info.ts';
+import { parseConsumers, parseGroups, parseStream } from './stream-info.ts';
 import { sweepAll } from './stream-claims.ts';
 import { decodeTenant } from './tenant-record.ts';
 
@@ -23,13 +24,14 @@ export interface ShardHealth {
   readonly hasGroup: boolean;
   /** Entries in the stream that no worker was given. */
   readonly queueDepth: number;
+  /** Living workers in the consumer group. */
   readonly consumers: number;
   /** Hand-overs that a worker holds. */
   readonly pending: number;
   readonly lastDeliveredId: string;
   /** Accepted and not settled, by state. */
   readonly backlog: Backlog;
-  /** Workers whose heartbeat the shard knows. */
+  /** Workers that beat of late. */
   readonly workers: number;
 }
 
@@ -104,11 +106,12 @@ export class StreamDesk {
     const prefix = shardPrefix(shard);
     const { client } = this.#options;
     return await this.#ask(async () => {
-      const [groups, stream, counters, workers, paused] = await Promise.all([
+      const [groups, consumers, stream, counters, living, paused] = await Promise.all([
         info(client, 'GROUPS', `${prefix}out`),
+        info(client, 'CONSUMERS', `${prefix}out`, WORKER_GROUP),
         info(client, 'STREAM', `${prefix}out`),
         client.hgetall(`${prefix}n`),
-        client.hlen(`${prefix}hb`),
+        readLiving(client, prefix),
         client.hget(`${prefix}g`, 'paused'),
       ]);
       const group = parseGroups(groups).find(({ name }) => name === WORKER_GROUP);
@@ -119,7 +122,7 @@ export class StreamDesk {
         isPaused: paused === '1',
         hasGroup: group !== undefined,
         queueDepth: Math.max(0, length - (group?.pending ?? 0)),
-        consumers: group?.consumers ?? 0,
+        consumers: parseConsumers(consumers).filter(({ name }) => living.has(name)).length,
         pending: group?.pending ?? 0,
         lastDeliveredId: group?.lastDeliveredId ?? lastId,
         backlog: {
@@ -127,7 +130,7 @@ export class StreamDesk {
           outside: of('scheduled') + of('deferred') + of('held'),
           inFlight: of('inFlight') + of('unknown'),
         },
-        workers,
+        workers: living.size,
       };
     });
   }
@@ -264,12 +267,16 @@ export class StreamDesk {
   }
 }
 
-/** XINFO of a stream that is not there yet is an error; here it is nothing. */
-async function info(client: RedisClient, what: 'GROUPS' | 'STREAM', key: string): Promise<unknown[]> {
+/** XINFO of a stream or a group that is not there yet is an error; here it is nothing. */
+async function info(
+  client: RedisClient,
+  what: 'GROUPS' | 'CONSUMERS' | 'STREAM',
+  ...names: readonly string[]
+): Promise<unknown[]> {
   try {
-    return (await client.call('XINFO', what, key)) as unknown[];
+    return (await client.call('XINFO', what, ...names)) as unknown[];
   } catch (error) {
-    if (error instanceof Error && /no such key/i.test(error.message)) return [];
+    if (error instanceof Error && /no such key|^NOGROUP/i.test(error.message)) return [];
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { SendQueue } from '../engine/contract.ts';
-import type { SenderDefaults, Senders, Tenants } from '../messages/index.ts';
+import type { QueueSwitch, SenderDefaults, Senders, Tenants } from '../messages/index.ts';
 import type { WaxwingRecord } from '../record/index.ts';
 import type { SenderProvider } from '../record/types.ts';
 import { personOf } from './plugins/auth.ts';
@@ -17,6 +17,8 @@ export interface AdminOptions {
   readonly senders: Senders;
   /** What is wrong with an address for a tenant's events, as a sentence; null = nothing. */
   readonly eventsUrlFault: (url: string) => string | null;
+  /** Does the short form send a tenant's messages through the queue. */
+  readonly isOnQueue: QueueSwitch;
   readonly senderDefaults: (provider: SenderProvider) => SenderDefaults;
 }
 

@@ -35,7 +35,13 @@ interface Told {
 
 /** One plain sentence, and what ends the hold. */
 export function sentenceOf(situation: Situation, expected: Expected): Told {
-  const { line, view } = situation;
+  const { line, sender, view } = situation;
+  if (line.status === 'sending' && sender.workers === 0) {
+    return {
+      sentence: `The worker that attempt ${line.attempts} was given to is gone, and no other is running that could take over.`,
+      endsWhen: 'a worker starts',
+    };
+  }
   if (line.status === 'sending') {
     return { sentence: `It is being sent right now (attempt ${line.attempts}).`, endsWhen: null };
   }

@@ -16,7 +16,7 @@ export { generateIdempotencyKey } from './fingerprint.ts';
 export type { Explanation } from './explain.ts';
 export type { Forecast } from './forecast.ts';
 export { recordedView, type MessageView } from './view.ts';
-export { createQueueSwitch, percentileOf } from './queue-switch.ts';
+export { createQueueSwitch, percentileOf, type QueueSwitch } from './queue-switch.ts';
 export { DirectPause } from './direct-pause.ts';
 export { createShortSend, type ShortSend, type ShortSent } from './short-send.ts';
 export {

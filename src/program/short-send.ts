@@ -10,6 +10,7 @@ import {
   DirectPause,
   EVICTED,
   type Messages,
+  type QueueSwitch,
   type Senders,
   type ShortSend,
   type ThrottledSender,
@@ -82,10 +83,7 @@ export function openShortSending(parts: Parts): ShortSending {
   const shortSend = createShortSend({
     messages,
     queue,
-    isOnQueue: createQueueSwitch({
-      enabled: config.whatsappSendQueueEnabled,
-      percent: config.whatsappSendQueuePercent,
-    }),
+    isOnQueue: queueSwitchOf(config),
     fallback: config.whatsappSendFallback,
     directSender,
     pauseReason: (sender) => pause.reason(sender),
@@ -108,6 +106,10 @@ export function openShortSending(parts: Parts): ShortSending {
   };
   let stopping: Promise<void> | undefined;
   return { shortSend, throttled, stop: (graceMs) => (stopping ??= stop(graceMs)) };
+}
+
+export function queueSwitchOf(config: Config): QueueSwitch {
+  return createQueueSwitch({ enabled: config.whatsappSendQueueEnabled, percent: config.whatsappSendQueuePercent });
 }
 
 /** F3: a repetition is skipped, and said. Never with the recipient or the text. */

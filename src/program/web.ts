@@ -22,6 +22,7 @@ import type { Observing } from './observing.ts';
 import type { WaxwingFailures } from '../failures/index.ts';
 import { boardActs } from './board-acts.ts';
 import { dashboardOf } from './dashboard.ts';
+import { queueSwitchOf } from './short-send.ts';
 import type { Leaving } from './leaving.ts';
 import type { Statistics } from '../stats/index.ts';
 import type { TemplateRegistry } from '../templates/index.ts';
@@ -88,6 +89,7 @@ export async function startWeb(parts: WebParts): Promise<HttpServer> {
       senders,
       senderDefaults: (provider) => senderDefaults(config, provider),
       eventsUrlFault: (url) => parts.eventsOut.faultOf(url),
+      isOnQueue: queueSwitchOf(config),
     },
     failures: { failures: parts.failures, record },
     events: { eventsOut: record.eventsOut, secretsOf: parts.eventsOut.secretsOf, wake: () => parts.eventsOut.wake() },

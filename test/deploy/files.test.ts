@@ -7,6 +7,7 @@ import Fastify from 'fastify';
 import { parse as parseToml } from 'smol-toml';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
+import { COMMANDS } from '../../src/cli/commands/index.ts';
 import { SETTINGS } from '../../src/config/catalogue.ts';
 import { trustProxyOf } from '../../src/program/web.ts';
 
@@ -75,6 +76,36 @@ describe('R10 · Dockerfile', () => {
     expect(command.slice(0, 2)).toEqual(['node', '-e']);
     expect(spawnSync(process.execPath, ['--check', '-'], { input: command[2] }).status).toBe(0);
     expect(command[2]).toContain('process.env.METRICS_PORT');
+  });
+});
+
+describe('R10 · web and worker are apart', () => {
+  const fly = parseToml(read('fly.toml')) as Data;
+  const { services } = parseYaml(read('deploy/compose/compose.yaml'), { merge: true }) as { services: Data };
+  const deployment = (name: string): unknown =>
+    parseYaml(read(`deploy/kubernetes/${name}.yaml`).split('\n---')[0] ?? '');
+  const container = (name: string): unknown => at(deployment(name), 'spec', 'template', 'spec', 'containers', 0);
+
+  test.each(['web', 'worker'] as const)('%s is started as what its name says, wherever it runs', (role) => {
+    const words = ['start', '--role', role];
+    expect(String(at(fly, 'processes', role)).split(' ')).toEqual(words);
+    expect(at(services, role, 'command')).toEqual(words);
+    expect(at(container(role), 'args')).toEqual(words);
+  });
+
+  test('two web and one worker, replaced one after the other, once the schema is there', () => {
+    expect(stepsOf('Fly\\.io')).toContain('fly scale count web=2 worker=1');
+    expect(at(fly, 'deploy')).toEqual({ strategy: 'rolling', max_unavailable: 1, release_command: 'migrate' });
+    expect(at(fly, 'http_service', 'processes')).toEqual(['web']);
+    expect(at(container('migrate'), 'args')).toEqual(['migrate']);
+    for (const [role, replicas] of [
+      ['web', 2],
+      ['worker', 1],
+    ] as const) {
+      expect(at(deployment(role), 'spec', 'replicas')).toBe(replicas);
+      expect(at(deployment(role), 'spec', 'strategy', 'rollingUpdate')).toEqual({ maxUnavailable: 0, maxSurge: 1 });
+    }
+    for (const command of ['start', 'migrate']) expect(Object.keys(COMMANDS)).toContain(command);
   });
 });
 

@@ -29,14 +29,17 @@ describe('sweepClaims()', () => {
   });
   afterAll(() => disconnect(client));
 
-  it('R2, R3 · removes pending entries without a lease and returns those of a holder', async () => {
+  it('R2, R3 · removes pending entries without a lease and returns those of a holder, once they were idle for long', async () => {
     const out = '{wx:0}out';
     await client.call('XGROUP', 'CREATE', out, 'wa_workers', '0', 'MKSTREAM');
     const leftOver = String(await client.call('XADD', out, '*', 'l', 's|t|a'));
     const held = String(await client.call('XADD', out, '*', 'l', 's|t|b'));
     await client.call('XREADGROUP', 'GROUP', 'wa_workers', 'holder', 'STREAMS', out, '>');
     await client.hset('{wx:0}le', held, 'S|1|1|holder');
-    await sweepClaims(new ScriptRunner(client), 0, 'sweeper', 0);
+    const runner = new ScriptRunner(client);
+    expect(await sweepClaims(runner, 0, 'sweeper', 60_000)).toEqual({ removed: 0, returned: 0 });
+    expect(await client.call('XLEN', out)).toBe(2);
+    expect(await sweepClaims(runner, 0, 'sweeper', 0)).toEqual({ removed: 1, returned: 1 });
     const pending = (await client.call('XPENDING', out, 'wa_workers', '-', '+', 10)) as [string, string][];
     expect(pending.map(([id, consumer]) => [id, consumer])).toEqual([[held, 'holder']]);
     expect(await client.call('XRANGE', out, leftOver, leftOver)).toEqual([]);

@@ -115,6 +115,19 @@ describe('Limits are never exceeded', () => {
     expect((times[7] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(600 - DUE_MS);
   });
 
+  it('R4 · two instances have a bucket each: one that is empty holds nothing of the other', async () => {
+    const limits = { ratePerSecond: 0.01, burst: 2 };
+    let conversations = 0;
+    bench = await Bench.open(redis, limits);
+    await bench.queue.configureSender({ ...FREE_SENDER, ...limits, sender: 's2' });
+    await bench.worker('w1');
+    for (const sender of ['s1', 's2', 's1', 's2', 's1', 's2'])
+      await bench.accept({ sender, conversation: `c${(conversations += 1)}` });
+    await bench.settled(4);
+    expect(bench.ledger.map(({ grant }) => grant.lane.sender).sort()).toEqual(['s1', 's1', 's2', 's2']);
+    expect(await bench.queue.counters()).toMatchObject({ sent: 4, queued: 2 });
+  });
+
   it('S11 · 10 per second for 5 s: each is handed over with its accept', async () => {
     bench = await Bench.open(redis, { ratePerSecond: 80, burst: 1 });
     await bench.worker('w1');
@@ -214,6 +227,31 @@ describe('Limits are never exceeded', () => {
     expect(next - start).toBeGreaterThanOrEqual(200 - DUE_MS);
     // Half the rate: 20 more take about 400 ms, not 200.
     expect(last - next).toBeGreaterThan(300);
+  });
+
+  it('S12 · a rate that a person raises counts at once, however long the next token would have taken', async () => {
+    bench = await Bench.open(redis, { ratePerSecond: 0.01, burst: 1 });
+    await bench.worker('w1');
+    await acceptMany(3);
+    await bench.settled(1);
+    await bench.queue.configureSender({ ...FREE_SENDER, ratePerSecond: 50, burst: 1 });
+    await bench.settled(3);
+    const [, second = 0, third = 0] = grants(bench.ledger);
+    expect(third - second).toBeGreaterThanOrEqual(20 - DUE_MS);
+  });
+
+  it('S12 · a rate that a person lowers gives no second burst: what was taken in advance is still owed', async () => {
+    bench = await Bench.open(redis, { ratePerSecond: 0.1, burst: 5 });
+    await bench.worker('w1');
+    await acceptMany(5);
+    await bench.settled(5);
+    await bench.queue.configureSender({ ...FREE_SENDER, ratePerSecond: 0.01, burst: 5 });
+    const next = await bench.accept({ conversation: 'next' });
+    const { hold } = (await bench.queue.place({ ...next, seq: 6 })) ?? {};
+    expect(hold?.kind).toBe('sender-rate');
+    // A token of the new rate takes 100 s.
+    expect((hold?.untilMs ?? 0) - Date.now()).toBeGreaterThan(60_000);
+    expect(bench.ledger).toHaveLength(5);
   });
 
   it('a process that starts and configures the sender again does not lift a number limit', async () => {

@@ -1,8 +1,10 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { auditShard } from '../../src/engine/audit.ts';
+import { ScriptRunner } from '../../src/engine/script-runner.ts';
 import { parseConsumers, parseGroups, parseStream } from '../../src/engine/stream-info.ts';
 import { testRedis, type TestRedis } from '../support/services.ts';
 import { Bench, FREE_SENDER, SENT, SILENT } from './support/bench.ts';
+import { Ghost } from './support/ghost.ts';
 
 let redis: TestRedis;
 let bench: Bench | undefined;
@@ -144,6 +146,46 @@ describe('R8 · destroy and recreate', () => {
   });
 });
 
+describe('R8 · health', () => {
+  it('R8 · a worker that was killed is counted no more, although nobody took over what it holds', async () => {
+    const one = await open();
+    const beat = (worker: string) => one.queue.runner.run('beat', 0, [worker, 100, 5]);
+    await beat('killed');
+    await one.accept();
+    const workers = async () => {
+      const { consumers, workers, pending } = await one.queue.streams.health(0);
+      return { consumers, workers, pending, explained: (await one.queue.lookAtSender('s1', 't1'))?.workers };
+    };
+    expect(await workers()).toEqual({ consumers: 1, workers: 1, pending: 1, explained: 1 });
+    // Five seconds of the shard's clock, in which it does not beat.
+    await new ScriptRunner(one.client, () => Date.now() + 5000).run('tick', 0, [0, 0]);
+    await one.queue.runner.run('tick', 0, [0, 0]);
+    expect(await workers()).toEqual({ consumers: 0, workers: 0, pending: 1, explained: 0 });
+    await beat('alive');
+    expect(await workers()).toMatchObject({ consumers: 1, workers: 1, explained: 1 });
+    await beat('killed');
+    expect(await workers()).toMatchObject({ consumers: 2, workers: 2, explained: 2 });
+  });
+});
+
+describe('R8 · destroy and recreate, with work that nobody has begun', () => {
+  it('R8 · it goes back to its conversation and goes again, once', async () => {
+    const one = await open({}, { startByMs: 10_000 });
+    const ghost = new Ghost(one, 'silent', { startByMs: 10_000 });
+    await ghost.wait(1);
+    const { id } = await one.accept();
+    expect(await one.queue.streams.health(0)).toMatchObject({ pending: 1, backlog: { waiting: 0, inFlight: 1 } });
+    expect(await one.queue.streams.regroup(ALL)).toEqual({ returned: 1, kept: 0, removed: 0 });
+    expect(await one.queue.streams.health(0)).toMatchObject({ pending: 0, backlog: { waiting: 1, inFlight: 0 } });
+    await expectSound();
+    await one.worker('w1');
+    await one.settled(1);
+    expect(one.ids()).toEqual([id]);
+    expect(one.ledger[0]?.grant).toMatchObject({ attempt: 1 });
+    await expectSound();
+  });
+});
+
 describe('R8 · claim pending', () => {
   it('R8 · takes over what a dead worker holds; a live one keeps its own', async () => {
     // The live one must not give back what the dead one has not begun yet.
@@ -168,6 +210,20 @@ describe('R8 · claim pending', () => {
       workers: ['dead'],
     });
     expect(await one.queue.counters()).toMatchObject({ inFlight: 1, unknown: 1 });
+    await expectSound();
+  });
+});
+
+describe('R8 · claim pending, with nobody there', () => {
+  it('R8 · left-over entries are removed, and who claimed them stays no consumer', async () => {
+    const one = await open({}, { claimIdleMs: 1 });
+    const out = '{wx:0}out';
+    await one.queue.runner.run('beat', 0, ['w1', 100, 0]);
+    await one.client.xadd(out, '*', 'l', 'left over');
+    await one.client.xreadgroup('GROUP', 'wa_workers', 'w1', 'STREAMS', out, '>');
+    await expect.poll(() => one.queue.streams.claim(ALL)).toMatchObject({ claimed: 0, removed: 1 });
+    const reply = await one.client.call('XINFO', 'CONSUMERS', out, 'wa_workers');
+    expect(parseConsumers(reply)).toMatchObject([{ name: 'w1', pending: 0 }]);
     await expectSound();
   });
 });

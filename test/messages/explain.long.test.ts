@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { NewMessage } from '../../src/engine/contract.ts';
+import { ScriptRunner } from '../../src/engine/script-runner.ts';
 import { HOLD_KINDS, type HoldKind } from '../../src/model/message.ts';
 import { explainWaiting, type Explanation } from '../../src/messages/explain.ts';
 import { forecast } from '../../src/messages/forecast.ts';
@@ -53,6 +54,20 @@ describe('what an explanation says', () => {
     const before = await explain(one);
     expect(before).toMatchObject({ status: 'queued', hold: null, position: 1, expectedAt: null });
     expect(before.sentence).toMatch(/^No worker is running that could send it/);
+  });
+
+  it('a message that a killed worker was given, with nobody to take over, is not told of as being sent', async () => {
+    bench = await Bench.open(redis);
+    await bench.queue.runner.run('beat', 0, ['killed', 100, 5]);
+    const one = await accept();
+    expect((await explain(one)).sentence).toMatch(/^It is being sent right now/);
+    // Five seconds of the shard's clock, in which nobody beats.
+    await new ScriptRunner(bench.client, () => Date.now() + 5000).run('tick', 0, [0, 0]);
+    const found = await explain(one);
+    expect(found.sentence).toMatch(/^The worker that attempt 1 was given to is gone/);
+    expect(found.endsWhen).toBe('a worker starts');
+    await bench.worker('w1');
+    await bench.settled(1);
   });
 
   it('a message behind others of its conversation names what the first of them does', async () => {

@@ -120,7 +120,7 @@ export class Reference {
   configureSender(id: string, setup: SenderSetup): void {
     const known = this.senders.get(id);
     if (JSON.stringify(known?.setup) === JSON.stringify(setup)) return;
-    const bucket = { arrivalMs: known?.bucket.arrivalMs ?? 0, takenAtMs: [] };
+    const bucket = { arrivalMs: this.#arrivalAt(setup.rate, known), takenAtMs: [] };
     this.senders.set(id, {
       setup,
       paused: known?.paused ?? false,
@@ -703,6 +703,13 @@ export class Reference {
       one.arrivalMs - (capacity - 1) * msPerToken > this.nowMs - 1;
     if (setup.rate > 0 && (wasSlowed || isShort(bucket, setup.burst, 1000 / setup.rate))) return true;
     return setup.pairCapacity > 0 && isShort(this.#pairBucket(message), setup.pairCapacity, setup.pairMsPerToken);
+  }
+
+  /** Tokens taken in advance stay as many at another rate. */
+  #arrivalAt(rate: number, known: Sender | undefined): number {
+    const aheadMs = (known?.bucket.arrivalMs ?? 0) - this.nowMs;
+    if (known === undefined || rate === 0 || aheadMs <= 0) return this.nowMs;
+    return this.nowMs + (aheadMs * known.setup.rate) / rate;
   }
 
   // ---- small parts

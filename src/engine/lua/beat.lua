@@ -22,6 +22,8 @@ end
 if call('HINCRBY', P .. 'hb', worker, 1) == 1 then
   redis.pcall('XGROUP', 'CREATECONSUMER', P .. 'out', 'wa_workers', worker)
 end
+-- Only what people are told goes by this time; whether a worker is dead is judged by beats that stand still.
+call('HSET', P .. 'bt', worker, format('%d', now))
 for i = 5, #ARGV do
   -- Only what is still ours: an entry that somebody took over must not come back.
   local l = load_lease(ARGV[i])

@@ -31,17 +31,26 @@ local function wake_sender(s)
   end
 end
 
+-- What a sender took in advance is so many tokens, not so much time: at another rate they take another time.
+local function change_rate(s, before)
+  if s.tat > now then
+    s.tat = s.rate > 0 and now + (s.tat - now) * before / s.rate or now
+  end
+end
+
 local function control()
   if verb == 'pause-shard' or verb == 'resume-shard' then
     shard_paused = verb == 'pause-shard'
     scalars.paused = shard_paused and '1' or '0'
     return 1
   end
+  local rate_before
   if verb == 'configure-sender' then
     local had = call('HMGET', key, 'rate', 'burst', 'cap', 'gap', 'pairCap', 'pairMs')
     if table.concat(had, '|', 1, had[1] and 6 or 0) == table.concat(ARGV, '|', 4, 9) then
       return 1 -- every start of a process says it again: a sender that a number limit holds back stays held back
     end
+    rate_before = tonumber(had[1]) or 0
     if tonumber(ARGV[7]) > 0 or tonumber(ARGV[8]) > 0 then
       call('HSET', key, 'pairs', 1)
     end
@@ -57,6 +66,7 @@ local function control()
     return 1 -- another hold came in between: what was decided about the old one does not concern it
   end
   if verb == 'configure-sender' then
+    change_rate(s, rate_before)
     wake_sender(s)
   elseif verb == 'pause-sender' then
     s.paused = ARGV[4]

@@ -1,6 +1,6 @@
 --[[ look: what shapes the pace of a sender, for a forecast
   KEYS   1 shard prefix
-  ARGV   1 wallMs or ''   2 sender   3 tenant
+  ARGV   1 wallMs or ''   2 sender   3 tenant   4 ms without a beat after which a worker is not counted
   RETURN {} unknown sender | {rate now, rate, burst, places, places used, pair gap ms, pair bucket, pair bucket's ms per
          token, reason of its pause or '', 1 when the shard is paused, ms until its circuit lets a probe through or -1,
          ms until its rate lets the next one go, ms that its token bucket runs ahead, workers, their slots,
@@ -23,6 +23,12 @@ end
 for _, used in ipairs(call('HVALS', P .. 'wf')) do
   capacity = capacity + tonumber(used)
 end
+local workers = call('HLEN', P .. 'hb')
+for _, beat_ms in ipairs(call('HVALS', P .. 'bt')) do
+  if tonumber(beat_ms) < now - tonumber(ARGV[4]) then
+    workers = workers - 1
+  end
+end
 local key = P .. 'q:' .. s.id
 local total = call('HLEN', key)
 local tenants = total <= TENANTS_MAX and call('HGETALL', key) or call('HRANDFIELD', key, TENANTS_MAX, 'WITHVALUES')
@@ -37,6 +43,6 @@ local own = call('HGET', key, ARGV[3])
 return {
   format('%.6f', current_rate(s)), format('%.6f', s.rate), s.burst, s.cap, s.inf, s.gap, s.pair_cap,
   format('%.3f', s.pair_ms), s.paused or '', shard_paused and 1 or 0, s.circuit and max(0, s.circuit - now) or -1,
-  max(0, s.wait_until - now), max(0, ceil(s.tat - now)), call('HLEN', P .. 'hb'), capacity,
+  max(0, s.wait_until - now), max(0, ceil(s.tat - now)), workers, capacity,
   own and as_text(own) or '', total, tenants,
 }

@@ -82,6 +82,7 @@ local due = finish(false)
 if gone == 1 then
   redis.pcall('XGROUP', 'DELCONSUMER', P .. 'out', 'wa_workers', dead)
   call('HDEL', P .. 'hb', dead)
+  call('HDEL', P .. 'bt', dead)
   call('HDEL', P .. 'wf', dead)
   call('ZREM', P .. 'iw', dead)
   call('DEL', P .. 'm:' .. dead)

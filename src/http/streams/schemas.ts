@@ -36,7 +36,7 @@ export const shardHealthSchema = z.object({
 export const healthSchema = z.object({
   status: statusSchema.describe('`degraded`: work waits and no worker takes it, or the consumer group is missing.'),
   queue_depth: count.describe('Entries in the stream that no worker was given.'),
-  consumers_count: count.describe('Workers in the consumer group.'),
+  consumers_count: count.describe('Workers in the consumer group that beat within the last seconds.'),
   pending: count.describe('Hand-overs that a worker holds.'),
   dlq_depth: count.nullable().describe('Dead letters; null while the record is away.'),
   last_delivered_id: z.string().describe('Of the shard that was given the newest entry.'),

@@ -14,6 +14,7 @@ const tags = ['administration'];
 export function tenantRoutes(app: FastifyInstance, options: AdminOptions): void {
   const { record, queue, tenants } = options;
   const routes = app.withTypeProvider<ZodTypeProvider>();
+  const view = (tenant: TenantRecord) => tenantView(tenant, options.isOnQueue);
 
   /** Told now, to whoever sets it, and not by events that die later. Each call checks again where its name leads. */
   function checkEventsUrl(url: string | null | undefined): void {
@@ -29,7 +30,7 @@ export function tenantRoutes(app: FastifyInstance, options: AdminOptions): void 
     },
     async (request) => {
       const page = await record.tenants.list(request.query);
-      return { items: page.items.map(tenantView), next: page.next };
+      return { items: page.items.map(view), next: page.next };
     },
   );
 
@@ -39,7 +40,7 @@ export function tenantRoutes(app: FastifyInstance, options: AdminOptions): void 
       config: { access: 'viewer' },
       schema: { tags, summary: 'Read a tenant', params: idParams, response: { 200: tenantSchema } },
     },
-    async (request) => tenantView(existing(await record.tenants.get(request.params.id))),
+    async (request) => view(existing(await record.tenants.get(request.params.id))),
   );
 
   routes.post(
@@ -60,7 +61,7 @@ export function tenantRoutes(app: FastifyInstance, options: AdminOptions): void 
       const { key } = await record.apiKeys.create({ tenant: tenant.id, name: 'first key' });
       tenants.changed(tenant);
       await audit(options, request, { action: 'tenant.create', target: tenant.id, tenant: tenant.id });
-      return reply.code(201).send({ ...tenantView(tenant), key });
+      return reply.code(201).send({ ...view(tenant), key });
     },
   );
 
@@ -83,7 +84,7 @@ export function tenantRoutes(app: FastifyInstance, options: AdminOptions): void 
       await onEverySender(tenant, (sender) => queue.configureTenant(sender, tenant.id, limitsOf(tenant)));
       const detail = { fields: Object.keys(request.body) };
       await audit(options, request, { action: 'tenant.change', target: tenant.id, tenant: tenant.id, detail });
-      return tenantView(tenant);
+      return view(tenant);
     },
   );
 
@@ -111,7 +112,7 @@ export function tenantRoutes(app: FastifyInstance, options: AdminOptions): void 
         tenant: tenant.id,
         detail: { reason },
       });
-      return tenantView(tenant);
+      return view(tenant);
     },
   );
 
@@ -126,7 +127,7 @@ export function tenantRoutes(app: FastifyInstance, options: AdminOptions): void 
       tenants.changed(tenant);
       await onEverySender(tenant, (sender) => queue.resumeTenant(sender, tenant.id));
       await audit(options, request, { action: 'tenant.resume', target: tenant.id, tenant: tenant.id });
-      return tenantView(tenant);
+      return view(tenant);
     },
   );
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { QueueSwitch } from '../../messages/index.ts';
 import { tenantIdSchema } from '../../messages/request.ts';
 import type { TenantRecord } from '../../record/types.ts';
 
@@ -43,7 +44,9 @@ export const tenantSchema = z
     concurrency: z.int(),
     weight: z.int(),
     backlogMax: z.int(),
-    queueEnabled: z.boolean(),
+    queueEnabled: z
+      .boolean()
+      .describe('What was said for this tenant; where nothing was, what its short form does now.'),
     queueFollowsPercent: z.boolean().describe('Nothing was said for this tenant: WHATSAPP_SEND_QUEUE_PERCENT decides.'),
     eventsUrl: z.string().nullable(),
     paused: z.boolean(),
@@ -57,10 +60,11 @@ export const createdTenantSchema = tenantSchema.extend({
   key: z.string().describe("The tenant's key: shown only here."),
 });
 
-export function tenantView({ createdAtMs, updatedAtMs, ...tenant }: TenantRecord): z.infer<typeof tenantSchema> {
+export function tenantView(record: TenantRecord, isOnQueue: QueueSwitch): z.infer<typeof tenantSchema> {
+  const { createdAtMs, updatedAtMs, ...tenant } = record;
   return {
     ...tenant,
-    queueEnabled: tenant.queueEnabled ?? true,
+    queueEnabled: tenant.queueEnabled ?? isOnQueue(tenant),
     queueFollowsPercent: tenant.queueEnabled === null,
     paused: tenant.pausedReason !== null,
     createdAt: new Date(createdAtMs).toISOString(),

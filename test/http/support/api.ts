@@ -18,6 +18,7 @@ import {
   createShortSend,
   createTenants,
   type Messages,
+  type QueueSwitch,
 } from '../../../src/messages/index.ts';
 import type { AlertRouteOptions } from '../../../src/http/alerts/routes.ts';
 import { Metrics } from '../../../src/observe/index.ts';
@@ -80,6 +81,8 @@ export interface ApiOptions {
   readonly alerts?: AlertRouteOptions;
   /** Stands before PostgreSQL for the API (not for the recorder), so that a test can cut it off. */
   readonly viaGate?: Gate;
+  /** Whom the short form sends through the queue (everybody), and how long it waits for the queue to be empty. */
+  readonly queueSwitch?: { readonly isOnQueue: QueueSwitch; readonly queueDrainMs: number };
   /** Instead of the queue in memory. */
   readonly realQueue?: { readonly queue: SendQueue; readonly log: EventLog };
 }
@@ -142,9 +145,10 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   const tenants = createTenants({ store: record.tenants, autoCreate: options.autoCreate ?? true });
   const senders = createSenders({ store: record.senders, tenantStore: record.tenants, queue, fromSettings });
   const messages = createMessages({ queue, store: record.messages, tenants, senders });
+  const queueSwitch = options.queueSwitch ?? { isOnQueue: () => true };
   const shortSend = createShortSend({
     ...{ messages, queue, keys: record.direct, fallback: 'reject' as const },
-    isOnQueue: () => true,
+    ...queueSwitch,
     directSender: { send: () => Promise.reject(new Error('these tests send through the queue')) },
     ...{ readAccount: () => Promise.resolve(null), pauseReason: () => Promise.resolve(null) },
   });
@@ -242,6 +246,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
     },
     admin: {
       eventsUrlFault: (url) => addressFault(url, { allowPrivate: false }),
+      isOnQueue: queueSwitch.isOnQueue,
       record,
       queue,
       tenants,
