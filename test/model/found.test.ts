@@ -306,6 +306,22 @@ describe('The key of a pair', () => {
   });
 });
 
+describe('The clock, set back right after a timer has fired', () => {
+  it('does not put an open circuit before its end, from where nothing would probe it', async () => {
+    const world = await open();
+    await start(world);
+    await world.openCircuit('s1');
+    // The clock is written ten times a second at most: here, and not when the timer fires.
+    world.advance(world.nextDueMonoMs() - world.monoMs - 50);
+    await world.tick();
+    world.advance(50);
+    await world.fireDue();
+    world.step(-600_000);
+    await accept(world, {});
+    await heal(world, ['s1']);
+  });
+});
+
 describe('On a clock of the test', () => {
   it.each([
     [3, 100],

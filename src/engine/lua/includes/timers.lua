@@ -180,6 +180,9 @@ end
 -- A timer is fired only when it could still be removed: one that fired before it may have settled its matter.
 local function fire_timers(budget, ambiguous_ms, send_timeout_ms)
   local due = call('ZRANGEBYSCORE', P .. 'tm', '-inf', now, 'LIMIT', 0, budget)
+  if #due > 0 then
+    scalars.last = now -- or a step back would put the clock before what has fired, and nothing would fire it again
+  end
   for _, member in ipairs(due) do
     if disarm(member) then
       fire(member, ambiguous_ms, send_timeout_ms)
