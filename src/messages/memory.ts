@@ -40,39 +40,50 @@ interface Entry<V> {
   readonly atMs: number;
 }
 
+interface LookUp<V> {
+  readonly result: Promise<V | null>;
+  /** `old`: it changed elsewhere while it was looked up. `none`: somebody knows better, or wants it forgotten. */
+  keep: 'fresh' | 'old' | 'none';
+}
+
 export function createMemory<V>(options: MemoryOptions = {}): Memory<V> {
   const { freshMs = 5000, usableMs = 60_000, absentMs = 1000, entriesMax = 10_000, onHit } = options;
   const now = options.now ?? (() => performance.now());
   const entries = new Map<string, Entry<V>>();
-  const loading = new Map<string, Promise<V | null>>();
+  const loading = new Map<string, LookUp<V>>();
 
-  function set(key: string, value: V | null): void {
+  function set(key: string, value: V | null, atMs = now()): void {
     entries.delete(key);
-    entries.set(key, { value, atMs: now() });
+    entries.set(key, { value, atMs });
     if (entries.size <= entriesMax) return;
     const oldest = entries.keys().next();
     if (oldest.done !== true) entries.delete(oldest.value);
   }
 
-  // One look-up per key at a time; a forget() in between makes its result old, so it is not kept.
+  /** A look-up that is under way goes on, for who waits for it; the next one begins anew. */
+  function overtake(key: string, keep: 'old' | 'none'): void {
+    const running = loading.get(key);
+    if (running !== undefined) running.keep = keep;
+    loading.delete(key);
+  }
+
+  // One look-up per key at a time.
   function load(key: string, from: () => Promise<V | null>): Promise<V | null> {
     const running = loading.get(key);
-    if (running !== undefined) return running;
-    const started: Promise<V | null> = from().then(
-      (value) => {
-        if (loading.get(key) === started) {
-          loading.delete(key);
-          set(key, value);
-        }
-        return value;
-      },
-      (error: unknown) => {
-        if (loading.get(key) === started) loading.delete(key);
-        throw error;
-      },
-    );
+    if (running !== undefined) return running.result;
+    const keep = (value: V | null): V | null => {
+      if (loading.get(key) === started) loading.delete(key);
+      if (started.keep === 'fresh') set(key, value);
+      else if (started.keep === 'old' && value !== null && !entries.has(key)) set(key, value, -Infinity);
+      return value;
+    };
+    const fail = (error: unknown): never => {
+      if (loading.get(key) === started) loading.delete(key);
+      throw error;
+    };
+    const started: LookUp<V> = { result: from().then(keep, fail), keep: 'fresh' };
     loading.set(key, started);
-    return started;
+    return started.result;
   }
 
   return {
@@ -108,24 +119,23 @@ export function createMemory<V>(options: MemoryOptions = {}): Memory<V> {
     },
     peek: (key) => entries.get(key)?.value,
     set(key, value) {
-      loading.delete(key);
+      overtake(key, 'none');
       set(key, value);
     },
     forget(key) {
-      loading.delete(key);
+      overtake(key, 'none');
       entries.delete(key);
     },
     clear() {
-      loading.clear();
+      for (const key of loading.keys()) overtake(key, 'none');
       entries.clear();
     },
     expire(key) {
+      for (const one of key === undefined ? [...loading.keys()] : [key]) overtake(one, 'old');
       for (const one of key === undefined ? [...entries.keys()] : [key]) {
-        loading.delete(one);
         const entry = entries.get(one);
         if (entry !== undefined) entries.set(one, { value: entry.value, atMs: -Infinity });
       }
-      if (key === undefined) loading.clear();
     },
   };
 }

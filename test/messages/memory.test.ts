@@ -19,7 +19,8 @@ function harness() {
     loads: () => loads,
   };
 }
-const away = () => Promise.reject(new AppError('RECORD_UNAVAILABLE'));
+const AWAY = new AppError('RECORD_UNAVAILABLE');
+const away = () => Promise.reject(AWAY);
 
 describe('createMemory()', () => {
   test('looks a value up once while it is fresh', async () => {
@@ -112,6 +113,28 @@ describe('createMemory()', () => {
     finish('old');
     await early;
     expect(await get()).toBe('changed');
+  });
+
+  test('a look-up that a change elsewhere overtook serves only while the record is away; one that was forgotten never', async () => {
+    const { get, memory, answers } = harness();
+    for (const [overtake, then] of [
+      [() => memory.expire('k'), 'looked up'],
+      [() => memory.expire(), 'looked up'],
+      [() => memory.forget('k'), AWAY],
+      [() => memory.clear(), AWAY],
+    ] as const) {
+      memory.forget('k');
+      let finish: (value: string) => void = () => undefined;
+      answers(() => new Promise((resolve) => (finish = resolve)));
+      const early = get();
+      overtake();
+      finish('looked up');
+      expect(await early).toBe('looked up');
+      answers(away);
+      expect(await get().catch((error: unknown) => error)).toBe(then);
+      answers(() => Promise.resolve('changed'));
+      expect(await get()).toBe('changed');
+    }
   });
 
   test('keeps at most so many entries, and forgets the one that was used longest ago', async () => {
