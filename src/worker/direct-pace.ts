@@ -18,6 +18,8 @@ interface PairState {
 }
 interface SenderState {
   inFlight: number;
+  /** The rate at which `tatMs` was reckoned. */
+  ratePerSecond: number;
   tatMs: number;
   holdUntilMs: number;
   slowRate: number | null;
@@ -39,7 +41,7 @@ export class DirectPace {
 
   /** 0: it may start now; else when to ask again; null: when some attempt has ended. */
   waitMs(one: Paced, now: number): number | null {
-    const sender = this.#sender(one.sender);
+    const sender = this.#paced(one, now);
     const pair = this.#pair(one);
     const { limits } = one;
     if (pair.busy || sender.inFlight >= limits.concurrency) return null;
@@ -54,7 +56,7 @@ export class DirectPace {
   }
 
   start(one: Paced, now: number): void {
-    const sender = this.#sender(one.sender);
+    const sender = this.#paced(one, now);
     const pair = this.#pair(one);
     sender.inFlight += 1;
     this.#tenants.set(tenantKey(one), (this.#tenants.get(tenantKey(one)) ?? 0) + 1);
@@ -106,10 +108,29 @@ export class DirectPace {
     return limits.ratePerSecond;
   }
 
+  /** The sender at the rate of this message: what it is behind by is tokens, and their time is that of the new rate. */
+  #paced({ sender: id, limits: { ratePerSecond } }: Paced, now: number): SenderState {
+    const sender = this.#sender(id);
+    const behindMs = Math.max(0, sender.tatMs - now);
+    if (behindMs > 0 && ratePerSecond !== sender.ratePerSecond) {
+      sender.tatMs = ratePerSecond > 0 ? now + (behindMs * sender.ratePerSecond) / ratePerSecond : now;
+    }
+    sender.ratePerSecond = ratePerSecond;
+    return sender;
+  }
+
   #sender(id: string): SenderState {
     let state = this.#senders.get(id);
     if (state === undefined) {
-      state = { inFlight: 0, tatMs: 0, holdUntilMs: 0, slowRate: null, slowAtMs: 0, circuitUntilMs: null };
+      state = {
+        inFlight: 0,
+        ratePerSecond: 0,
+        tatMs: 0,
+        holdUntilMs: 0,
+        slowRate: null,
+        slowAtMs: 0,
+        circuitUntilMs: null,
+      };
       this.#senders.set(id, state);
     }
     return state;
