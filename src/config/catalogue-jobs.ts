@@ -9,6 +9,10 @@ const concurrency = (defaultValue: number, what: string) =>
     doc: `${what} that one worker process works on at once.`,
   });
 
+/** First parts of paths that other pages and routes have. */
+const TAKEN = 'health|ready|docs|openapi\\.json|metrics|dashboard|login|logout|v1|api|webhooks';
+const BOARD_PATH = new RegExp(`^(?!/(?:${TAKEN})(?:/|$))(/[A-Za-z0-9_.~-]+)+$`);
+
 /** Job queues, board, bookings, mail. */
 export const JOB_SETTINGS = {
   WEBHOOK_QUEUE_CONCURRENCY: concurrency(5, 'Jobs of `whatsapp:webhook`'),
@@ -19,7 +23,7 @@ export const JOB_SETTINGS = {
   BULL_BOARD_PATH: text({
     area: 'jobs',
     default: '/admin/queues',
-    pattern: { test: /^(\/[A-Za-z0-9_.~-]+)+$/, words: 'a path such as /admin/queues' },
+    pattern: { test: BOARD_PATH, words: 'a path such as /admin/queues that no other page has' },
     doc: 'Where Bull Board is served.',
   }),
   BULL_BOARD_PORT: optionalInteger({
