@@ -1,12 +1,10 @@
 import { whenReady } from './connection.ts';
 import type { SettleRequest } from './contract.ts';
 import { DueTimer } from './due-timer.ts';
-import type { Held } from './held.ts';
-import { ambiguousArgs, type EngineOptions } from './options.ts';
-import type { OwnLeases } from './own-leases.ts';
-import type { ScriptArg, ScriptRunner } from './script-runner.ts';
+import type { LinkParts } from './link-parts.ts';
+import { ambiguousArgs } from './options.ts';
+import type { ScriptArg } from './script-runner.ts';
 import { encodeSettle } from './settle-code.ts';
-import type { StartBy } from './start-by.ts';
 
 /*
  * A worker's calls of `exchange`, through which it tells a shard everything: what it settles, what it is about to
@@ -29,14 +27,7 @@ export interface Taken {
   readonly askedAtMs: number;
 }
 
-export interface ExchangePorts {
-  readonly runner: ScriptRunner;
-  readonly shard: number;
-  readonly worker: string;
-  readonly engine: EngineOptions;
-  readonly held: Held;
-  readonly leases: OwnLeases;
-  readonly startBy: StartBy;
+export interface ExchangePorts extends LinkParts {
   /** As `WorkerLinkOptions.slots`. */
   readonly slots: number | ((leaving: number) => number);
   readonly onTaken: (taken: Taken) => void;

@@ -2,12 +2,9 @@ import { BeatWatch } from './beat-watch.ts';
 import { sweepClaims } from './claim-sweep.ts';
 import { whenReady } from './connection.ts';
 import type { Exchanges } from './exchanges.ts';
-import type { Held } from './held.ts';
 import { shardPrefix } from './keys.ts';
-import { ambiguousArgs, type EngineOptions } from './options.ts';
-import type { OwnLeases } from './own-leases.ts';
-import type { ScriptRunner } from './script-runner.ts';
-import type { StartBy } from './start-by.ts';
+import type { LinkParts } from './link-parts.ts';
+import { ambiguousArgs } from './options.ts';
 
 /*
  * What a worker does for its shard beside sending: it shows that it lives, and what is left over goes on, of calls whose
@@ -18,14 +15,7 @@ const BEAT_MS = 500;
 const BEATS_MAX = 8; // under way at once, where the link is slow: others count that they come, not how long they took
 const GIVEN_UP_MAX = 32; // entries per script
 
-export interface UpkeepPorts {
-  readonly runner: ScriptRunner;
-  readonly shard: number;
-  readonly worker: string;
-  readonly engine: EngineOptions;
-  readonly held: Held;
-  readonly leases: OwnLeases;
-  readonly startBy: StartBy;
+export interface UpkeepPorts extends LinkParts {
   readonly exchanges: Pick<Exchanges, 'heed' | 'lookAtTimers' | 'slots'>;
 }
 
