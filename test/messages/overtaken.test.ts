@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { RedisSendQueue } from '../../src/engine/queue.ts';
 import { createSenders, createTenants } from '../../src/messages/index.ts';
+import { SENDER } from '../inbound/support/room.ts';
 import { recordOfFile } from '../record/support/record.ts';
 import { sharedRedisUrl } from '../support/services.ts';
 
@@ -10,21 +11,7 @@ test('C4 · of two changes of a sender that overtake each other the later one ho
   const queue = new RedisSendQueue({ redis: { url: await sharedRedisUrl() }, shards: 1 });
   await queue.connect(10_000);
   const senders = createSenders({ store: record.senders, tenantStore: record.tenants, queue, fromSettings: [] });
-  const made = await record.senders.create({
-    id: 'main',
-    tenant: null,
-    provider: 'cloud',
-    externalId: '100',
-    apiUrl: 'https://graph.facebook.com/v23.0',
-    credentials: { accessToken: 'x' },
-    ratePerSecond: 80,
-    burst: 1,
-    concurrency: 20,
-    pairGapMs: 0,
-    pairBucketCapacity: 0,
-    pairBucketRefillPerSecond: 0.1667,
-    shard: 0,
-  });
+  const made = await record.senders.create(SENDER);
   await senders.changed(made);
   const earlier = await record.senders.patch('main', { ratePerSecond: 10 });
   const later = await record.senders.patch('main', { ratePerSecond: 20 });
