@@ -9,8 +9,9 @@ const concurrency = (defaultValue: number, what: string) =>
     doc: `${what} that one worker process works on at once.`,
   });
 
-/** First parts of paths that other pages and routes have. */
-const TAKEN = 'health|ready|docs|openapi\\.json|metrics|dashboard|login|logout|v1|api|webhooks';
+/** Beginnings of paths that other pages and routes have. */
+const ADMIN_ROUTES = 'alerts|audit|dead-letters|events|failures|keys|mail|queue|senders|streams|tenants|webhooks';
+const TAKEN = `health|ready|docs|openapi\\.json|metrics|dashboard|login|logout|v1|api|webhooks|admin/(?:${ADMIN_ROUTES})`;
 const BOARD_PATH = new RegExp(`^(?!/(?:${TAKEN})(?:/|$))(/[A-Za-z0-9_.~-]+)+$`);
 
 /** Job queues, board, bookings, mail. */

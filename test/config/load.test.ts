@@ -148,10 +148,11 @@ describe('names', () => {
 });
 
 test('Q8 · refuses a path for Bull Board that another page has', () => {
-  for (const taken of ['/health', '/docs', '/v1/board', '/dashboard/queues', '/openapi.json']) {
+  for (const taken of ['/health', '/docs', '/v1/board', '/dashboard/queues', '/openapi.json', '/admin/events']) {
     expect(bad({ BULL_BOARD_PATH: taken }), taken).toMatchObject([{ key: 'BULL_BOARD_PATH' }]);
   }
-  for (const free of ['/board', '/admin/board', '/healthy', '/docs-of-queues']) good({ BULL_BOARD_PATH: free });
+  for (const free of ['/board', '/admin/board', '/admin/queues/board', '/docs-of-queues'])
+    good({ BULL_BOARD_PATH: free });
 });
 
 describe('a Redis of several servers', () => {

@@ -1,4 +1,6 @@
+import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/index.ts';
 import { startApi, type Api } from './support/api.ts';
 
 interface Operation {
@@ -131,6 +133,12 @@ const CONTRACT = [
 describe('/openapi.json', () => {
   test('has every route and no other', () => {
     expect(routes.map(({ method, url }) => `${method} ${url}`).sort()).toEqual([...CONTRACT].sort());
+  });
+
+  test('Q8 · Bull Board may not lie on the path of any of them', () => {
+    const own = routes.map(({ url }) => url.replaceAll(/[{}*]/g, ''));
+    for (const path of [...own, '/docs', '/openapi.json', '/dashboard', '/login', '/logout'])
+      expect(loadConfig({ BULL_BOARD_PATH: path }, tmpdir()).ok, path).toBe(false);
   });
 
   test('is OpenAPI 3.1 in which every reference leads somewhere', () => {
