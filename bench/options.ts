@@ -16,7 +16,7 @@ export const HELP = `Measures the send engine beside BullMQ, GroupMQ and raw Red
   npm run bench -- [options]
 
   --quick           a look in about a minute and a half; its figures say little
-  --rounds N        interleaved rounds per configuration (5; 1 with --quick)
+  --rounds N        interleaved rounds per configuration (11; 1 with --quick)
   --messages N      messages of one turn (8000; 1500 with --quick)
   --only NAMES      ${SECTION_NAMES.join(', ')}; several with commas
   --out FOLDER      where latest.json and latest.svg go. A whole run writes to bench/results by itself;
@@ -71,7 +71,7 @@ export function readOptions(args: readonly string[], resultsFolder: string): Ben
   const isWhole = !values.quick && names === undefined;
   return {
     isQuick: values.quick,
-    rounds: whole('rounds', values.rounds, values.quick ? 1 : 5),
+    rounds: whole('rounds', values.rounds, values.quick ? 1 : 11),
     messages: whole('messages', values.messages, values.quick ? 1500 : 8000),
     sections: SECTION_NAMES.filter((name) => names === undefined || names.includes(name)),
     isJson: values.json,
