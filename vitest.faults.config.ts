@@ -3,7 +3,9 @@ import { defineConfig } from 'vitest/config';
 const files = (...names: string[]): string[] => names.map((name) => `test/faults/${name}.test.ts`);
 
 /** They judge what came of it and measure no time, so two go at once; most of theirs is waiting. */
-const BESIDE_ANOTHER = files('backup', 'damage', 'events', 'failures', 'poison', 'postgres', 'program', 'upgrade');
+const BESIDE_ANOTHER = files(
+  ...['ambiguous', 'backup', 'damage', 'events', 'failures', 'poison', 'postgres', 'power', 'program', 'upgrade'],
+);
 /** They compare times in rounds, or take minutes: `bench:isolation`, `bench:brownout`, `test:rolling`. */
 const BY_THEIR_OWN_COMMAND = files('brownout', 'isolation', 'rolling');
 
