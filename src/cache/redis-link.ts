@@ -1,13 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Redis, ReplyError } from 'ioredis';
 import { CACHE_SCRIPTS, type CacheScript } from './scripts.ts';
+import type { Evicted } from './evicted.ts';
 import { channelOf } from './keys.ts';
-
-/** What other processes evicted. `all` = everything that is in memory may be old. */
-export type Evicted =
-  | { readonly kind: 'keys'; readonly names: readonly string[] }
-  | { readonly kind: 'tags'; readonly names: readonly string[] }
-  | { readonly kind: 'all' };
 
 export interface LinkOptions {
   /** With the database in it. */
