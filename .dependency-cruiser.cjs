@@ -1,5 +1,5 @@
 /**
- * The rooms of DESIGN, top to bottom: a room knows only those below it. Rooms of one line do not know each other.
+ * The rooms of docs/architecture.md, top to bottom: a room knows only those below it. Rooms of one line do not know each other.
  */
 const FLOORS = [
   ['cli'],
@@ -58,7 +58,7 @@ module.exports = {
     ...annexRules,
     {
       name: 'room-has-a-floor',
-      comment: 'A new room needs its place in FLOORS (and in DESIGN), or no rule would watch it.',
+      comment: 'A new room needs its place in FLOORS (and in docs/architecture.md), or no rule would watch it.',
       severity: 'error',
       from: { path: '^src/[^/]+/', pathNot: roomPattern(KNOWN_ROOMS) },
       to: {},

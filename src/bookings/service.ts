@@ -7,7 +7,8 @@ import type {
   ReminderRecord,
 } from '../record/index.ts';
 import { newId } from '../util/ids.ts';
-import { clockOf, quietAround, type QuietHours } from './local-time.ts';
+import { judgeReminder, type ReminderVerdict } from './judge.ts';
+import type { QuietHours } from './local-time.ts';
 import { planReminder } from './plan.ts';
 
 /** Where reminders wait for their time; the job queue, seen from here. */
@@ -26,13 +27,6 @@ export interface BookingsOptions {
   /** Wall clock, epoch ms. */
   readonly now?: () => number;
 }
-
-/** What to do with a reminder whose job runs. */
-export type ReminderVerdict =
-  | { readonly kind: 'send'; readonly booking: BookingRecord; readonly reminder: ReminderRecord }
-  /** The quiet hours began, or the booking was moved: not before then. */
-  | { readonly kind: 'later'; readonly atMs: number }
-  | { readonly kind: 'drop'; readonly why: string };
 
 export interface Bookings {
   /** @throws AppError `CONFLICT` for an id that exists */
@@ -77,8 +71,6 @@ export interface Bookings {
   sweep(): Promise<number>;
 }
 
-/** A reminder may run this much before its time: clocks differ. */
-const EARLY_MS = 1000;
 const SWEEP_AHEAD_MS = 120_000;
 const SWEEP_MAX = 500;
 
@@ -153,24 +145,11 @@ export function createBookings(options: BookingsOptions): Bookings {
     list: (tenant, query) => store.list(tenant, query),
 
     async judge(tenant, id, kind) {
-      const booking = await store.get(tenant, id);
-      if (booking === null) return { kind: 'drop', why: 'the booking does not exist' };
-      if (booking.status !== 'active') return { kind: 'drop', why: 'the booking is cancelled' };
-      const reminder = booking.reminders.find((one) => one.kind === kind);
-      if (reminder === undefined) return { kind: 'drop', why: 'the booking has no such reminder' };
-      if (reminder.status !== 'scheduled') return { kind: 'drop', why: `the reminder is ${reminder.status}` };
-      const nowMs = now();
-      if (reminder.dueAtMs > nowMs + EARLY_MS) return { kind: 'later', atMs: reminder.dueAtMs };
-      if (booking.startsAtMs <= nowMs) {
-        await store.endReminder(tenant, id, kind, 'skipped', 'the booking had begun', reminder.generation);
-        return { kind: 'drop', why: 'the booking has begun' };
+      const { verdict, skipped } = judgeReminder(await store.get(tenant, id), kind, now(), quietHours);
+      if (skipped !== undefined) {
+        await store.endReminder(tenant, id, kind, 'skipped', skipped.reason, skipped.generation);
       }
-      const silence = quietAround(nowMs, quietHours, clockOf(booking.timeZone, booking.startsAtWritten));
-      if (silence === null) return { kind: 'send', booking, reminder };
-      if (silence.toMs < booking.startsAtMs) return { kind: 'later', atMs: silence.toMs };
-      const why = 'quiet hours lasted until the booking';
-      await store.endReminder(tenant, id, kind, 'skipped', why, reminder.generation);
-      return { kind: 'drop', why: 'quiet hours last until the booking' };
+      return verdict;
     },
 
     async reminded(tenant, id, kind, messageId, judged) {

@@ -1,6 +1,7 @@
+import type { CacheSource } from './found.ts';
 import { CacheMetrics, type Condition } from './metrics.ts';
 import type { CacheDefinition } from './named-caches.ts';
-import type { CacheSource, TieredCache } from './tiered-cache.ts';
+import type { TieredCache } from './tiered-cache.ts';
 
 export interface CachesOptions {
   readonly tiers: TieredCache;

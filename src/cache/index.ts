@@ -15,5 +15,5 @@ export {
   type HitSource,
 } from './report.ts';
 export { TieredCache } from './tiered-cache.ts';
-export type { Evicted } from './redis-link.ts';
+export type { Evicted } from './evicted.ts';
 export { historyChart } from './history-chart.ts';

@@ -1,13 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { Redis, ReplyError } from 'ioredis';
-import { CACHE_SCRIPTS, type CacheScript } from './scripts.ts';
+import type { Evicted } from './evicted.ts';
 import { channelOf } from './keys.ts';
-
-/** What other processes evicted. `all` = everything that is in memory may be old. */
-export type Evicted =
-  | { readonly kind: 'keys'; readonly names: readonly string[] }
-  | { readonly kind: 'tags'; readonly names: readonly string[] }
-  | { readonly kind: 'all' };
+import { type EvictingCall, PendingEvictions } from './pending-evictions.ts';
+import { CACHE_SCRIPTS, type CacheScript } from './scripts.ts';
 
 export interface LinkOptions {
   /** With the database in it. */
@@ -17,7 +13,7 @@ export interface LinkOptions {
   readonly onChange?: (isUp: boolean, reason: string) => void;
 }
 
-/** A command that is not answered by then counts as: the server is away. */
+/** When a command is not answered by then, the server counts as away. */
 const COMMAND_TIMEOUT_MS = 500;
 /** How often a process asks whether it missed an eviction: the bound on old values when a connection is half dead. */
 const SYNC_MS = 500;
@@ -25,9 +21,6 @@ const SYNC_MS = 500;
 const TRUST_MS = 1500;
 /** A tag that changes often is evicted no sooner again, by whatever process. */
 const PACE_MS = 1000;
-/** Evictions that are remembered while the server is away; past this everything is reset instead. */
-const PENDING_MAX = 10_000;
-
 /** Keys that one script evicts: Lua passes on some thousand values at most, and Redis serves nobody meanwhile. */
 const EVICTED_MAX = 500;
 
@@ -44,9 +37,7 @@ export class RedisLink {
   readonly #commands: Redis;
   readonly #ears: Redis;
   readonly #channel: string;
-  readonly #pendingKeys = new Set<string>();
-  readonly #pendingTags = new Set<string>();
-  #isResetPending = false;
+  readonly #pending = new PendingEvictions();
   #isUp = false;
   #isRising = false;
   #isStopped = false;
@@ -162,8 +153,7 @@ export class RedisLink {
     for (let from = 0; from < keys.length; from += EVICTED_MAX) {
       const some = keys.slice(from, from + EVICTED_MAX);
       if ((await this.run('evict', this.#channel, this.origin, ...some)) !== undefined) continue;
-      for (const key of some) this.#pendingKeys.add(key);
-      this.#boundPending();
+      this.#pending.addKeys(some);
     }
   }
 
@@ -173,8 +163,7 @@ export class RedisLink {
       const left = await this.run<number>('evictTags', this.#channel, this.origin, ...tags);
       if (left === 0) return;
       if (left !== undefined) continue;
-      for (const tag of tags) this.#pendingTags.add(tag);
-      this.#boundPending();
+      this.#pending.addTags(tags);
       return;
     }
   }
@@ -189,10 +178,7 @@ export class RedisLink {
     for (let from = 0; from < tags.length; from += EVICTED_MAX) {
       const some = tags.slice(from, from + EVICTED_MAX);
       const answer = await this.run<[number, ...string[]]>('changed', this.#channel, this.origin, PACE_MS, ...some);
-      if (answer === undefined) {
-        for (const tag of some) this.#pendingTags.add(tag);
-        this.#boundPending();
-      }
+      if (answer === undefined) this.#pending.addTags(some);
       const [dueInMs, ...names] = answer ?? [-1, ...some];
       evicted.push(...names);
       this.#awaitDue(dueInMs);
@@ -205,7 +191,7 @@ export class RedisLink {
       const left = await this.run<number>('reset', this.#channel, this.origin);
       if (left === 0) return;
       if (left !== undefined) continue;
-      this.#isResetPending = true;
+      this.#pending.addReset();
       return;
     }
   }
@@ -232,13 +218,6 @@ export class RedisLink {
       this.#awaitDue(dueInMs);
       return;
     }
-  }
-
-  #boundPending(): void {
-    if (this.#pendingKeys.size + this.#pendingTags.size <= PENDING_MAX) return;
-    this.#pendingKeys.clear();
-    this.#pendingTags.clear();
-    this.#isResetPending = true;
   }
 
   #call<T>(script: CacheScript, values: ScriptArguments): Promise<T> {
@@ -320,19 +299,8 @@ export class RedisLink {
   }
 
   async #replay(): Promise<void> {
-    while (this.#isResetPending) {
-      if ((await this.#call<number>('reset', [this.#channel, this.origin])) === 0) this.#isResetPending = false;
-    }
-    for (const [script, pending] of [
-      ['evict', this.#pendingKeys],
-      ['evictTags', this.#pendingTags],
-    ] as const) {
-      while (pending.size > 0) {
-        const some = [...pending].slice(0, 500);
-        const left = await this.#call<number | string>(script, [this.#channel, this.origin, ...some]);
-        if (script === 'evict' || left === 0) for (const one of some) pending.delete(one);
-      }
-    }
+    const call: EvictingCall = (script, names) => this.#call(script, [this.#channel, this.origin, ...names]);
+    await this.#pending.replay(call, EVICTED_MAX);
   }
 
   #forgetAll(seq: number): void {

@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { answer, faultWords, ledgerAnswer } from './answer.ts';
-import { decide } from './decide.ts';
+import { countInFlight, countOutcome } from './counting.ts';
+import { decide, type Decision } from './decide.ts';
 import { newMessageId } from './foreign-ids.ts';
 import { evolutionError, evolutionSend, twilioError, twilioSend, type ForeignRefusal } from './foreign-requests.ts';
-import { textDigest } from './ledger.ts';
+import { messageDigest } from './ledger.ts';
 import { ControlError, isPlainObject } from './settings.ts';
 import type { ParsedMessage } from './request.ts';
 import type { World } from './world.ts';
@@ -17,15 +18,19 @@ export function registerForeign(app: FastifyInstance, world: World): void {
     const { route, instance } = request.params;
     const refused = evolutionAccess(world, request, instance);
     const read = refused ?? evolutionSend(route, request.body);
-    return receive(world, request, reply, `evolution.${instance}`, read, evolutionError, (message, id) => ({
-      code: 201,
-      body: {
-        key: { remoteJid: `${message.party}@s.whatsapp.net`, fromMe: true, id },
-        status: 'PENDING',
-        messageType: message.type,
-        messageTimestamp: Math.floor(Date.now() / 1000),
-      },
-    }));
+    return receive(world, request, reply, read, {
+      senderId: `evolution.${instance}`,
+      envelope: evolutionError,
+      ok: (message, id) => ({
+        code: 201,
+        body: {
+          key: { remoteJid: `${message.party}@s.whatsapp.net`, fromMe: true, id },
+          status: 'PENDING',
+          messageType: message.type,
+          messageTimestamp: Math.floor(Date.now() / 1000),
+        },
+      }),
+    });
   });
   app.get<{ Params: { instance: string } }>('/instance/connectionState/:instance', (request, reply) => {
     const { instance } = request.params;
@@ -41,29 +46,38 @@ export function registerForeign(app: FastifyInstance, world: World): void {
     const body = isPlainObject(request.body) ? request.body : {};
     const sender = body['From'] ?? body['MessagingServiceSid'];
     const from = typeof sender === 'string' ? sender.replace(/^whatsapp:/, '') : '';
-    return receive(world, request, reply, `twilio.${from}`, read, twilioError, (message, id) => ({
-      code: 201,
-      body: {
-        sid: id,
-        status: 'queued',
-        to: `whatsapp:+${message.party}`,
-        from: `whatsapp:${from}`,
-        error_code: null,
-        error_message: null,
-        account_sid: request.params.sid,
-      },
-    }));
+    return receive(world, request, reply, read, {
+      senderId: `twilio.${from}`,
+      envelope: twilioError,
+      ok: (message, id) => ({
+        code: 201,
+        body: {
+          sid: id,
+          status: 'queued',
+          to: `whatsapp:+${message.party}`,
+          from: `whatsapp:${from}`,
+          error_code: null,
+          error_message: null,
+          account_sid: request.params.sid,
+        },
+      }),
+    });
   });
+}
+
+/** Where one provider's way of speaking differs from the other's. */
+interface Dialect {
+  readonly senderId: string;
+  readonly envelope: (refusal: ForeignRefusal) => unknown;
+  readonly ok: (message: ParsedMessage, id: string) => { code: number; body: unknown };
 }
 
 async function receive(
   world: World,
   request: FastifyRequest,
   reply: FastifyReply,
-  senderId: string,
   read: ParsedMessage | ForeignRefusal,
-  envelope: (refusal: ForeignRefusal) => unknown,
-  ok: (message: ParsedMessage, id: string) => { code: number; body: unknown },
+  { senderId, envelope, ok }: Dialect,
 ): Promise<unknown> {
   world.totals.requests += 1;
   if ('refused' in read) {
@@ -72,41 +86,16 @@ async function receive(
     return reply.code(read.status).send(envelope(read));
   }
   const number = world.numbers.get(senderId);
+  countInFlight(world, number, reply);
   number.used = true;
   number.requests += 1;
-  number.inFlight += 1;
-  number.inFlightMax = Math.max(number.inFlightMax, number.inFlight);
   world.totals.messages += 1;
-  world.totals.inFlight += 1;
-  world.totals.inFlightMax = Math.max(world.totals.inFlightMax, world.totals.inFlight);
-  reply.raw.once('close', () => {
-    number.inFlight -= 1;
-    world.totals.inFlight -= 1;
-  });
   number.arrivals.add(request.arrivedAtMs);
   world.pairs.arrived(senderId, read.party, request.arrivedAtMs);
   const decision = decide(world, number, read, request.arrivedAtMs);
   const id = decision.taken ? newMessageId(senderId, read.party, 'out') : null;
-  if (decision.taken) number.accepted += 1;
-  else number.rejected += 1;
-  const counted = decision.outcome === 'fault' ? 'faults' : decision.outcome;
-  world.totals[counted] += 1;
-  if (decision.taken && decision.failure) world.totals.failedLater += 1;
-  const chat =
-    id === null
-      ? null
-      : world.conversations.add(senderId, read.party, {
-          id,
-          direction: 'out',
-          type: read.type,
-          content: read.content,
-          rendered: null,
-          buttons: [],
-          contextId: read.contextId,
-          tag: read.tag,
-          status: 'accepted',
-          fault: decision.outcome === 'fault' ? faultWords(decision) : null,
-        });
+  countOutcome(world, number, decision);
+  const begin = id === null ? null : take(world, senderId, read, decision, id);
   const shown = ledgerAnswer(decision.answer);
   await world.ledger.record({
     ...entryOf(request, senderId, read),
@@ -120,23 +109,11 @@ async function receive(
   });
   world.live.statsChanged();
   const { latencyMsMin, latencyMsMax, statuses } = world.settings();
-  const begin = (): void => {
-    if (chat === null || decision.silent) return;
-    const { failure } = decision;
-    world.statuses.begin({
-      phoneNumberId: senderId,
-      request: read,
-      chat,
-      apiVersion: '',
-      category: 'service',
-      failure,
-    });
-  };
   const early = statuses.beforeAnswer || decision.answer.kind !== 'ok';
-  if (early) begin();
+  if (early) begin?.();
   const delayMs = decision.delayMs + latencyMsMin + Math.random() * (latencyMsMax - latencyMsMin);
   if (delayMs >= 1 && !(await world.timers.wait(delayMs))) return reply.hijack();
-  if (!early) begin();
+  if (!early) begin?.();
   if (decision.answer.kind === 'error') {
     const { code, status, details, message } = decision.answer.error;
     const refusal: ForeignRefusal = { refused: true, code, status, text: details || message, party: read.party };
@@ -146,6 +123,28 @@ async function receive(
   if (decision.answer.kind !== 'ok' || id === null) return answer(reply, decision.answer, () => ({}));
   const success = ok(read, id);
   return reply.code(success.code).send(success.body);
+}
+
+/** The message goes out: it appears in its chat. Returns what starts its statuses. */
+function take(world: World, senderId: string, message: ParsedMessage, decision: Decision, id: string): () => void {
+  const chat = world.conversations.add(senderId, message.party, {
+    id,
+    direction: 'out',
+    type: message.type,
+    content: message.content,
+    rendered: null,
+    buttons: [],
+    contextId: message.contextId,
+    tag: message.tag,
+    status: 'accepted',
+    fault: decision.outcome === 'fault' ? faultWords(decision) : null,
+  });
+  return () => {
+    if (decision.silent) return;
+    const { failure } = decision;
+    const told = { phoneNumberId: senderId, request: message, chat, apiVersion: '', category: 'service', failure };
+    world.statuses.begin(told);
+  };
 }
 
 function evolutionAccess(world: World, request: FastifyRequest, instance: string): ForeignRefusal | null {
@@ -178,7 +177,7 @@ function entryOf(request: FastifyRequest, senderId: string, message: ParsedMessa
     type: message?.type ?? '',
     to: message?.input ?? '',
     recipient: message?.party ?? '',
-    digest: message === null ? '' : digestOf(message),
+    digest: message === null ? '' : messageDigest(message),
     tag: message?.tag ?? null,
     taken: false,
     outcome: 'rejected' as const,
@@ -188,11 +187,6 @@ function entryOf(request: FastifyRequest, senderId: string, message: ParsedMessa
     rule: null,
     inFlight: 0,
   };
-}
-
-function digestOf({ type, content }: ParsedMessage): string {
-  const body = type === 'text' && isPlainObject(content) ? content['body'] : null;
-  return textDigest(typeof body === 'string' ? body : JSON.stringify(content));
 }
 
 /** Closes or opens the connection of an Evolution instance: the setting changes and the webhook tells. */

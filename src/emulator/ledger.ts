@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
+import type { ParsedMessage } from './request.ts';
+import { isPlainObject } from './settings.ts';
 
 /** One request that reached `/messages`, and what became of it. Times are epoch ms with a fraction. */
 export interface LedgerEntry {
@@ -49,6 +51,11 @@ export interface LedgerQuery {
  */
 export function textDigest(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+export function messageDigest({ type, content }: Pick<ParsedMessage, 'type' | 'content'>): string {
+  const body = type === 'text' && isPlainObject(content) ? content['body'] : null;
+  return textDigest(typeof body === 'string' ? body : JSON.stringify(content));
 }
 
 /** The last requests in memory, and all of them in a file when one was named. */

@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { answer, faultWords, ledgerAnswer, refuse } from './answer.ts';
+import { countInFlight, countOutcome } from './counting.ts';
 import { decide, keptOut, type Answer, type Decision } from './decide.ts';
 import { authorise, phoneNumberOf, type GraphParams } from './graph-access.ts';
 import { GraphError } from './graph-error.ts';
 import { newWamid } from './identity.ts';
-import { textDigest, type LedgerEntry } from './ledger.ts';
+import { messageDigest, textDigest, type LedgerEntry } from './ledger.ts';
 import type { NumberState } from './numbers.ts';
 import { parseRequest, type ParsedMessage, type ParsedRead, type ParsedRequest } from './request.ts';
 import { isPlainObject } from './settings.ts';
@@ -82,7 +83,7 @@ async function receiveMessage(
     type: message.type,
     to: message.input,
     recipient: message.party,
-    digest: digestOf(message),
+    digest: messageDigest(message),
     tag: message.tag,
     taken: decision.taken,
     outcome: decision.outcome,
@@ -180,36 +181,6 @@ function okBody(message: ParsedMessage, decision: Decision, wamid: string): unkn
       },
     ],
   };
-}
-
-function digestOf(message: ParsedMessage): string {
-  const { content } = message;
-  const body = message.type === 'text' && isPlainObject(content) ? content['body'] : null;
-  return textDigest(typeof body === 'string' ? body : JSON.stringify(content));
-}
-
-function countInFlight(world: World, number: NumberState, reply: FastifyReply): void {
-  const { totals } = world;
-  totals.inFlight += 1;
-  totals.inFlightMax = Math.max(totals.inFlightMax, totals.inFlight);
-  number.inFlight += 1;
-  number.inFlightMax = Math.max(number.inFlightMax, number.inFlight);
-  // `close` comes once for every answer, also for one that was broken off.
-  reply.raw.once('close', () => {
-    totals.inFlight -= 1;
-    number.inFlight -= 1;
-  });
-}
-
-function countOutcome(world: World, number: NumberState, decision: Decision): void {
-  const { totals } = world;
-  if (decision.taken) number.accepted += 1;
-  else number.rejected += 1;
-  if (decision.outcome === 'accepted') totals.accepted += 1;
-  else if (decision.outcome === 'limited') totals.limited += 1;
-  else if (decision.outcome === 'rejected') totals.rejected += 1;
-  else totals.faults += 1;
-  if (decision.taken && decision.failure) totals.failedLater += 1;
 }
 
 function emptyEntry(request: MessagesRequest): Omit<LedgerEntry, 'n'> {

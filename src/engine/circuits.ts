@@ -17,3 +17,11 @@ export async function readCircuits(client: RedisClient, prefix: string): Promise
   });
   return { open, opened: Number(counted[0] ?? 0), closed: Number(counted[1] ?? 0) };
 }
+
+export function joinCircuits(shards: readonly Circuits[]): Circuits {
+  return {
+    open: shards.flatMap(({ open }) => open),
+    opened: shards.reduce((sum, { opened }) => sum + opened, 0),
+    closed: shards.reduce((sum, { closed }) => sum + closed, 0),
+  };
+}

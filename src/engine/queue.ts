@@ -18,13 +18,14 @@ import {
   type UnrecordedMessage,
 } from './contract.ts';
 import { DEAD_AFTER_MS } from './beat-watch.ts';
-import { readCircuits } from './circuits.ts';
-import { DueTimer } from './due-timer.ts';
+import { joinCircuits, readCircuits } from './circuits.ts';
+import { addUpCounters } from './counters.ts';
 import { countLimitedPairs } from './limited-pairs.ts';
 import { type LaneLook, lookAtLane } from './lane-look.ts';
 import { decodeLine, decodeLook, type Line, type SenderLook } from './line.ts';
-import { LAYOUT_VERSION, shardPrefix } from './keys.ts';
+import { shardPrefix } from './keys.ts';
 import { packLane } from './lane.ts';
+import { assertLayout } from './layout.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { ambiguousArgs, ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
 import { type Outcome, OutcomeWatch } from './outcome-watch.ts';
@@ -32,8 +33,9 @@ import { ReplicaGate } from './replica-gate.ts';
 import { RetryDesk } from './retry-desk.ts';
 import { StreamDesk } from './stream-desk.ts';
 import { sweepClaims } from './claim-sweep.ts';
-import { type ScriptArg, ScriptRunner, toQueueError, type WallClock } from './script-runner.ts';
-import type { SettleDetail, StatusDetail } from './events.ts';
+import { QueueShards, ofShard } from './queue-shards.ts';
+import { asked, type ScriptArg, ScriptRunner, type WallClock } from './script-runner.ts';
+import { encodeStatus } from './status-code.ts';
 import { readUnrecorded } from './unrecorded.ts';
 
 export interface SendQueueOptions extends Partial<EngineOptions> {
@@ -50,12 +52,6 @@ export interface SendQueueOptions extends Partial<EngineOptions> {
   readonly isDiskFull?: () => boolean;
 }
 
-interface Shard {
-  readonly batcher: AcceptBatcher;
-  readonly timer: DueTimer;
-  readonly watch: OutcomeWatch;
-}
-
 /** Statuses per script call: a script stays under 2 ms. */
 const STATUS_BATCH = 32;
 
@@ -70,8 +66,11 @@ export class RedisSendQueue implements SendQueue {
   readonly #options: EngineOptions & Pick<SendQueueOptions, 'onAccept' | 'isDiskFull'>;
   readonly #client: RedisClient;
   readonly #memory: MemoryWatch;
-  readonly #shards: readonly Shard[];
-  readonly #shardOf = new Map<string, number>();
+  readonly #shards: QueueShards;
+  /** Of each shard. */
+  readonly #batchers: readonly AcceptBatcher[];
+  /** Of each shard. */
+  readonly #watches: readonly OutcomeWatch[];
   #limitedPairs: Promise<number> | undefined;
 
   constructor(options: SendQueueOptions) {
@@ -79,63 +78,37 @@ export class RedisSendQueue implements SendQueue {
     this.#options = { ...ENGINE_DEFAULTS, ...options };
     this.#client = commandClient(options.redis, options.commandTimeoutMs ?? 1500);
     this.#memory = new MemoryWatch(this.#client);
-    const runner = new ScriptRunner(this.#client, options.clock);
-    this.runner = runner;
+    this.runner = new ScriptRunner(this.#client, options.clock);
+    this.#shards = new QueueShards(this.shards, this.runner, this.#options);
     this.retries = new RetryDesk(
       this.#client,
       this.shards,
-      async (shard, args) => Number((await this.#run('revive', shard, args))[1]),
-      async ({ id, shard, lane }, seq) => (await this.#run('inspect', shard, [id, packLane(lane), seq])).length > 0,
+      async (shard, args) => Number((await this.#shards.run('revive', shard, args))[1]),
+      async ({ id, shard, lane }, seq) =>
+        (await this.#shards.run('inspect', shard, [id, packLane(lane), seq])).length > 0,
     );
     this.streams = this.#streamDesk();
-    this.#shards = Array.from({ length: options.shards }, (_, shard) => {
-      const timer = new DueTimer(() => void this.#tick(shard));
-      const batcher = new AcceptBatcher({
-        shard,
-        runner,
-        replica: options.durability === 'replica' ? new ReplicaGate(this.#client, shard) : null,
-        onDue: (dueMs) => timer.arm(dueMs),
-      });
-      return { batcher, timer, watch: new OutcomeWatch(options.redis, shard, this.#client) };
-    });
+    this.#batchers = this.#shards.each(
+      (shard) =>
+        new AcceptBatcher({
+          shard,
+          runner: this.runner,
+          replica: options.durability === 'replica' ? new ReplicaGate(this.#client, shard) : null,
+          onDue: (dueMs) => this.#shards.arm(shard, dueMs),
+        }),
+    );
+    this.#watches = this.#shards.each((shard) => new OutcomeWatch(options.redis, shard, this.#client));
   }
 
   /** @throws AppError `QUEUE_UNAVAILABLE` when Redis cannot be reached within `timeoutMs`, or holds another layout */
   async connect(timeoutMs = 5000): Promise<void> {
     if (!(await whenReady(this.#client, timeoutMs))) throw new AppError('QUEUE_UNAVAILABLE');
-    for (let shard = 0; shard < this.shards; shard += 1) await this.#assertLayout(shard);
-  }
-
-  /** Keys of another version of this program must not be touched: their records would be misread. */
-  async #assertLayout(shard: number): Promise<void> {
-    const key = `${shardPrefix(shard)}g`;
-    // Read first: a full Redis refuses the write, and a program must be able to start on it to drain it.
-    if ((await this.#client.hget(key, 'layout')) === null) await this.#client.hsetnx(key, 'layout', LAYOUT_VERSION);
-    const found = Number(await this.#client.hget(key, 'layout'));
-    if (found === LAYOUT_VERSION) return;
-    throw new AppError('QUEUE_UNAVAILABLE', {
-      detail: `The queue was written by another version of Waxwing (layout ${found}, this one knows ${LAYOUT_VERSION}).`,
-    });
-  }
-
-  #streamDesk(): StreamDesk {
-    const { sendTimeoutMs, claimIdleMs } = this.#options;
-    return new StreamDesk({
-      client: this.#client,
-      shards: this.shards,
-      run: async (name, shard, args) => (await this.#run(name, shard, args)).map(Number),
-      reclaim: async (shard, worker, beat) => {
-        const args = [worker, beat, ...ambiguousArgs(this.#options), sendTimeoutMs];
-        const [, entries, gone] = await this.#run('reclaim', shard, args);
-        return { entries: Number(entries), isGone: gone === 1 };
-      },
-      sweep: (shard, worker) => sweepClaims(this.runner, shard, worker, claimIdleMs),
-    });
+    for (let shard = 0; shard < this.shards; shard += 1) await assertLayout(this.#client, shard);
   }
 
   async accept(message: NewMessage): Promise<AcceptResult> {
     if (this.#memory.isFull() || this.#options.isDiskFull?.() === true) throw new AppError('QUEUE_FULL');
-    const result = await this.#shard(this.#shardFor(message.lane.sender)).batcher.add(message);
+    const result = await ofShard(this.#batchers, this.#shards.of(message.lane.sender)).add(message);
     this.#options.onAccept?.(message, result);
     return result;
   }
@@ -151,89 +124,99 @@ export class RedisSendQueue implements SendQueue {
       bucketOn ? limits.pairBucketCapacity : 0,
       bucketOn ? 1000 / refill : 0,
     ]);
-    this.#shardOf.set(sender, shard);
+    this.#shards.place(sender, shard);
   }
 
   async configureTenant(sender: string, tenant: string, limits: TenantLimits): Promise<void> {
     await this.#controlSender(sender, 'configure-tenant', [tenant, limits.concurrency, limits.weight]);
   }
+
   async pauseSender(sender: string, reason: string, onlyIf?: { readonly heldFor: string | null }): Promise<void> {
     await this.#controlSender(sender, 'pause-sender', [reason, ...(onlyIf ? [onlyIf.heldFor ?? ''] : [])]);
   }
+
   async resumeSender(sender: string, onlyIf?: { readonly heldFor: string }): Promise<void> {
     await this.#controlSender(sender, 'resume-sender', onlyIf ? [onlyIf.heldFor] : []);
   }
+
   async pauseReason(sender: string): Promise<string | null> {
-    const key = `${shardPrefix(this.#shardFor(sender))}s:${sender}`;
-    return await this.#asked(this.#client.hget(key, 'paused'));
+    const key = `${shardPrefix(this.#shards.of(sender))}s:${sender}`;
+    return await asked(this.#client.hget(key, 'paused'));
   }
+
   async circuits(): Promise<Circuits> {
-    const found = await this.#onEachShard((shard) => this.#asked(readCircuits(this.#client, shardPrefix(shard))));
-    return {
-      open: found.flatMap(({ open }) => open),
-      opened: found.reduce((sum, { opened }) => sum + opened, 0),
-      closed: found.reduce((sum, { closed }) => sum + closed, 0),
-    };
+    const found = await this.#shards.onEach((shard) => asked(readCircuits(this.#client, shardPrefix(shard))));
+    return joinCircuits(found);
   }
+
   isReachable(): boolean {
     return this.#client.status === 'ready';
   }
+
   async lookAtLane(lane: Lane, contact: string): Promise<LaneLook> {
-    const prefix = shardPrefix(this.#shardFor(lane.sender));
-    return await this.#asked(lookAtLane(this.#client, prefix, lane, contact));
+    const prefix = shardPrefix(this.#shards.of(lane.sender));
+    return await asked(lookAtLane(this.#client, prefix, lane, contact));
   }
+
   async limitedPairs(): Promise<number> {
-    const prefixes = Array.from({ length: this.shards }, (_, shard) => shardPrefix(shard));
+    const prefixes = this.#shards.each(shardPrefix);
     this.#limitedPairs ??= countLimitedPairs(this.#client, prefixes).finally(() => {
       setTimeout(() => (this.#limitedPairs = undefined), 1000).unref();
     });
-    return await this.#asked(this.#limitedPairs);
+    return await asked(this.#limitedPairs);
   }
+
   async holdTemplate(sender: string, template: string): Promise<void> {
     await this.#controlSender(sender, 'hold-template', [template]);
   }
+
   async releaseTemplate(sender: string, template: string): Promise<void> {
     await this.#controlSender(sender, 'release-template', [template]);
   }
+
   async heldTemplates(sender: string): Promise<readonly string[]> {
-    const key = `${shardPrefix(this.#shardFor(sender))}th:${sender}`;
-    const states = await this.#asked(this.#client.hgetall(key));
+    const key = `${shardPrefix(this.#shards.of(sender))}th:${sender}`;
+    const states = await asked(this.#client.hgetall(key));
     return Object.keys(states).filter((template) => states[template] === 'H');
   }
+
   async pauseTenant(sender: string, tenant: string): Promise<void> {
     await this.#controlSender(sender, 'pause-tenant', [tenant]);
   }
+
   async resumeTenant(sender: string, tenant: string): Promise<void> {
     await this.#controlSender(sender, 'resume-tenant', [tenant]);
   }
+
   /** Forgets the limit of one pair: gap, bucket and what a provider asked to wait. `contact` as in `NewMessage`. */
   async clearPairLimit(sender: string, contact: string): Promise<void> {
     await this.#controlSender(sender, 'clear-pair', [contact]);
   }
+
   /** Stops hand-overs on every shard; accepting goes on. */
   async pauseAll(): Promise<void> {
-    await this.#onEachShard((shard) => this.#control(shard, 'pause-shard', '', []));
+    await this.#shards.onEach((shard) => this.#control(shard, 'pause-shard', '', []));
   }
+
   async resumeAll(): Promise<void> {
-    await this.#onEachShard((shard) => this.#control(shard, 'resume-shard', '', []));
+    await this.#shards.onEach((shard) => this.#control(shard, 'resume-shard', '', []));
   }
+
   async isPaused(): Promise<boolean> {
-    const paused = await this.#onEachShard((shard) =>
-      this.#asked(this.#client.hget(`${shardPrefix(shard)}g`, 'paused')),
-    );
+    const paused = await this.#shards.onEach((shard) => asked(this.#client.hget(`${shardPrefix(shard)}g`, 'paused')));
     return paused.includes('1');
   }
 
   async cancel(target: { id: string; lane: Lane; seq: number }): Promise<CancelResult> {
     const args = [target.id, packLane(target.lane), target.seq];
-    const [, result] = await this.#run('cancel', this.#shardFor(target.lane.sender), args);
+    const [, result] = await this.#shards.run('cancel', this.#shards.of(target.lane.sender), args);
     if (result === 1) return 'cancelled';
     return result === 0 ? 'in-flight' : 'gone';
   }
 
   async place(target: { id: string; lane: Lane; seq: number }): Promise<Place | null> {
     const args = [target.id, packLane(target.lane), target.seq, ''];
-    const reply = await this.#run('inspect', this.#shardFor(target.lane.sender), args);
+    const reply = await this.#shards.run('inspect', this.#shards.of(target.lane.sender), args);
     if (reply.length === 0) return null;
     const [status, kind, ms, attempts, position] = reply as [Place['status'], HoldKind | '', number, number, number];
     const untilMs = ms < 0 ? null : Date.now() + ms;
@@ -243,16 +226,16 @@ export class RedisSendQueue implements SendQueue {
 
   async line(target: { id: string; lane: Lane; seq: number }): Promise<Line | null> {
     const args = [target.id, packLane(target.lane), target.seq, '1'];
-    return decodeLine(await this.#run('inspect', this.#shardFor(target.lane.sender), args));
+    return decodeLine(await this.#shards.run('inspect', this.#shards.of(target.lane.sender), args));
   }
 
   async lookAtSender(sender: string, tenant: string): Promise<SenderLook | null> {
-    return decodeLook(await this.#run('look', this.#shardFor(sender), [sender, tenant, DEAD_AFTER_MS]), tenant);
+    return decodeLook(await this.#shards.run('look', this.#shards.of(sender), [sender, tenant, DEAD_AFTER_MS]), tenant);
   }
 
   async unrecorded(id: string): Promise<UnrecordedMessage | null> {
     // An id names no shard.
-    const looks = await this.#onEachShard((shard) => this.#lookAtUnrecorded(shard, id));
+    const looks = await this.#shards.onEach((shard) => this.#lookAtUnrecorded(shard, id));
     return looks.find((found) => found !== null) ?? null;
   }
 
@@ -260,9 +243,9 @@ export class RedisSendQueue implements SendQueue {
     // A status names no shard: each shard looks whether it proves one of its unknown messages, one of them keeps it.
     for (let from = 0; from < statuses.length; from += STATUS_BATCH) {
       const batch = statuses.slice(from, from + STATUS_BATCH);
-      await this.#onEachShard((shard) => {
+      await this.#shards.onEach((shard) => {
         const isKept = ({ providerMessageId }: StatusEvidence) => crc32(providerMessageId) % this.shards === shard;
-        return this.#run(
+        return this.#shards.run(
           'evidence',
           shard,
           batch.flatMap((status) => encodeStatus(status, isKept(status))),
@@ -272,7 +255,7 @@ export class RedisSendQueue implements SendQueue {
   }
 
   async waitForOutcome(id: string, timeoutMs: number): Promise<Outcome | null> {
-    const waits = this.#shards.map(({ watch }) => watch.wait(id, timeoutMs));
+    const waits = this.#watches.map((watch) => watch.wait(id, timeoutMs));
     return await Promise.race([
       ...waits.map(async (wait) => {
         const outcome = await wait;
@@ -283,57 +266,37 @@ export class RedisSendQueue implements SendQueue {
   }
 
   async counters(): Promise<Counters> {
-    const sum: Record<string, number> = {};
-    for (const flat of await this.#onEachShard((shard) =>
-      this.#asked(this.#client.hgetall(`${shardPrefix(shard)}n`)),
-    )) {
-      for (const [name, value] of Object.entries(flat)) sum[name] = (sum[name] ?? 0) + Number(value);
-    }
-    const of = (name: keyof Counters) => sum[name] ?? 0;
-    return {
-      accepted: of('accepted'),
-      queued: of('queued'),
-      scheduled: of('scheduled'),
-      deferred: of('deferred'),
-      inFlight: of('inFlight'),
-      unknown: of('unknown'),
-      held: of('held'),
-      sent: of('sent'),
-      failed: of('failed'),
-      cancelled: of('cancelled'),
-      expired: of('expired'),
-    };
+    return addUpCounters(await this.#shards.onEach((shard) => asked(this.#client.hgetall(`${shardPrefix(shard)}n`))));
   }
 
   /** Senders whose limits this process told the engine, and their shards. */
   get knownSenders(): ReadonlyMap<string, number> {
-    return this.#shardOf;
+    return this.#shards.known;
   }
 
   close(): void {
-    for (const { timer, watch } of this.#shards) {
-      timer.close();
-      watch.close();
-    }
+    this.#shards.close();
+    for (const watch of this.#watches) watch.close();
     disconnect(this.#client);
   }
 
-  /** Asks all shards at once, so that they share a trip and an fsync. */
-  async #onEachShard<T>(work: (shard: number) => Promise<T>): Promise<T[]> {
-    return await Promise.all(Array.from({ length: this.shards }, (_, shard) => work(shard)));
-  }
-
-  /** For what no script answers. @throws AppError `QUEUE_UNAVAILABLE` or `QUEUE_FULL` instead of the client's error */
-  async #asked<T>(answer: Promise<T>): Promise<T> {
-    try {
-      return await answer;
-    } catch (error) {
-      throw toQueueError(error);
-    }
+  #streamDesk(): StreamDesk {
+    const { sendTimeoutMs, claimIdleMs } = this.#options;
+    return new StreamDesk({
+      client: this.#client,
+      shards: this.shards,
+      run: async (name, shard, args) => (await this.#shards.run(name, shard, args)).map(Number),
+      reclaim: async (shard, worker, beat) => {
+        const args = [worker, beat, ...ambiguousArgs(this.#options), sendTimeoutMs];
+        const [, entries, gone] = await this.#shards.run('reclaim', shard, args);
+        return { entries: Number(entries), isGone: gone === 1 };
+      },
+      sweep: (shard, worker) => sweepClaims(this.runner, shard, worker, claimIdleMs),
+    });
   }
 
   async #lookAtUnrecorded(shard: number, id: string, isSecond = false): Promise<UnrecordedMessage | null> {
-    const found = await this.#asked(readUnrecorded(this.#client, shardPrefix(shard), id));
+    const found = await asked(readUnrecorded(this.#client, shardPrefix(shard), id));
     if (found === null) return null;
     const place = found.ended === null ? await this.place(found) : null;
     // It ended between the two looks: by now its end stands in the events.
@@ -341,55 +304,12 @@ export class RedisSendQueue implements SendQueue {
     return { ...found, place };
   }
 
-  async #tick(shard: number): Promise<void> {
-    const [waitMs] = ambiguousArgs(this.#options);
-    try {
-      const [due] = await this.#run('tick', shard, [waitMs, this.#options.sendTimeoutMs]);
-      this.#shard(shard).timer.arm(Number(due));
-    } catch {
-      // Redis is away: a worker's heartbeat finds what is overdue when it is back.
-    }
-  }
-
   async #controlSender(sender: string, verb: string, values: readonly ScriptArg[]): Promise<void> {
-    await this.#control(this.#shardFor(sender), verb, sender, values);
+    await this.#control(this.#shards.of(sender), verb, sender, values);
   }
 
   async #control(shard: number, verb: string, sender: string, values: readonly ScriptArg[]): Promise<void> {
-    const [, known] = await this.#run('control', shard, [verb, sender, ...values]);
+    const [, known] = await this.#shards.run('control', shard, [verb, sender, ...values]);
     if (known === 0) throw new UnknownSenderError(sender);
   }
-
-  async #run(name: Parameters<ScriptRunner['run']>[0], shard: number, args: readonly ScriptArg[]): Promise<unknown[]> {
-    try {
-      const reply = (await this.runner.run(name, shard, args)) as unknown[];
-      if (name !== 'inspect' && name !== 'look') this.#shard(shard).timer.arm(Number(reply[0]));
-      return reply;
-    } catch (error) {
-      throw toQueueError(error);
-    }
-  }
-
-  #shard(shard: number): Shard {
-    const found = this.#shards[shard];
-    if (found === undefined) throw new RangeError(`shard ${shard} of ${this.shards} does not exist`);
-    return found;
-  }
-
-  #shardFor(sender: string): number {
-    const shard = this.#shardOf.get(sender);
-    if (shard !== undefined) return shard;
-    if (this.shards === 1) return 0;
-    throw new UnknownSenderError(sender);
-  }
-}
-
-function encodeStatus(status: StatusEvidence, keep: boolean): ScriptArg[] {
-  // What is undefined is not written.
-  const { providerMessageId, error, providerAtMs, laterRetry, isTimeOurs, more } = status;
-  const told = { providerMessageId, status: status.status, providerAtMs, error, laterRetry, isTimeOurs, more };
-  const detail = told as StatusDetail;
-  const sent: SettleDetail = { providerMessageId, report: null };
-  const text = `${status.messageId}|${JSON.stringify(sent)}`;
-  return [status.messageId, keep ? JSON.stringify(detail) : '', text, status.entry ?? ''];
 }

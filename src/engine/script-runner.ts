@@ -73,3 +73,12 @@ export function toQueueError(error: unknown): unknown {
   if (failure === null) return error;
   return new AppError(failure === 'full' ? 'QUEUE_FULL' : 'QUEUE_UNAVAILABLE', { cause: error });
 }
+
+/** What Redis answers. @throws AppError `QUEUE_UNAVAILABLE` or `QUEUE_FULL` instead of the client's error */
+export async function asked<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw toQueueError(error);
+  }
+}

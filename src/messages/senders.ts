@@ -1,18 +1,15 @@
-import { isDeepStrictEqual } from 'node:util';
-import { UnknownSenderError, type SenderLimits, type SendQueue } from '../engine/contract.ts';
-import { AppError, hasCode } from '../errors/app-error.ts';
-import { nullWhileAway } from '../errors/while-away.ts';
+import { UnknownSenderError } from '../engine/contract.ts';
+import { AppError } from '../errors/app-error.ts';
 import type { SenderRecord, TenantRecord } from '../record/types.ts';
 import { EVICTED, type Evictions, followEvictions } from './evictions.ts';
 import { createMemory } from './memory.ts';
-import type { SenderStore, TenantStore } from './ports.ts';
+import type { SenderStore } from './ports.ts';
+import { SenderRegistrations, type RegistrationOptions } from './sender-registrations.ts';
 import { DEFAULT_SENDER } from './shard.ts';
 import { oldestOwned } from './usable-senders.ts';
 
-export interface SendersOptions {
+export interface SendersOptions extends RegistrationOptions {
   readonly store: SenderStore;
-  readonly tenantStore: Pick<TenantStore, 'get'>;
-  readonly queue: Pick<SendQueue, 'configureSender' | 'pauseSender' | 'resumeSender' | 'pauseTenant' | 'resumeTenant'>;
   /** The senders that the settings describe, `default` first. Served without asking the record. */
   readonly fromSettings: readonly SenderRecord[];
   /** Where senders are read from when nothing hangs on the very moment; default `store`. A cache fits. */
@@ -49,11 +46,9 @@ export interface Senders {
   isFromSettings(id: string): boolean;
 }
 
-/** Changes of one sender that overtake each other; more in a row means that two people disagree. */
-const TRIES = 5;
-
 export function createSenders(options: SendersOptions): Senders {
-  const { store, tenantStore, queue, fromSettings, evictions, onRemembered } = options;
+  const { store, fromSettings, evictions, onRemembered } = options;
+  const registrations = new SenderRegistrations(options);
   const cached = options.cached ?? {
     get: (id: string) => store.get(id),
     oldestOwned: (tenant: string) => oldestOwned(store, tenant),
@@ -64,46 +59,11 @@ export function createSenders(options: SendersOptions): Senders {
   });
   followEvictions(byId, evictions, EVICTED.sender);
   followEvictions(ownSender, evictions, EVICTED.ownedByTenant);
-  /** Registrations with the engine, under way or done; one that failed is gone, so that it is tried again. */
-  const registered = new Map<string, Promise<void>>();
-  /** Pauses of a tenant on a sender that this process told the engine: sender → tenants. */
-  const pausedTenants = new Map<string, Set<string>>();
   const settingsSenders = new Map(fromSettings.map((sender) => [sender.id, sender]));
   const isFromSettings = (id: string) => settingsSenders.has(id);
 
   async function get(id: string): Promise<SenderRecord | null> {
     return settingsSenders.get(id) ?? byId.get(id, () => cached.get(id));
-  }
-
-  async function register(sender: SenderRecord): Promise<void> {
-    await queue.configureSender(senderLimits(sender));
-    // A queue that was rebuilt knows nothing of pauses.
-    await tellPause(async () => (await store.get(sender.id))?.pausedReason ?? null, {
-      pause: (reason) => queue.pauseSender(sender.id, reason),
-      resume: () => queue.resumeSender(sender.id),
-    });
-  }
-
-  function once(sender: SenderRecord): Promise<void> {
-    const known = registered.get(sender.id);
-    if (known !== undefined) return known;
-    const started = register(sender);
-    registered.set(sender.id, started);
-    started.catch(() => {
-      if (registered.get(sender.id) === started) registered.delete(sender.id);
-    });
-    return started;
-  }
-
-  /** The sender as the record has it, when its limits are other ones by now. */
-  async function newerThan(sender: SenderRecord): Promise<SenderRecord | null> {
-    const current = await nullWhileAway(store.get(sender.id));
-    return current === null || isDeepStrictEqual(senderLimits(current), senderLimits(sender)) ? null : current;
-  }
-
-  function forget(sender: string): void {
-    registered.delete(sender);
-    pausedTenants.delete(sender);
   }
 
   return {
@@ -114,8 +74,8 @@ export function createSenders(options: SendersOptions): Senders {
       } catch (error) {
         const sender = error instanceof UnknownSenderError ? await get(error.sender) : null;
         if (sender === null) throw error;
-        forget(sender.id);
-        await once(sender);
+        registrations.forget(sender.id);
+        await registrations.register(sender);
         return call();
       }
     },
@@ -137,60 +97,21 @@ export function createSenders(options: SendersOptions): Senders {
       throw new AppError('SENDER_MISSING');
     },
     async prepare(sender, tenant) {
-      await once(sender);
-      const told = pausedTenants.get(sender.id);
-      if (tenant.pausedReason === null) {
-        told?.delete(tenant.id);
-        return;
-      }
-      if (told?.has(tenant.id) === true) return;
-      await tellPause(async () => (await tenantStore.get(tenant.id))?.pausedReason ?? null, {
-        pause: () => queue.pauseTenant(sender.id, tenant.id),
-        resume: () => queue.resumeTenant(sender.id, tenant.id),
-      });
-      pausedTenants.set(sender.id, (told ?? new Set()).add(tenant.id));
+      await registrations.register(sender);
+      await registrations.tellTenantPause(sender, tenant);
     },
-    forgotten: forget,
+    forgotten: (sender) => registrations.forget(sender),
     async changed(sender) {
       const { id } = sender;
       ownSender.clear();
-      if (!isFromSettings(id)) {
-        byId.set(id, sender);
-        // Somebody may have changed it again meanwhile: it serves while the record is away.
-        byId.expire(id);
+      if (isFromSettings(id)) {
+        await registrations.renew(sender);
+        return;
       }
-      let told: SenderRecord | null = sender;
-      // Whoever tells the engine last tells it what the record says.
-      for (let tried = 0; tried < TRIES && told !== null; tried += 1) {
-        registered.delete(id);
-        await once(told);
-        told = isFromSettings(id) ? null : await newerThan(told);
-      }
+      byId.set(id, sender);
+      // Somebody may have changed it again meanwhile: it serves while the record is away.
+      byId.expire(id);
+      await registrations.renewAsRecorded(sender);
     },
   };
-}
-
-/**
- * Tells the engine of a pause that stands in the record. Another process may lift it at the same moment, so the record
- * is asked before and after: a pause that was told too late is taken back.
- */
-async function tellPause(
-  recordedReason: () => Promise<string | null>,
-  tell: { pause(reason: string): Promise<void>; resume(): Promise<void> },
-): Promise<void> {
-  try {
-    const reason = await recordedReason();
-    if (reason === null) return;
-    await tell.pause(reason);
-    if ((await recordedReason()) === null) await tell.resume();
-  } catch (error) {
-    // Accepting must go on without the record; a pause that the engine knows it keeps by itself.
-    if (!hasCode(error, 'RECORD_UNAVAILABLE')) throw error;
-  }
-}
-
-export function senderLimits(sender: Pick<SenderRecord, 'id'> & Omit<SenderLimits, 'sender'>): SenderLimits {
-  const { ratePerSecond, burst, concurrency, pairGapMs, pairBucketCapacity, pairBucketRefillPerSecond } = sender;
-  const limits = { ratePerSecond, burst, concurrency, pairGapMs, pairBucketCapacity, pairBucketRefillPerSecond };
-  return { sender: sender.id, shard: sender.shard, ...limits };
 }

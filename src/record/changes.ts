@@ -42,10 +42,6 @@ export interface AnnouncingStores {
 /** The writers, with every change told. The recorder tells of its own (`RecordedBatch.threads`). */
 export function announced(stores: AnnouncingStores, changes: RecordChanges): AnnouncingStores {
   const { tenants, senders, apiKeys, bookings, inbound, providerChanges, chat, templates, direct } = stores;
-  const told = async <T extends { readonly id: string; readonly tenant: string | null }>(sender: T | null) => {
-    if (sender !== null) await changes.sender(sender);
-    return sender;
-  };
   return {
     tenants: {
       ...tenants,
@@ -80,7 +76,11 @@ export function announced(stores: AnnouncingStores, changes: RecordChanges): Ann
         await changes.sender(made);
         return made;
       },
-      patch: async (id, fields) => told(await senders.patch(id, fields)),
+      async patch(id, fields) {
+        const changed = await senders.patch(id, fields);
+        if (changed !== null) await changes.sender(changed);
+        return changed;
+      },
     },
     apiKeys: {
       ...apiKeys,

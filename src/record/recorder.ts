@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventEntry, EventLog } from '../model/events.ts';
+import { CatchUp } from './recording/catch-up.ts';
 import { record } from './recording/record.ts';
 import type { ChangedThread, DeliveryChange } from './recording/write.ts';
 import { openSession, type RecorderSession } from './recording/session.ts';
@@ -80,106 +81,156 @@ export interface Recorder {
 
 /** Largest batch: what an earlier recorder may have recorded without telling of it, because it died, is no more. */
 const UNTOLD_MAX = 1_000;
-/** Wait after the first failure; doubles up to the second figure. Half of it is random: processes do not knock together. */
+/** Wait after the first failure; doubles up to the second figure. Half of it is random, so that not all knock together. */
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 2_000;
+/** Reading from here, what was read before and not forgotten comes again. */
+const BEFORE_FIRST = '0-0';
 
 export function createRecorder(options: RecorderOptions): Recorder {
-  const { log } = options;
-  const batchMax = options.batchMax ?? 200;
-  const blockMs = options.blockMs ?? 1_000;
-  const onError = options.onError ?? (() => undefined);
-  const stopping = new AbortController();
-  const stopped = (): boolean => stopping.signal.aborted;
-  const waiters = new Set<{ readonly read: number; readonly done: (caughtUp: boolean) => void }>();
+  return new ShardRecorder(options);
+}
 
-  let phase: RecorderPhase = 'stopped';
-  let running: Promise<void> | null = null;
-  let failures = 0;
-  let reads = 0;
-  let batch = batchMax;
-  let drained = false;
-  let recordedEvents = 0;
-  let quarantinedEvents = 0;
-  let untold = 0;
-  let lastBatchAtMs: number | null = null;
-  let lastError: string | null = null;
+class ShardRecorder implements Recorder {
+  readonly #options: RecorderOptions;
+  readonly #log: EventLog;
+  readonly #batchMax: number;
+  readonly #blockMs: number;
+  readonly #onError: (error: unknown) => void;
+  readonly #stopping = new AbortController();
+  readonly #catchUp = new CatchUp();
+  #phase: RecorderPhase = 'stopped';
+  #running: Promise<void> | null = null;
+  /** In a row. */
+  #failures = 0;
+  /** Entries that are read at once: fewer while PostgreSQL is too slow for `batchMax`. */
+  #atOnce: number;
+  /** Entries to come that an earlier recorder may have recorded without telling of it. */
+  #untold = 0;
+  #recordedEvents = 0;
+  #quarantinedEvents = 0;
+  #lastBatchAtMs: number | null = null;
+  #lastError: string | null = null;
 
-  async function run(): Promise<void> {
-    while (!stopped()) {
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#batchMax = options.batchMax ?? 200;
+    this.#atOnce = this.#batchMax;
+    this.#blockMs = options.blockMs ?? 1_000;
+    this.#onError = options.onError ?? (() => undefined);
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#log.close().catch(this.#onError);
+    await this.#running;
+  }
+
+  caughtUp(timeoutMs = 30_000): Promise<boolean> {
+    if (this.#running === null || this.#isStopped()) return Promise.resolve(false);
+    return this.#catchUp.wait(timeoutMs);
+  }
+
+  state(): RecorderState {
+    return {
+      phase: this.#phase,
+      caughtUp: this.#catchUp.isDone,
+      recordedEvents: this.#recordedEvents,
+      quarantinedEvents: this.#quarantinedEvents,
+      lastBatchAtMs: this.#lastBatchAtMs,
+      lastError: this.#lastError,
+    };
+  }
+
+  #isStopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped()) {
       let session: RecorderSession | undefined;
       try {
-        phase = 'connecting';
+        this.#phase = 'connecting';
         session = await openSession({
-          databaseUrl: options.databaseUrl,
-          shard: log.shard,
-          signal: stopping.signal,
+          databaseUrl: this.#options.databaseUrl,
+          shard: this.#log.shard,
+          signal: this.#stopping.signal,
           onWaiting: () => {
-            phase = 'waiting';
-            options.onReached?.();
+            this.#phase = 'waiting';
+            this.#options.onReached?.();
           },
         });
-        phase = 'recording';
-        await follow(session);
+        this.#phase = 'recording';
+        await this.#follow(session);
       } catch (error) {
-        if (!stopped()) await backOff(error);
+        if (!this.#isStopped()) await this.#backOff(error);
       } finally {
         await session?.close();
       }
     }
-    phase = 'stopped';
-    for (const waiter of waiters) waiter.done(false);
+    this.#phase = 'stopped';
+    this.#catchUp.giveUp();
   }
 
   /** Records until the recorder is stopped or the connection fails. */
-  async function follow(session: RecorderSession): Promise<void> {
-    let after = '0-0';
-    untold = UNTOLD_MAX;
+  async #follow(session: RecorderSession): Promise<void> {
+    let after = BEFORE_FIRST;
+    this.#untold = UNTOLD_MAX;
     // The first read must not wait: whether there is anything to catch up with is the first thing to know.
     let waitMs = 1;
-    while (!stopped()) {
+    while (!this.#isStopped()) {
       const broken = session.broken();
       if (broken !== null) throw broken;
-      phase = 'recording';
-      const read = ++reads;
-      const count = batch;
+      this.#phase = 'recording';
       try {
-        const entries = await log.read(after, count, waitMs);
-        if (entries.length > 0) {
-          await recordBatch(session, entries);
-          await log.recorded(entries);
-          after = entries.at(-1)?.id ?? after;
-        }
-        settle(read, entries.length < count && !stopped());
-        waitMs = blockMs;
+        after = await this.#recordNext(session, after, waitMs);
+        waitMs = this.#blockMs;
       } catch (error) {
-        drained = false;
-        if (stopped()) return;
+        this.#catchUp.interrupt();
+        if (this.#isStopped()) return;
         if (error instanceof BatchError) throw error.cause;
         // The log's failure, not PostgreSQL's: the lock is kept, and what was read is read again.
-        await backOff(error);
-        after = '0-0';
-        untold = UNTOLD_MAX;
+        await this.#backOff(error);
+        after = BEFORE_FIRST;
+        this.#untold = UNTOLD_MAX;
         waitMs = 1;
       }
     }
   }
 
-  async function recordBatch(session: RecorderSession, entries: readonly EventEntry[]): Promise<void> {
+  /** Records what comes after the entry `after`, and waits for it if there is none. @returns the last entry recorded */
+  async #recordNext(session: RecorderSession, after: string, waitMs: number): Promise<string> {
+    const read = this.#catchUp.beginRead();
+    const atOnce = this.#atOnce;
+    const entries = await this.#log.read(after, atOnce, waitMs);
+    if (entries.length > 0) {
+      await this.#recordBatch(session, entries);
+      await this.#log.recorded(entries);
+    }
+    this.#catchUp.endRead(read, entries.length < atOnce && !this.#isStopped());
+    return entries.at(-1)?.id ?? after;
+  }
+
+  async #recordBatch(session: RecorderSession, entries: readonly EventEntry[]): Promise<void> {
     const startedMs = performance.now();
     try {
-      const found = await record(session, log.shard, entries, untold > 0);
+      const found = await record(session, this.#log.shard, entries, this.#untold > 0);
       const { recorded, quarantined, deliveries, undelivered, threads } = found;
-      untold = Math.max(0, untold - entries.length);
-      batch = Math.min(batchMax, batch * 2);
-      failures = 0;
-      lastError = null;
-      recordedEvents += recorded;
-      quarantinedEvents += quarantined.length;
-      lastBatchAtMs = Date.now();
-      for (const reason of quarantined) options.onQuarantined?.(reason);
-      await options.onBatch?.({
-        shard: log.shard,
+      this.#untold = Math.max(0, this.#untold - entries.length);
+      this.#atOnce = Math.min(this.#batchMax, this.#atOnce * 2);
+      this.#failures = 0;
+      this.#lastError = null;
+      this.#recordedEvents += recorded;
+      this.#quarantinedEvents += quarantined.length;
+      this.#lastBatchAtMs = Date.now();
+      for (const reason of quarantined) this.#options.onQuarantined?.(reason);
+      await this.#options.onBatch?.({
+        shard: this.#log.shard,
         entries: entries.length,
         events: recorded,
         quarantined: quarantined.length,
@@ -190,54 +241,21 @@ export function createRecorder(options: RecorderOptions): Recorder {
       });
     } catch (error) {
       // A slow server must not be given the same too large batch for ever.
-      if (isStatementTimeout(error)) batch = Math.max(1, Math.floor(batch / 2));
+      if (isStatementTimeout(error)) this.#atOnce = Math.max(1, Math.floor(this.#atOnce / 2));
       throw new BatchError(error);
     }
   }
 
-  function settle(read: number, everything: boolean): void {
-    drained = everything;
-    if (!everything) return;
-    for (const waiter of waiters) if (waiter.read < read) waiter.done(true);
-  }
-
-  async function backOff(error: unknown): Promise<void> {
-    phase = 'backing-off';
-    drained = false;
-    lastError = error instanceof Error ? error.message : String(error);
-    onError(error);
-    const ceilingMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** failures);
-    failures = Math.min(failures + 1, 10);
+  async #backOff(error: unknown): Promise<void> {
+    this.#phase = 'backing-off';
+    this.#catchUp.interrupt();
+    this.#lastError = error instanceof Error ? error.message : String(error);
+    this.#onError(error);
+    const ceilingMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** this.#failures);
+    this.#failures = Math.min(this.#failures + 1, 10);
     const delayMs = ceilingMs * (0.5 + Math.random() / 2);
-    await sleep(delayMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+    await sleep(delayMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
-
-  return {
-    start() {
-      running ??= run();
-    },
-    async stop() {
-      stopping.abort();
-      await log.close().catch(onError);
-      await running;
-    },
-    caughtUp(timeoutMs = 30_000) {
-      if (running === null || stopped()) return Promise.resolve(false);
-      return new Promise((resolve) => {
-        const waiter = {
-          read: reads,
-          done(caughtUp: boolean) {
-            clearTimeout(timer);
-            waiters.delete(waiter);
-            resolve(caughtUp);
-          },
-        };
-        const timer = setTimeout(() => waiter.done(false), timeoutMs);
-        waiters.add(waiter);
-      });
-    },
-    state: () => ({ phase, caughtUp: drained, recordedEvents, quarantinedEvents, lastBatchAtMs, lastError }),
-  };
 }
 
 /** Tells a failure of PostgreSQL from one of the log. */

@@ -4,7 +4,7 @@ import { assignments } from './assignments.ts';
 import { Conditions } from './conditions.ts';
 import { openCursor, page, pageLimit } from './cursor.ts';
 import type { Database, Row } from './database.ts';
-import { senderContext } from './sealed.ts';
+import { type SenderRow, SENDER_COLUMNS, sealCredentials, senderFromRow, withCredentials } from './sender-row.ts';
 import { isForeignKeyViolation, isUniqueViolation } from './sql-errors.ts';
 import type { Page, SenderProvider, SenderRecord, SenderWithCredentials } from './types.ts';
 
@@ -79,80 +79,40 @@ export interface SenderName {
   readonly pausedReason: string | null;
 }
 
-interface SenderRow extends Row {
-  readonly id: string;
-  readonly tenant: string | null;
-  readonly provider: SenderProvider;
-  readonly external_id: string;
-  readonly api_url: string;
-  readonly channel: SenderRecord['channel'];
-  readonly credentials: Buffer;
-  readonly rate_per_second: number;
-  readonly burst: number;
-  readonly concurrency: number;
-  readonly pair_gap_ms: number;
-  readonly pair_bucket_capacity: number;
-  readonly pair_bucket_refill_per_second: number;
-  readonly portfolio: string | null;
-  readonly shard: number;
-  readonly paused_reason: string | null;
-  readonly created_at: Date;
-  readonly updated_at: Date;
-}
-
-/** Only these columns are read where credentials are not asked for. */
-const COLUMNS = `
-  id, tenant, provider, external_id, api_url, channel, rate_per_second, burst, concurrency, pair_gap_ms, pair_bucket_capacity,
-  pair_bucket_refill_per_second, portfolio, shard, paused_reason, created_at, updated_at`;
-
 const INSERT = `
   insert into senders (
     id, tenant, provider, external_id, api_url, credentials, rate_per_second, burst, concurrency, pair_gap_ms,
     pair_bucket_capacity, pair_bucket_refill_per_second, portfolio, shard, channel
   ) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`;
 
-export function sendersOf(database: Database, box: SecretBox): Senders {
-  const seal = (id: string, credentials: Readonly<Record<string, string>>): Buffer =>
-    box.seal(JSON.stringify(credentials), senderContext(id));
-  const withCredentials = (row: SenderRow): SenderWithCredentials => ({
-    ...fromRow(row),
-    credentials: JSON.parse(box.open(row.credentials, senderContext(row.id))) as Record<string, string>,
-  });
-  const insertValues = (sender: NewSender): unknown[] => [
-    sender.id,
-    sender.tenant,
-    sender.provider,
-    sender.externalId,
-    sender.apiUrl,
-    seal(sender.id, sender.credentials),
-    sender.ratePerSecond,
-    sender.burst,
-    sender.concurrency,
-    sender.pairGapMs,
-    sender.pairBucketCapacity,
-    sender.pairBucketRefillPerSecond,
-    sender.portfolio ?? null,
-    sender.shard,
-    sender.channel ?? null,
-  ];
+/** What `ensure` brings an existing sender up to. */
+const UPDATE_EXISTING = `
+  on conflict (id) do update set
+    provider = excluded.provider, external_id = excluded.external_id, api_url = excluded.api_url,
+    credentials = excluded.credentials, rate_per_second = excluded.rate_per_second, burst = excluded.burst,
+    concurrency = excluded.concurrency, pair_gap_ms = excluded.pair_gap_ms,
+    pair_bucket_capacity = excluded.pair_bucket_capacity,
+    pair_bucket_refill_per_second = excluded.pair_bucket_refill_per_second,
+    portfolio = excluded.portfolio, channel = excluded.channel, updated_at = now()`;
 
+export function sendersOf(database: Database, box: SecretBox): Senders {
   return {
     async get(id) {
-      const [row] = await database.query<SenderRow>(`select ${COLUMNS} from senders where id = $1`, [id]);
-      return row === undefined ? null : fromRow(row);
+      const [row] = await database.query<SenderRow>(`select ${SENDER_COLUMNS} from senders where id = $1`, [id]);
+      return row === undefined ? null : senderFromRow(row);
     },
 
     async getWithCredentials(id) {
       const [row] = await database.query<SenderRow>('select * from senders where id = $1', [id]);
-      return row === undefined ? null : withCredentials(row);
+      return row === undefined ? null : withCredentials(row, box);
     },
 
     async findByExternalId(provider, externalId) {
       const [row] = await database.query<SenderRow>(
-        `select ${COLUMNS} from senders where provider = $1 and external_id = $2`,
+        `select ${SENDER_COLUMNS} from senders where provider = $1 and external_id = $2`,
         [provider, externalId],
       );
-      return row === undefined ? null : fromRow(row);
+      return row === undefined ? null : senderFromRow(row);
     },
 
     async list(filter = {}) {
@@ -164,10 +124,10 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
       }
       const limit = pageLimit(filter.limit);
       const rows = await database.query<SenderRow>(
-        `select ${COLUMNS} from senders ${conditions.where} order by created_at, id limit ${limit + 1}`,
+        `select ${SENDER_COLUMNS} from senders ${conditions.where} order by created_at, id limit ${limit + 1}`,
         conditions.values,
       );
-      return page(rows.map(fromRow), limit, (last) => ({ atMs: last.createdAtMs, keys: [last.id] }));
+      return page(rows.map(senderFromRow), limit, (last) => ({ atMs: last.createdAtMs, keys: [last.id] }));
     },
 
     async all() {
@@ -175,7 +135,7 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
       const unreadable: string[] = [];
       for (const row of await database.query<SenderRow>('select * from senders order by created_at, id')) {
         try {
-          senders.push(withCredentials(row));
+          senders.push(withCredentials(row, box));
         } catch {
           unreadable.push(row.id);
         }
@@ -196,26 +156,21 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
 
     async create(sender) {
       return refusing(async () => {
-        const [row] = await database.query<SenderRow>(`${INSERT} returning ${COLUMNS}`, insertValues(sender));
-        return fromRow(required(row));
+        const [row] = await database.query<SenderRow>(
+          `${INSERT} returning ${SENDER_COLUMNS}`,
+          insertValues(sender, box),
+        );
+        return senderFromRow(required(row));
       });
     },
 
     async ensure(sender) {
       return refusing(async () => {
         const [row] = await database.query<SenderRow>(
-          `${INSERT}
-           on conflict (id) do update set
-             provider = excluded.provider, external_id = excluded.external_id, api_url = excluded.api_url,
-             credentials = excluded.credentials, rate_per_second = excluded.rate_per_second, burst = excluded.burst,
-             concurrency = excluded.concurrency, pair_gap_ms = excluded.pair_gap_ms,
-             pair_bucket_capacity = excluded.pair_bucket_capacity,
-             pair_bucket_refill_per_second = excluded.pair_bucket_refill_per_second,
-             portfolio = excluded.portfolio, channel = excluded.channel, updated_at = now()
-           returning ${COLUMNS}`,
-          insertValues(sender),
+          `${INSERT} ${UPDATE_EXISTING} returning ${SENDER_COLUMNS}`,
+          insertValues(sender, box),
         );
-        return fromRow(required(row));
+        return senderFromRow(required(row));
       });
     },
 
@@ -225,7 +180,7 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
           external_id: fields.externalId,
           api_url: fields.apiUrl,
           channel: fields.channel,
-          credentials: fields.credentials === undefined ? undefined : seal(id, fields.credentials),
+          credentials: fields.credentials === undefined ? undefined : sealCredentials(id, fields.credentials, box),
           rate_per_second: fields.ratePerSecond,
           burst: fields.burst,
           concurrency: fields.concurrency,
@@ -234,7 +189,7 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
           pair_bucket_refill_per_second: fields.pairBucketRefillPerSecond,
           portfolio: fields.portfolio,
           paused_reason: fields.pausedReason,
-          // A provider's word from before it holds the sender no more.
+          // What a provider said before this no longer holds the sender.
           resumed_at: fields.pausedReason === null ? new Date() : undefined,
         },
         2,
@@ -242,13 +197,34 @@ export function sendersOf(database: Database, box: SecretBox): Senders {
       if (set.values.length === 0) return this.get(id);
       return refusing(async () => {
         const [row] = await database.query<SenderRow>(
-          `update senders set ${set.text}, updated_at = now() where id = $1 returning ${COLUMNS}`,
+          `update senders set ${set.text}, updated_at = now() where id = $1 returning ${SENDER_COLUMNS}`,
           [id, ...set.values],
         );
-        return row === undefined ? null : fromRow(row);
+        return row === undefined ? null : senderFromRow(row);
       });
     },
   };
+}
+
+/** The parameters of `INSERT`. */
+function insertValues(sender: NewSender, box: SecretBox): unknown[] {
+  return [
+    sender.id,
+    sender.tenant,
+    sender.provider,
+    sender.externalId,
+    sender.apiUrl,
+    sealCredentials(sender.id, sender.credentials, box),
+    sender.ratePerSecond,
+    sender.burst,
+    sender.concurrency,
+    sender.pairGapMs,
+    sender.pairBucketCapacity,
+    sender.pairBucketRefillPerSecond,
+    sender.portfolio ?? null,
+    sender.shard,
+    sender.channel ?? null,
+  ];
 }
 
 async function refusing<T>(work: () => Promise<T>): Promise<T> {
@@ -271,26 +247,4 @@ async function refusing<T>(work: () => Promise<T>): Promise<T> {
 function required(row: SenderRow | undefined): SenderRow {
   if (row === undefined) throw new AppError('INTERNAL');
   return row;
-}
-
-function fromRow(row: SenderRow): SenderRecord {
-  return {
-    id: row.id,
-    tenant: row.tenant,
-    provider: row.provider,
-    externalId: row.external_id,
-    apiUrl: row.api_url,
-    channel: row.channel,
-    ratePerSecond: row.rate_per_second,
-    burst: row.burst,
-    concurrency: row.concurrency,
-    pairGapMs: row.pair_gap_ms,
-    pairBucketCapacity: row.pair_bucket_capacity,
-    pairBucketRefillPerSecond: row.pair_bucket_refill_per_second,
-    portfolio: row.portfolio,
-    shard: row.shard,
-    pausedReason: row.paused_reason,
-    createdAtMs: row.created_at.getTime(),
-    updatedAtMs: row.updated_at.getTime(),
-  };
 }

@@ -1,16 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { z } from 'zod';
 import type { Bookings } from '../../bookings/index.ts';
 import { AppError } from '../../errors/app-error.ts';
-import { reminderRequest } from '../../jobs/index.ts';
 import type { Tenants } from '../../messages/index.ts';
-import { parseRecipient } from '../../messages/content/index.ts';
 import { tenantOf } from '../../messages/principal.ts';
-import type { BookingFields } from '../../record/index.ts';
 import { principalOf } from '../plugins/auth.ts';
 import { tenantFromQuery, tenantQuery } from '../tenant-query.ts';
 import { pageOf } from '../paging.ts';
+import { assertUsable, changeOf, fieldsOf } from './fields.ts';
 import {
   bookingBody,
   bookingList,
@@ -49,19 +46,9 @@ export function bookingRoutes(app: FastifyInstance, { bookings, admin }: Booking
       },
     },
     async (request, reply) => {
-      const { tenant: named, id, reminders, ...body } = request.body;
+      const { tenant: named, id, reminders } = request.body;
       const tenant = (await admin.tenants.resolve(tenantOf(principalOf(request), named))).id;
-      const fields: BookingFields = {
-        customerPhone: body.customerPhone,
-        customerName: body.customerName ?? null,
-        serviceName: body.serviceName,
-        ...startOf(body.serviceDate),
-        timeZone: body.timeZone ?? null,
-        sender: body.sender ?? null,
-        message: body.message ?? null,
-        locale: body.locale ?? null,
-        metadata: body.metadata ?? {},
-      };
+      const fields = fieldsOf(request.body);
       assertUsable(tenant, fields);
       if (fields.startsAtMs <= Date.now()) {
         throw new AppError('REQUEST_INVALID', { field: 'serviceDate', detail: 'It must be in the future.' });
@@ -153,45 +140,4 @@ export function bookingRoutes(app: FastifyInstance, { bookings, admin }: Booking
       return bookingView(await bookings.cancel(tenant, request.params.id));
     },
   );
-}
-
-function startOf(serviceDate: string) {
-  return { startsAtMs: Date.parse(serviceDate), startsAtWritten: serviceDate };
-}
-
-function changeOf(body: z.output<typeof bookingPatch>): Partial<BookingFields> {
-  const { customerPhone, customerName, serviceName, timeZone, sender, message, locale, metadata, serviceDate } = body;
-  const given = Object.entries({
-    customerPhone,
-    customerName,
-    serviceName,
-    timeZone,
-    sender,
-    message,
-    locale,
-    metadata,
-    ...(serviceDate === undefined ? {} : startOf(serviceDate)),
-  }).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given);
-}
-
-/** A reminder that could not be sent is refused now, not on the day before the booking. */
-function assertUsable(tenant: string, fields: BookingFields): void {
-  const recipient = parseRecipient(fields.customerPhone);
-  if (!recipient.ok) throw new AppError('REQUEST_INVALID', { field: 'customerPhone', detail: recipient.sentence });
-  try {
-    reminderRequest({ ...fields, tenant, id: 'new', status: 'active' }, 'day_before');
-  } catch (error) {
-    if (error instanceof AppError) {
-      const field = error.field === undefined ? 'message' : `message.${error.field}`;
-      throw new AppError(error.code, { field, detail: error.detail, cause: error });
-    }
-    // Liquid's own words name the place in the text.
-    const words = error instanceof Error ? error.message.split('\n')[0] : 'It cannot be read.';
-    throw new AppError('REQUEST_INVALID', {
-      field: 'message',
-      detail: `The text has a fault: ${words ?? ''}`,
-      cause: error,
-    });
-  }
 }

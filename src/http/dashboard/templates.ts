@@ -5,7 +5,7 @@ import { DEFAULT_TENANT } from '../../messages/principal.ts';
 import { TEMPLATE_CATEGORIES } from '../../providers/template-provider.ts';
 import { audit } from '../admin-options.ts';
 import { pageQuery } from '../paging.ts';
-import { draftOf } from '../templates/routes.ts';
+import { draftOf } from '../templates/draft.ts';
 import { previewBody, templateBody, templateParams, templateView } from '../templates/schemas.ts';
 import type { DashboardParts } from './parts.ts';
 

@@ -1,13 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { z } from 'zod';
 import { AppError } from '../../errors/app-error.ts';
 import type { Senders } from '../../messages/index.ts';
 import { DEFAULT_TENANT, scopeOf } from '../../messages/principal.ts';
-import type { TemplateDraft, TemplateRegistry } from '../../templates/index.ts';
+import type { TemplateRegistry } from '../../templates/index.ts';
 import { pageOf } from '../paging.ts';
 import { principalOf } from '../plugins/auth.ts';
 import { tenantFromQuery, tenantQuery } from '../tenant-query.ts';
+import { draftOf } from './draft.ts';
 import {
   previewAnswer,
   previewBody,
@@ -140,40 +140,4 @@ export function templateRoutes(app: FastifyInstance, { templates, admin }: Templ
       return { ...shown, buttons: [...shown.buttons], template: { ...shown.template } };
     },
   );
-}
-
-/** @throws AppError `REQUEST_INVALID` when neither body nor components are given, both are, or an example is missing */
-export function draftOf(given: z.output<typeof templateBody>): TemplateDraft {
-  const { key, name, language, category } = given;
-  return { key, name, language, category, components: partsOf(given) };
-}
-
-/** A plain body in Meta's shape, with its examples by place or by name. */
-function partsOf({
-  body,
-  examples = {},
-  components,
-}: Pick<z.output<typeof templateBody>, 'body' | 'examples' | 'components'>): Readonly<Record<string, unknown>>[] {
-  if (components !== undefined && body !== undefined) {
-    throw new AppError('REQUEST_INVALID', { field: 'components', detail: 'Give either body or components, not both.' });
-  }
-  if (components !== undefined) return components.map((part) => ({ ...part, type: part.type.toUpperCase() }));
-  if (body === undefined) {
-    throw new AppError('REQUEST_INVALID', {
-      field: 'body',
-      detail: 'Give the text of the template: body or components.',
-    });
-  }
-  const names = [...new Set([...body.matchAll(/\{\{\s*(\w+)\s*\}\}/g)].map((found) => found[1] ?? ''))];
-  const missing = names.find((name) => examples[name] === undefined);
-  if (missing !== undefined) {
-    const detail = `WhatsApp wants an example for every variable: give one for {{${missing}}}.`;
-    throw new AppError('REQUEST_INVALID', { field: `examples.${missing}`, detail });
-  }
-  if (names.length === 0) return [{ type: 'BODY', text: body }];
-  const isPositional = names.every((name) => /^\d+$/.test(name));
-  const example = isPositional
-    ? { body_text: [names.map((name) => examples[name])] }
-    : { body_text_named_params: names.map((name) => ({ param_name: name, example: examples[name] })) };
-  return [{ type: 'BODY', text: body, example }];
 }

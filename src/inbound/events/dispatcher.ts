@@ -1,34 +1,15 @@
-import type { ClaimedEvent, EventsOut } from '../../record/index.ts';
-import { GuardedFetchError, type GuardedFetch } from '../../util/guarded-fetch/index.ts';
-import { signedHeaders } from '../../util/signed-webhook.ts';
-import { EVENT_SCHEDULE_MS, judge } from './outcome.ts';
+import type { EventsOut } from '../../record/index.ts';
+import { createDelivery, type DeliveryOptions } from './delivery.ts';
 
-export interface DispatcherOptions {
+export interface DispatcherOptions extends DeliveryOptions {
   readonly outbox: Pick<EventsOut, 'claim' | 'finish' | 'heard' | 'disable' | 'purge'>;
-  readonly fetch: GuardedFetch;
-  /** Secrets that sign for a receiver, the newest first. */
-  readonly secretsOf: (endpoint: string) => readonly string[];
   /** EVENTS_CONCURRENCY: attempts at one receiver at once, in this process. */
   readonly perEndpoint: number;
-  /** Default `EVENT_SCHEDULE_MS`. */
-  readonly scheduleMs?: readonly number[];
   /** How often it looks when nobody woke it, ms; default 500. */
   readonly pollMs?: number;
   /** After how long an attempt of a process that died is made again, ms; default 30,000, above any attempt's time. */
   readonly leaseMs?: number;
-  /** Wall clock, epoch ms. */
-  readonly now?: () => number;
-  readonly onAttempt?: (attempt: EventAttempt) => void;
-  readonly onDisabled?: (endpoint: string) => void;
   readonly onError?: (error: unknown) => void;
-}
-
-/** One call to a receiver, without what it was about. */
-export interface EventAttempt {
-  readonly endpoint: string;
-  readonly type: string;
-  readonly outcome: 'delivered' | 'pending' | 'dead';
-  readonly status: number | null;
 }
 
 /** Sends the events of the outbox. Any number of processes may run one. */
@@ -49,8 +30,8 @@ const KEEP_DELIVERED_MS = 7 * DAY_MS;
 const KEEP_DEAD_MS = 30 * DAY_MS;
 
 export function createEventDispatcher(options: DispatcherOptions): EventDispatcher {
-  const { outbox, fetch, secretsOf, perEndpoint } = options;
-  const schedule = options.scheduleMs ?? EVENT_SCHEDULE_MS;
+  const { outbox, perEndpoint } = options;
+  const deliver = createDelivery(options);
   const now = options.now ?? Date.now;
   const onError = options.onError ?? (() => undefined);
   const busy = new Map<string, number>();
@@ -104,31 +85,6 @@ export function createEventDispatcher(options: DispatcherOptions): EventDispatch
     }
   }
 
-  async function deliver(event: ClaimedEvent): Promise<void> {
-    const { id, endpoint, url, type } = event;
-    if (url === null || event.isDisabled) {
-      const error = url === null ? 'There is no address for its events any more.' : 'Its address was disabled.';
-      await outbox.finish(id, { state: 'dead', status: null, error });
-      return;
-    }
-    const body = bodyOf(event);
-    const outcome = await fetch(url, { body, headers: signedHeaders(secretsOf(endpoint), id, body, now()) }).catch(
-      (error: unknown) => {
-        if (error instanceof GuardedFetchError) return error;
-        throw error;
-      },
-    );
-    const judgement = judge(outcome, event.attempts, schedule, now());
-    await outbox.finish(id, judgement);
-    options.onAttempt?.({ endpoint, type, outcome: judgement.state, status: judgement.status });
-    if (judgement.isGone) {
-      await outbox.disable(endpoint, 'It answered 410: it wants no events any more.');
-      options.onDisabled?.(endpoint);
-    } else {
-      await outbox.heard(endpoint, judgement.state === 'delivered');
-    }
-  }
-
   return {
     start() {
       if (!isStopped) return;
@@ -144,9 +100,4 @@ export function createEventDispatcher(options: DispatcherOptions): EventDispatch
       await Promise.race([finished, timeout]);
     },
   };
-}
-
-/** What the receiver gets. Made of what the outbox holds, so every attempt sends the same bytes. */
-export function bodyOf({ type, occurredAtMs, data }: Pick<ClaimedEvent, 'type' | 'occurredAtMs' | 'data'>): string {
-  return JSON.stringify({ type, timestamp: new Date(occurredAtMs).toISOString(), data });
 }

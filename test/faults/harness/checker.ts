@@ -132,7 +132,7 @@ function fateOf(taken: boolean, history: MessageHistory | undefined, hasHistorie
   return history.held ? 'held' : 'stuck';
 }
 
-/** Is a second delivery one that DESIGN allows: the first one's outcome was lost, and the engine had noticed it. */
+/** Is a second delivery one that the README allows: the first one's outcome was lost, and the engine had noticed it. */
 function isExcused(first: LedgerEntry, again: LedgerEntry, evidence: Evidence): boolean {
   const { histories, outages } = evidence;
   if (isForgotten(evidence, first.endAtMs ?? first.atMs, false)) return true;
@@ -177,7 +177,7 @@ function findReordered(evidence: Evidence): string[] {
   return found;
 }
 
-/** What DESIGN promises of every fault (★ in the catalogue), as sentences about what is not so. */
+/** What the README promises of every fault, as sentences about what is not so. */
 export function brokenPromises(verdict: Verdict, bounds: Bounds): string[] {
   const { limits, examples } = verdict;
   const some = (list: readonly string[]): string => list.slice(0, 5).join(', ');

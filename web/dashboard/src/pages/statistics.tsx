@@ -3,52 +3,11 @@ import { type Column, Columns, labelsMax } from '../columns.tsx';
 import { Choice, Day, TenantField } from '../filters.tsx';
 import { count, duration, STATUS_WORDS, time } from '../format.ts';
 import { go, href, place } from '../router.ts';
-import { Bar, Card, Empty, Heading, Table, Trouble } from '../ui.tsx';
-
-type ByStatus = Readonly<Partial<Record<string, number>>>;
-
-interface Report {
-  readonly from: string;
-  readonly to: string;
-  readonly timeZone: string;
-  readonly generatedAt: string;
-  readonly messages: {
-    readonly total: number;
-    readonly byStatus: ByStatus;
-    readonly byDay: readonly {
-      readonly day: string;
-      readonly total: number;
-      readonly received: number;
-      readonly byStatus: ByStatus;
-    }[];
-    readonly received: number;
-  };
-  readonly deliveryRate: number | null;
-  readonly readRate: number | null;
-  readonly averageSendMs: number | null;
-  readonly responseTime: {
-    readonly answers: number;
-    readonly averageMs: number | null;
-    readonly medianMs: number | null;
-    readonly p95Ms: number | null;
-  };
-  readonly failures: readonly {
-    readonly code: string;
-    readonly providerCode: string | null;
-    readonly messages: number;
-    readonly share: number;
-  }[];
-  readonly bookings: {
-    readonly active: number;
-    readonly cancelled: number;
-    readonly made: number;
-    readonly remindersSent: number;
-  };
-  readonly busiestHours: readonly { readonly hour: number; readonly sent: number; readonly received: number }[];
-}
+import { ByDay, Legend } from '../statistics/by-day.tsx';
+import type { Report } from '../statistics/report.ts';
+import { Bar, Card, Empty, Heading, Trouble } from '../ui.tsx';
 
 const DAYS = { '7': 'Last 7 days', '30': 'Last 30 days', '90': 'Last 90 days', '365': 'Last 365 days' };
-const DAY_MS = 86_400_000;
 const FIELDS = ['tenant', 'days', 'from', 'to'] as const;
 type Query = Record<(typeof FIELDS)[number], string>;
 
@@ -125,24 +84,9 @@ function Figures({ report, query }: { report: Report; query: Query }) {
   return (
     <>
       <div class="figures calm six">
-        {figures.map(([label, value, more, to]) => {
-          const inside = (
-            <>
-              <span class="label">{label}</span>
-              <span class="value">{value}</span>
-              <span class="more">{more}</span>
-            </>
-          );
-          return to === null ? (
-            <div key={label} class="figure">
-              {inside}
-            </div>
-          ) : (
-            <a key={label} class="figure" href={to}>
-              {inside}
-            </a>
-          );
-        })}
+        {figures.map(([label, value, more, to]) => (
+          <Figure key={label} label={label} value={value} more={more} to={to} />
+        ))}
       </div>
       <Card title="Messages by day" aside={<Legend />}>
         <ByDay report={report} />
@@ -163,37 +107,23 @@ function Figures({ report, query }: { report: Report; query: Query }) {
               </a>
             }
           >
-            <dl class="facts">
-              {(
-                [
-                  ['Take place', bookings.active],
-                  ['Cancelled', bookings.cancelled],
-                  ['Made', bookings.made],
-                  ['Reminders sent', bookings.remindersSent],
-                ] as const
-              ).map(([name, value]) => (
-                <div key={name}>
-                  <dt>{name}</dt>
-                  <dd class="num">{count(value)}</dd>
-                </div>
-              ))}
-            </dl>
+            <Facts
+              rows={[
+                ['Take place', count(bookings.active)],
+                ['Cancelled', count(bookings.cancelled)],
+                ['Made', count(bookings.made)],
+                ['Reminders sent', count(bookings.remindersSent)],
+              ]}
+            />
           </Card>
           <Card title="Response time">
-            <dl class="facts">
-              {(
-                [
-                  ['Average', responseTime.averageMs],
-                  ['Median', responseTime.medianMs],
-                  ['p95', responseTime.p95Ms],
-                ] as const
-              ).map(([name, value]) => (
-                <div key={name}>
-                  <dt>{name}</dt>
-                  <dd class="num">{lasting(value)}</dd>
-                </div>
-              ))}
-            </dl>
+            <Facts
+              rows={[
+                ['Average', lasting(responseTime.averageMs)],
+                ['Median', lasting(responseTime.medianMs)],
+                ['p95', lasting(responseTime.p95Ms)],
+              ]}
+            />
           </Card>
         </div>
       </div>
@@ -204,95 +134,34 @@ function Figures({ report, query }: { report: Report; query: Query }) {
   );
 }
 
-/** The states, gathered into what fits a chart. */
-const GROUPS = [
-  ['read', 'Read', ['read']],
-  ['delivered', 'Delivered', ['delivered']],
-  ['sent', 'Sent', ['sent']],
-  ['failed', 'Failed', ['failed', 'unknown', 'expired']],
-  ['open', 'Open or cancelled', ['queued', 'sending', 'scheduled', 'deferred', 'cancelled']],
-] as const;
-const grouped = (byStatus: ByStatus, states: readonly string[]) =>
-  states.reduce((sum, state) => sum + (byStatus[state] ?? 0), 0);
-
-function Legend() {
-  return (
-    <ul class="legend">
-      {GROUPS.map(([tone, word]) => (
-        <li key={tone}>
-          <span class={`c-${tone}`} aria-hidden="true" />
-          {word}
-        </li>
-      ))}
-    </ul>
-  );
-}
-
-/** Up to so many columns stand side by side; a longer time is shown by weeks. */
-const COLUMNS_MAX = 95;
-
-function ByDay({ report }: { report: Report }) {
-  const { byDay } = report.messages;
-  if (byDay.length === 0) return <Empty>No messages in this time.</Empty>;
-  const known = new Map(byDay.map((one) => [one.day, one]));
-  const names = daysOf(report);
-  const step = names.length > COLUMNS_MAX ? 7 : 1;
-  const pieces = Array.from({ length: Math.ceil(names.length / step) }, (_, n) =>
-    names.slice(n * step, (n + 1) * step),
-  );
-  const every = Math.ceil(pieces.length / labelsMax());
-  const short = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', timeZone: 'UTC' });
-  const columns = pieces.map((piece, n): Column => {
-    const found = piece.flatMap((day) => known.get(day) ?? []);
-    const parts = GROUPS.map(([tone, word, states]) => {
-      return { tone, word, value: found.reduce((sum, { byStatus }) => sum + grouped(byStatus, states), 0) };
-    });
-    const first = short.format(new Date(`${piece[0] ?? ''}T00:00:00Z`));
-    const told = parts.filter(({ value }) => value > 0).map(({ word, value }) => `${word} ${count(value)}`);
-    const total = found.reduce((sum, one) => sum + one.total, 0);
-    const name = step === 1 ? first : `Week from ${first}`;
-    const title = [`${name}: ${count(total)}`, ...told].join('\n');
-    return { key: piece[0] ?? '', label: n % every === 0 ? first : '', title, parts };
-  });
-  return (
+/** One figure of the row on top; `to` is the list of what it counts. */
+function Figure({ label, value, more, to }: { label: string; value: string; more: string; to: string | null }) {
+  const inside = (
     <>
-      <Columns columns={columns} />
-      <details class="foot">
-        <summary>As a table</summary>
-        <Table
-          label="Messages by day"
-          head={['Day', '#Messages', ...GROUPS.map(([, word]) => `#${word}`), '#Received']}
-        >
-          {[...byDay].reverse().map((one) => (
-            <tr key={one.day}>
-              <th scope="row">{one.day}</th>
-              <td class="num">{count(one.total)}</td>
-              {GROUPS.map(([tone, , states]) => (
-                <td key={tone} class="num">
-                  {count(grouped(one.byStatus, states))}
-                </td>
-              ))}
-              <td class="num">{count(one.received)}</td>
-            </tr>
-          ))}
-        </Table>
-      </details>
+      <span class="label">{label}</span>
+      <span class="value">{value}</span>
+      <span class="more">{more}</span>
     </>
   );
+  if (to === null) return <div class="figure">{inside}</div>;
+  return (
+    <a class="figure" href={to}>
+      {inside}
+    </a>
+  );
 }
 
-/** Every day of the report on its clock, with or without messages; none of the future. */
-function daysOf({ from, to, timeZone }: Report): string[] {
-  const format = new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' });
-  const endMs = Math.min(Date.parse(to) - 1, Date.now());
-  const last = format.format(endMs);
-  const days: string[] = [];
-  // Dates are counted on as such: a day of the clock may have 23 or 25 hours.
-  for (let at = Date.parse(`${format.format(new Date(from))}T00:00:00Z`); days.at(-1) !== last; at += DAY_MS) {
-    days.push(new Date(at).toISOString().slice(0, 10));
-    if (days.length > 370) break;
-  }
-  return days;
+function Facts({ rows }: { rows: readonly (readonly [name: string, value: string])[] }) {
+  return (
+    <dl class="facts">
+      {rows.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd class="num">{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
 }
 
 function States({ report, span }: { report: Report; span: Record<string, string> }) {
