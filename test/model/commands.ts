@@ -352,15 +352,22 @@ const returnOfTheUnknown = command(
 );
 const decide = command(
   'decide',
-  fc.record({ at: index, verb: fc.constantFrom('hasten', 'hasten', 'resend', 'close', 'settled'), any: fc.boolean() }),
-  async (world, { at, verb, any }) => {
+  fc.record({
+    at: index,
+    verb: fc.constantFrom('hasten', 'hasten', 'resend', 'close', 'settled'),
+    any: fc.boolean(),
+    // How far the caller's record is behind.
+    behind: fc.constantFrom(0, 0, 1),
+  }),
+  async (world, { at, verb, any, behind }) => {
     const state = verb === 'resend' || verb === 'close' ? 'held' : 'deferred';
     const all = [...world.reference.messages.values()];
     const wanted = all.filter((message) => message.state === state);
     const message = pick(any && at % 4 === 0 ? all : wanted, at);
     if (message === undefined) return;
     const limits = { cap: 1, weight: 1, backlogMax: 1000 };
-    await world.revive({ verb, id: message.id, from: 'failed', attempts: 0, delayMs: 0, limits });
+    const attempts = Math.max(0, message.attempts - behind);
+    await world.revive({ verb, id: message.id, from: 'failed', attempts, delayMs: 0, limits });
   },
 );
 

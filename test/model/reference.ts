@@ -245,6 +245,8 @@ export class Reference {
       return 1;
     }
     if (known.inLane && !at.isTimed) return 0;
+    // What was tried since the caller looked may wait for something that is nobody's to cut short.
+    if (revival.attempts > 0 && known.attempts > revival.attempts) return 0;
     known.notBeforeMs = this.nowMs;
     return 1;
   }

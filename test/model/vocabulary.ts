@@ -63,6 +63,7 @@ export interface Revival {
   readonly id: string;
   /** redrive, log: as the record has it. */
   readonly from: 'failed' | 'sent' | 'lost';
+  /** As the caller knows them; hasten: 0 = none. */
   readonly attempts: number;
   /** -1 = it has failed for good (log only). */
   readonly delayMs: number;

@@ -389,7 +389,8 @@ export class World {
     ];
     const isTimed = this.dump?.timers.has(`l:${lane}`) === true && this.dump.lanes.get(lane)?.[0]?.id === id;
     const isBuried = this.dump?.tombstones.has(id) === true;
-    await this.#call(this.web, 'revive', [verb, id, lane, detail, ...(isReturn ? carried : [])], ([, result]) => {
+    const told = isReturn ? carried : verb === 'hasten' ? [attempts, 1000] : [];
+    await this.#call(this.web, 'revive', [verb, id, lane, detail, ...told], ([, result]) => {
       const expected = this.reference.expectRevival(revival, fresh, { isTimed, isBuried }, Number(result));
       if (result !== expected) {
         const state = this.reference.messages.get(id)?.state ?? 'unheard of';
