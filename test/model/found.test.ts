@@ -242,6 +242,24 @@ describe('Found by the model', () => {
     expect(stateOf(world, next)).toBe('inFlight');
   });
 
+  it('a message in doubt that is given back and proved sent by one call ends once', async () => {
+    const world = await open();
+    const worker = await start(world);
+    const [one, next] = await accept(world, {}, {});
+    await world.readMailbox(worker);
+    await world.exchange(worker, { settles: worker.held.map((handed) => settle(handed, { kind: 'U' })) });
+    world.advance(30_000);
+    await world.fireDue();
+    await world.readMailbox(worker);
+    const [again] = worker.held;
+    if (again === undefined) throw new Error('it did not go again');
+    await world.pause('shard', true, '', '');
+    await world.exchange(worker, { settles: [settle(again, { kind: 'B' }), settle(again, {})] });
+    expect(stateOf(world, one)).toBe('sent');
+    expect(stateOf(world, next)).toBe('queued');
+    await heal(world, ['s1']);
+  });
+
   it('an idempotency key holds over midnight when the wall clock steps back', async () => {
     const world = await open({}, true);
     world.advance(3_700_000); // past midnight

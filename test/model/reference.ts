@@ -367,7 +367,9 @@ export class Reference {
         this.#join(message.id);
         return;
       case 'sent':
-        if (isOurs) {
+        // Given back, and a later word of the same call proves that an earlier attempt of it was taken.
+        if (isOurs && settle.kind === 'B') this.#giveBack(call, message);
+        if (isOurs && settle.kind !== 'B') {
           must(settle.kind === 'S', `sent, but told ${settle.kind}`);
           this.#freePair(message, settle);
         } else {
