@@ -45,7 +45,7 @@ interface PendingSettle {
   readonly resolve: (result: SettleResult) => void;
 }
 
-type ExchangeReply = [due: number, begun: number[], settled: number[], entry: string, out: string[]];
+type ExchangeReply = [due: number, begun: number[], settled: number[], entry: string, out: string[], wallMs: number];
 
 /** So that 52 slots at 25 a call are filled by three calls of 18, and not by two of 25 and one for the odd two. */
 function evenShare(slots: number, most: number): number {
@@ -205,12 +205,13 @@ export class Exchanges {
   }
 
   #apply(
-    [due, begun, settled, entry, out]: ExchangeReply,
+    [due, begun, settled, entry, out, wallMs]: ExchangeReply,
     begins: readonly PendingBegin[],
     settles: readonly PendingSettle[],
     askedAtMs: number,
   ): void {
-    const { held, onTaken } = this.#ports;
+    const { held, wall, onTaken } = this.#ports;
+    wall.told(wallMs, askedAtMs);
     begins.forEach(({ resolve, entry: asked }, index) => {
       const ok = begun[index] === 1;
       if (!ok) held.drop(asked);
