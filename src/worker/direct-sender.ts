@@ -191,7 +191,7 @@ export class DirectSender {
       this.#pace.closeCircuit(lane.sender);
     }
     const brake = settlement.kind === 'retry' ? settlement.brake : undefined;
-    this.#pace.end(one.paced, now, brake);
+    this.#pace.end(one.paced, now, settlement.kind === 'sent', brake);
     one.inFlight = false;
     this.#settle(one, result, now);
     if (brake?.on === 'sender') this.#pause(lane.sender, brake.reason);

@@ -88,17 +88,26 @@ const outcome = fc.record({
   kind: fc.constantFrom('S', 'S', 'S', 'F', 'R', 'R', 'D', 'U', 'U', 'B'),
   number: fc.constantFrom(0, 1500, 40_000),
   flag: fc.boolean(),
-  brake: fc.constantFrom('', '', '', '', 'P', 'N', 'S'),
+  brake: fc.constantFrom('', '', '', '', 'P', 'P', 'N', 'S', 'T'),
   brakeMs: fc.constantFrom(0, 1000, 30_000),
   verdict: fc.constantFrom('', '', '', '', '-3000', '!3000', '!61000'),
 });
 type Outcome = typeof outcome extends Arb<infer T> ? T : never;
 
-function settlement(handed: { lane: string; id: string; entry: string }, wish: Outcome): SettleArgs {
+function settlement(world: World, handed: { lane: string; id: string; entry: string }, wish: Outcome): SettleArgs {
   const { lane, id, entry } = handed;
   const { kind, number, flag, brakeMs } = wish;
-  const brake = kind === 'R' ? wish.brake : '';
-  const brakeValue = brake === '' ? '' : brake === 'S' ? 'policy' : String(brakeMs);
+  const template = world.reference.messages.get(id)?.template ?? null;
+  const brake = kind !== 'R' || (wish.brake === 'T' && template === null) ? '' : wish.brake;
+  // A pair waits longer with every limit in a row.
+  const values = {
+    '': '',
+    P: `${brakeMs},${4 * brakeMs},${9 * brakeMs}`,
+    N: String(brakeMs),
+    S: 'policy',
+    T: template,
+  };
+  const brakeValue = values[brake] ?? '';
   const verdict = kind === 'S' || kind === 'B' ? '' : wish.verdict;
   return { lane, id, entry, kind, number, flag, brake, brakeValue, verdict };
 }
@@ -119,7 +128,7 @@ const work = command(
       const begins = wish.begin ? [...new Set(worker.held.map(({ entry }) => entry))] : [];
       const settles = wish.settles.flatMap(({ at, outcome: result }) => {
         const handed = pick(worker.held, at);
-        return handed === undefined ? [] : [settlement(handed, result)];
+        return handed === undefined ? [] : [settlement(world, handed, result)];
       });
       await world.exchange(worker, {
         begins,
@@ -166,7 +175,7 @@ const tick = command('tick', fc.constant(null), (world) => world.tick());
 const lateSettle = command('lateSettle', fc.record({ worker: index, at: index, outcome }), (world, wish) =>
   withWorker(world, wish.worker, async (worker) => {
     const handed = pick(world.handed, wish.at);
-    if (handed !== undefined) await world.exchange(worker, { settles: [settlement(handed, wish.outcome)] });
+    if (handed !== undefined) await world.exchange(worker, { settles: [settlement(world, handed, wish.outcome)] });
   }),
 );
 const lateBegin = command('lateBegin', fc.record({ worker: index, at: index }), (world, wish) =>
@@ -371,6 +380,12 @@ const decide = command(
   },
 );
 
+const clearPair = command(
+  'clearPair',
+  fc.record({ sender: fc.constantFrom(...SENDERS), contact: fc.constantFrom(...CONTACTS) }),
+  (world, { sender, contact }) => world.clearPair(sender, contact),
+);
+
 const holdTemplate = command(
   'holdTemplate',
   fc.record({ sender: fc.constantFrom(...SENDERS), template: fc.constantFrom('a', 'b'), on: fc.boolean() }),
@@ -432,6 +447,7 @@ export const commands: Arb<Command>[] = [
     openCircuit,
     holdTemplate,
     holdTemplate,
+    clearPair,
     streams,
     streams,
     configure,

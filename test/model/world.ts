@@ -177,6 +177,10 @@ export class World {
     });
   }
 
+  async clearPair(sender: string, contact: string): Promise<void> {
+    await this.control('clear-pair', sender, [contact], () => this.reference.clearPair(`${sender}|${contact}`));
+  }
+
   /** Another sender failed with the same credential. */
   async openCircuit(sender: string): Promise<void> {
     await this.#call(this.web, 'control', ['open-circuit', sender, CREDENTIAL_OPEN_MS], () => ({ opens: sender }));
