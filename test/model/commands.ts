@@ -15,9 +15,11 @@ type Arb<T> = fc.Arbitrary<T>;
 
 export const SENDERS = ['s1', 's2'] as const;
 const DAY_MS = 86_400_000;
-const TENANTS = ['t1', 't2', 't3'] as const;
-const CONVERSATIONS = ['c1', 'c2', 'c3'] as const;
-const CONTACTS = ['k1', 'k2', 'k3'] as const;
+// Names go into keys, timers and lists: what separates there, patterns and several bytes a letter must harm nothing. A
+// bar stands in no name but a conversation's.
+const TENANTS = ['t1', 't:2%d', `ñ${'t'.repeat(62)}`] as const;
+const CONVERSATIONS = ['c1', 'c|2|5', '+966 "ç"\n%3:'] as const;
+const CONTACTS = ['k1', 'k:2', '+966.3-*'] as const;
 
 export const senderSetup: Arb<SenderSetup> = fc.record({
   rate: fc.constantFrom(0, 1, 5, 20),
