@@ -165,7 +165,8 @@ export type Settlement =
 
 /** What a failed attempt tells about its pair or its sender. */
 export type Brake =
-  | { readonly on: 'pair'; readonly waitMs: number }
+  /** How long, ms, when it is limited for the first time in a row, for the second, for the third and all that follow. */
+  | { readonly on: 'pair'; readonly waitsMs: readonly number[] }
   | { readonly on: 'sender-rate'; readonly waitMs: number }
   | { readonly on: 'sender'; readonly reason: string }
   /** The provider stopped this template (`MessageBody.template`): what is made from it waits. */

@@ -3,7 +3,7 @@ import type { SettleRequest } from './contract.ts';
 import { DueTimer } from './due-timer.ts';
 import type { LinkParts } from './link-parts.ts';
 import { ambiguousArgs } from './options.ts';
-import type { ScriptArg } from './script-runner.ts';
+import { redisFailure, type ScriptArg } from './script-runner.ts';
 import { encodeSettle } from './settle-code.ts';
 
 /*
@@ -17,7 +17,11 @@ const BEGIN_MAX = 32;
 const CALLS_MAX = 2; // one runs while the next is collected; more would only make smaller batches …
 const FULL_CALLS_MAX = 8; // … unless there is enough for a whole one
 
-export type SettleResult = 'settled' | 'evidence' | 'stale';
+/**
+ * `repeated`: the reply to an earlier telling was lost, and this one changed nothing. That telling had been carried out,
+ * or, after seconds without a queue, another worker had taken over: which of the two, the queue no longer knows.
+ */
+export type SettleResult = 'settled' | 'evidence' | 'stale' | 'repeated';
 
 /** What a call took: the stream entry, and its messages as `decodeGrants()` reads them. */
 export interface Taken {
@@ -42,10 +46,14 @@ interface PendingBegin {
 }
 interface PendingSettle {
   readonly request: SettleRequest;
+  /** It was in a call whose reply was lost. */
+  wasTold: boolean;
   readonly resolve: (result: SettleResult) => void;
 }
 
-type ExchangeReply = [due: number, begun: number[], settled: number[], entry: string, out: string[]];
+const RESULTS: Readonly<Record<number, SettleResult>> = { 1: 'settled', 2: 'evidence' };
+
+type ExchangeReply = [due: number, begun: number[], settled: number[], entry: string, out: string[], wallMs: number];
 
 /** So that 52 slots at 25 a call are filled by three calls of 18, and not by two of 25 and one for the odd two. */
 function evenShare(slots: number, most: number): number {
@@ -86,7 +94,7 @@ export class Exchanges {
   /** Tells an outcome, again and again until Redis has heard it. Never rejects. */
   settle(request: SettleRequest): Promise<SettleResult> {
     return new Promise((resolve) => {
-      this.#settles.push({ request, resolve });
+      this.#settles.push({ request, wasTold: false, resolve });
       this.#schedule();
     });
   }
@@ -205,20 +213,21 @@ export class Exchanges {
   }
 
   #apply(
-    [due, begun, settled, entry, out]: ExchangeReply,
+    [due, begun, settled, entry, out, wallMs]: ExchangeReply,
     begins: readonly PendingBegin[],
     settles: readonly PendingSettle[],
     askedAtMs: number,
   ): void {
-    const { held, onTaken } = this.#ports;
+    const { held, wall, onTaken } = this.#ports;
+    wall.told(wallMs, askedAtMs);
     begins.forEach(({ resolve, entry: asked }, index) => {
       const ok = begun[index] === 1;
       if (!ok) held.drop(asked);
       resolve(ok);
     });
-    settles.forEach(({ request, resolve }, index) => {
+    settles.forEach(({ request, wasTold, resolve }, index) => {
       held.settledOne(request.grant.entry);
-      resolve(settled[index] === 1 ? 'settled' : settled[index] === 2 ? 'evidence' : 'stale');
+      resolve(RESULTS[settled[index] ?? 0] ?? (wasTold ? 'repeated' : 'stale'));
     });
     this.heed(due);
     if (entry !== '') onTaken({ entry, out, askedAtMs });
@@ -228,10 +237,12 @@ export class Exchanges {
   #lost(error: unknown, begins: PendingBegin[], settles: PendingSettle[], byTimer: boolean): void {
     if (this.#closed) {
       for (const { resolve } of begins) resolve(false);
-      for (const { resolve } of settles) resolve('stale');
+      for (const { resolve } of settles) resolve('repeated');
       return;
     }
     if (error instanceof Error && error.message.startsWith('ERR')) throw error; // a fault in our script
+    const mayHaveRun = redisFailure(error) === 'lost';
+    for (const settle of settles) settle.wasTold ||= mayHaveRun;
     this.#settles.unshift(...settles);
     const now = performance.now();
     for (const begin of begins) {

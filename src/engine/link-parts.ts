@@ -1,6 +1,7 @@
 import type { Held } from './held.ts';
 import type { EngineOptions } from './options.ts';
 import type { OwnLeases } from './own-leases.ts';
+import type { QueueWall } from './queue-wall.ts';
 import type { ScriptRunner } from './script-runner.ts';
 import type { StartBy } from './start-by.ts';
 
@@ -13,4 +14,5 @@ export interface LinkParts {
   readonly held: Held;
   readonly leases: OwnLeases;
   readonly startBy: StartBy;
+  readonly wall: QueueWall;
 }

@@ -42,6 +42,14 @@ export interface WaitingRetry {
   readonly dueAtMs: number;
 }
 
+/** What the record knows of a message that waits for a slow retry. */
+export interface KnownTries {
+  /** 0 = none: where it was tried before, no attempt is on record. */
+  readonly attempts: number;
+  /** Slow retries that it has behind it, the one that it waits for included. */
+  readonly slowRetries: number;
+}
+
 type Target = Pick<ReturningMessage, 'id' | 'shard' | 'lane'>;
 type Run = (shard: number, args: readonly ScriptArg[]) => Promise<number>;
 
@@ -110,9 +118,12 @@ export class RetryDesk {
     ]);
   }
 
-  /** A deferred message goes now instead of at its time. */
-  async hasten(target: Target): Promise<RetryResult> {
-    return await this.#call(target, 'hasten', '', []);
+  /**
+   * A deferred message goes now instead of at its time; not when it was tried again since the caller looked, because it
+   * may wait for a pause by now that nobody may cut short.
+   */
+  async hasten(target: Target, known: KnownTries): Promise<RetryResult> {
+    return await this.#call(target, 'hasten', '', [known.attempts, known.slowRetries]);
   }
 
   /** A message that waits for a person is sent again. */

@@ -58,5 +58,6 @@ function encodeBrake(brake: Brake | undefined): string {
   if (brake === undefined) return '';
   if (brake.on === 'sender') return `S${brake.reason}`;
   if (brake.on === 'template') return `T${brake.template}`;
-  return `${brake.on === 'pair' ? 'P' : 'N'}${Math.round(brake.waitMs)}`;
+  if (brake.on === 'pair') return `P${brake.waitsMs.map(Math.round).join(',')}`;
+  return `N${Math.round(brake.waitMs)}`;
 }

@@ -6,6 +6,7 @@ import { decodeGrants, decodeMailbox } from './grants.ts';
 import { Held } from './held.ts';
 import { shardPrefix } from './keys.ts';
 import { OwnLeases } from './own-leases.ts';
+import { QueueWall } from './queue-wall.ts';
 import { ShardReader } from './shard-reader.ts';
 import { ENGINE_DEFAULTS, type EngineOptions } from './options.ts';
 import { redisFailure, ScriptRunner, type WallClock } from './script-runner.ts';
@@ -63,6 +64,7 @@ export class WorkerLink {
   readonly #ownsCommands: boolean;
   readonly #mailbox: ShardReader;
   readonly #startBy: StartBy;
+  readonly #wall = new QueueWall();
   readonly #held = new Held();
   readonly #exchanges: Exchanges;
   readonly #upkeep: Upkeep;
@@ -82,7 +84,17 @@ export class WorkerLink {
     this.#startBy = new StartBy(engine.startByMs);
     this.runner = new ScriptRunner(this.#commands, options.clock);
     const leases = new OwnLeases(this.runner, shard, worker);
-    const shared = { runner: this.runner, shard, worker, engine, held: this.#held, leases, startBy: this.#startBy };
+    const { runner } = this;
+    const shared = {
+      runner,
+      shard,
+      worker,
+      engine,
+      held: this.#held,
+      leases,
+      startBy: this.#startBy,
+      wall: this.#wall,
+    };
     this.#exchanges = new Exchanges({
       ...shared,
       slots,
@@ -106,6 +118,11 @@ export class WorkerLink {
   /** Within this a hand-over has to begin, from when this worker asked for it or got it by mail: 100 ms, more where calls take long. */
   get startByMs(): number {
     return this.#startBy.ms;
+  }
+
+  /** The queue's wall clock, by which messages expire; epoch ms. */
+  wallMs(): number {
+    return this.#wall.nowMs();
   }
 
   /** Registers the worker and begins to take. @throws AppError `QUEUE_UNAVAILABLE` when Redis cannot be reached within 10 s */

@@ -15,15 +15,17 @@ const OUTCOME_LOOK_MS = 100;
 
 /**
  * Starts a slow retry now. Asked of the row as it is now: the provider may have asked for a pause since it was listed.
+ * One that it asked for this moment is not recorded yet; the queue refuses what was tried since the message was read,
+ * which is why that is read first.
  * @returns whether it was started
  */
 export async function hasten(ports: ReturnPorts, id: string): Promise<boolean> {
   const { record, retries } = ports;
-  const failure = await record.failures.get(id);
-  if (failure?.status !== 'PENDING' || isPauseAsked(failure)) return false;
   const message = await record.messages.find(null, id);
-  if (message === null) return false;
-  return (await knowingSender(ports, message.sender, () => retries.hasten(targetOf(message)))) === 'done';
+  const failure = message === null ? null : await record.failures.get(id);
+  if (message === null || failure?.status !== 'PENDING' || isPauseAsked(failure)) return false;
+  const known = { attempts: message.attempts, slowRetries: failure.attemptCount };
+  return (await knowingSender(ports, message.sender, () => retries.hasten(targetOf(message), known))) === 'done';
 }
 
 /** Starts up to `n` slow retries now, the earliest first, and looks for `waitMs` at what becomes of them. */

@@ -87,7 +87,7 @@ export function createObserving(config: Config, isMeasured = true): Observing {
   const breakers: Pick<Breakers, 'list'>[] = [];
   const totals = new LiveTotals();
   const onUndelivered = (count: number) => {
-    if (isMeasured && count > 0) totals.count('undelivered:final', count);
+    if (isMeasured && count > 0) totals.countNow('undelivered:final', count);
   };
   let directory: SenderDirectory = () => Promise.resolve(new Map());
   return {

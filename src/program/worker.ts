@@ -71,7 +71,8 @@ export async function startWorker(parts: WorkerParts): Promise<RunningWorker> {
     onSettled: (request, result) => {
       summary.count(request);
       connections.settled(request);
-      if (result === 'settled') parts.onSettled(request);
+      // One that had to be told again was an attempt like the others.
+      if (result === 'settled' || result === 'repeated') parts.onSettled(request);
       logSettled(log, request, result);
     },
     breaker: { threshold: config.circuitBreakerThreshold, openMs: config.circuitBreakerTimeout },

@@ -23,6 +23,8 @@ export interface AttemptContext {
   readonly tagKey: TagKey;
   /** Monotonic time (ms) after which no first byte may leave: the rate token would be too old. */
   readonly startByAtMs: number;
+  /** The wall clock by which messages expire, epoch ms. Default: this machine's. */
+  readonly wallMs?: (() => number) | undefined;
   readonly signal: AbortSignal;
   /** ON_WINDOW_CLOSED=fail: free-form messages to a person whose window is known to be over fail unsent. */
   readonly windows?: Windows | undefined;
@@ -59,7 +61,7 @@ export async function attempt(grant: Grant, context: AttemptContext): Promise<At
   const { account, provider, worker } = context;
   const start = { refused: false, allowed: false };
   const mayStart = () => {
-    const isExpired = grant.expiresAtMs !== null && grant.expiresAtMs <= Date.now();
+    const isExpired = grant.expiresAtMs !== null && grant.expiresAtMs <= (context.wallMs ?? Date.now)();
     start.refused = performance.now() > context.startByAtMs || isExpired;
     start.allowed = !start.refused;
     return start.allowed;

@@ -39,6 +39,8 @@ export interface Waiting {
   readonly message: DirectMessage;
   readonly paced: Paced;
   readonly deadlineMs: number;
+  /** The wall clock as it was when the caller asked, gone on from there: a step of it in between ends nothing early. */
+  readonly wallMs: () => number;
   readonly resolve: (result: DirectResult) => void;
   readonly events: MessageEvent[];
   attempt: number;

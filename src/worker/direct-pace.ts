@@ -15,6 +15,8 @@ interface PairState {
   busy: boolean;
   nextAtMs: number;
   bucketTatMs: number;
+  /** How often in a row the provider has limited it. */
+  limits: number;
 }
 interface SenderState {
   inFlight: number;
@@ -65,7 +67,8 @@ export class DirectPace {
     if (one.limits.pairBucketCapacity > 0) pair.bucketTatMs = Math.max(pair.bucketTatMs, now) + tokenMs(one);
   }
 
-  end(one: Paced, now: number, brake?: Brake): void {
+  /** @param wasSent the provider took it */
+  end(one: Paced, now: number, wasSent: boolean, brake?: Brake): void {
     const sender = this.#sender(one.sender);
     const pair = this.#pair(one);
     sender.inFlight -= 1;
@@ -73,7 +76,8 @@ export class DirectPace {
     if (running > 0) this.#tenants.set(tenantKey(one), running);
     else this.#tenants.delete(tenantKey(one));
     pair.busy = false;
-    const asked = brake?.on === 'pair' ? brake.waitMs : 0;
+    pair.limits = brake?.on === 'pair' ? pair.limits + 1 : wasSent ? 0 : pair.limits;
+    const asked = brake?.on === 'pair' ? (brake.waitsMs[pair.limits - 1] ?? brake.waitsMs.at(-1) ?? 0) : 0;
     pair.nextAtMs = Math.max(pair.nextAtMs, now + Math.max(one.limits.pairGapMs, asked));
     if (brake?.on === 'sender-rate') {
       sender.slowRate = Math.max(this.#rate(sender, one, now) / 2, one.limits.ratePerSecond / 64);
@@ -140,7 +144,7 @@ export class DirectPace {
     const key = `${sender}|${contact}`;
     let state = this.#pairs.get(key);
     if (state === undefined) {
-      state = { busy: false, nextAtMs: 0, bucketTatMs: 0 };
+      state = { busy: false, nextAtMs: 0, bucketTatMs: 0, limits: 0 };
       this.#pairs.set(key, state);
     }
     return state;

@@ -76,6 +76,7 @@ export class DirectSender {
 
   send(message: DirectMessage): Promise<DirectResult> {
     const now = performance.now();
+    const wallAtMs = Date.now();
     if (this.#stopping || this.#count >= (this.#options.waitingMax ?? 5000)) {
       return Promise.resolve({ kind: 'not-sent', error: null, retryAfterMs: 1000 });
     }
@@ -94,8 +95,9 @@ export class DirectSender {
         // What expires meanwhile must not go late, and nobody waits for it longer.
         deadlineMs: Math.min(
           (message.askedAtMs ?? now) + this.#options.patienceMs,
-          now + (message.expiresAtMs ?? Infinity) - Date.now(),
+          now + (message.expiresAtMs ?? Infinity) - wallAtMs,
         ),
+        wallMs: () => wallAtMs + performance.now() - now,
         resolve,
         events: [acceptedEvent(message)],
         attempt: 0,
@@ -176,6 +178,7 @@ export class DirectSender {
         tagKey,
         policy: { ...policy, scheduleSeconds: [], deferBlocks: false },
         startByAtMs: performance.now() + FIRST_BYTE_BY_MS,
+        wallMs: one.wallMs,
         signal: this.#abort.signal,
         windows: this.#windows,
         judge: this.#judge,
@@ -191,7 +194,7 @@ export class DirectSender {
       this.#pace.closeCircuit(lane.sender);
     }
     const brake = settlement.kind === 'retry' ? settlement.brake : undefined;
-    this.#pace.end(one.paced, now, brake);
+    this.#pace.end(one.paced, now, settlement.kind === 'sent', brake);
     one.inFlight = false;
     this.#settle(one, result, now);
     if (brake?.on === 'sender') this.#pause(lane.sender, brake.reason);

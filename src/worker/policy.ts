@@ -26,7 +26,7 @@ const BACKOFF_MS_MAX = 5 * 60_000;
 const WAIT_MS_MAX = 24 * 3600_000;
 /**
  * Meta's advice for 131056: wait 4^n s. The first step, 1 s, is left out, because a pair's bucket refills by one in 6 s.
- * The last one repeats: in so long the bucket has gained ten.
+ * The last one repeats: in so long the bucket has gained ten. How often in a row a pair was limited, the engine counts.
  */
 const PAIR_WAITS_MS = [4000, 16_000, 64_000] as const;
 
@@ -60,13 +60,11 @@ function decideRejected(
 ): Settlement {
   const { error, retryAfterMs } = outcome;
   switch (outcome.class) {
-    case 'pair': {
-      // Attempts that did not count: pair limits, and also what a circuit or the number's limit sent back, or what was
-      // before a redrive. The engine keeps no count of each, so such a message waits a longer step than it had to.
-      const step = Math.max(0, grant.attempt - 1 - grant.counted);
-      const waitMs = retryAfterMs ?? PAIR_WAITS_MS[step] ?? PAIR_WAITS_MS[2];
-      return braked({ on: 'pair', waitMs: Math.min(waitMs, WAIT_MS_MAX) });
-    }
+    case 'pair':
+      return braked({
+        on: 'pair',
+        waitsMs: retryAfterMs === undefined ? PAIR_WAITS_MS : [Math.min(retryAfterMs, WAIT_MS_MAX)],
+      });
     case 'sender-slow':
       return braked({ on: 'sender-rate', waitMs: Math.min(retryAfterMs ?? 1000, WAIT_MS_MAX) });
     case 'sender-pause':

@@ -162,12 +162,13 @@ export class SendWorker {
 
   async #attempt(link: WorkerLink, grant: Grant, startByAtMs: number): Promise<SettleRequest> {
     this.#linkOf.set(grant.lane.sender, link);
-    const found = await this.#context(grant, startByAtMs);
+    const found = await this.#context(link, grant, startByAtMs);
     if (found.context === undefined) return { grant, settlement: found.settlement, report: null };
     return { grant, ...(await attempt(grant, found.context)) };
   }
 
   async #context(
+    link: WorkerLink,
     grant: Grant,
     startByAtMs: number,
   ): Promise<{ context: AttemptContext } | { context?: undefined; settlement: SettleRequest['settlement'] }> {
@@ -193,6 +194,7 @@ export class SendWorker {
         tagKey,
         policy: policyFor(account),
         startByAtMs,
+        wallMs: () => link.wallMs(),
         signal: this.#abort.signal,
         windows: this.#windows,
         judge: this.#judge,

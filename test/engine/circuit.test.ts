@@ -215,7 +215,7 @@ describe('P4 · circuit of a sender', () => {
       const { retries } = bench.queue;
       const calls: Record<typeof verb, () => Promise<unknown>> = {
         redrive: () => retries.redrive({ ...one, shard: 0, expiresAtMs: null, attempts: 1 }, 'failed', BY),
-        hasten: () => retries.hasten({ id: one.id, lane: one.lane, shard: 0 }),
+        hasten: () => retries.hasten({ id: one.id, lane: one.lane, shard: 0 }, { attempts: 1, slowRetries: 1 }),
         resend: () => retries.resend({ id: one.id, lane: one.lane, shard: 0 }, 'ada'),
       };
       expect(await calls[verb]()).toBe('done');

@@ -84,7 +84,11 @@ describe('What the exchange script is given of an outcome', () => {
   it.each<[string, Settlement, Partial<SettleRequest>]>([
     ['R|1500|1|', { kind: 'retry', delayMs: 1500.4, counted: true }, {}],
     ['R|0|1|', { kind: 'retry', delayMs: 0, counted: true }, {}],
-    ['R|4000|0|P4000', { kind: 'retry', delayMs: 4000, counted: false, brake: { on: 'pair', waitMs: 4000 } }, {}],
+    [
+      'R|0|0|P4000,16000',
+      { kind: 'retry', delayMs: 0, counted: false, brake: { on: 'pair', waitsMs: [4000, 16_000] } },
+      {},
+    ],
     ['R|0|0|N1000', { kind: 'retry', delayMs: 0, counted: false, brake: { on: 'sender-rate', waitMs: 1000 } }, {}],
     [
       'R|0|0|SA token | is gone',

@@ -3,7 +3,7 @@ import { packLane } from '../../src/engine/lane.ts';
 import { shardPrefix } from '../../src/engine/keys.ts';
 import { auditShard } from '../../src/engine/audit.ts';
 import { eventually, testRedis, type TestRedis } from '../support/services.ts';
-import { Bench } from './support/bench.ts';
+import { Bench, SENT } from './support/bench.ts';
 
 let redis: TestRedis;
 let bench: Bench;
@@ -83,3 +83,30 @@ it.each([
     expect(await auditShard(bench.client, 0)).toEqual([]);
   },
 );
+
+it.each([
+  ['its number', 0],
+  ['the bar behind its number', 1],
+  ['its priority', 2],
+])('F17 · the pair of a head that is damaged in %s, while it stands ready, is kept for nobody', async (_, at) => {
+  bench = await Bench.open(redis, { pairBucketCapacity: 5, pairBucketRefillPerSecond: 0.001 });
+  let answer: () => void = () => undefined;
+  const answered = new Promise<void>((resolve) => (answer = resolve));
+  await bench.worker('w1', async () => {
+    await answered;
+    return SENT;
+  });
+  const { contact } = await bench.accept({ conversation: 'c1' });
+  await bench.accept({ conversation: 'c1' });
+  await bench.started(1);
+  await bench.queue.pauseSender('s1', 'a test');
+  answer();
+  await bench.settled(1);
+  const pair = `${shardPrefix(0)}p:s1|${contact}`;
+  expect(await bench.client.pttl(pair)).toBe(-1);
+  await flip('c1', 8 * at + 6);
+  await bench.queue.resumeSender('s1');
+  await eventually(async () => (await bench.queue.counters()).failed === 1);
+  // It ends by itself when its bucket is full.
+  expect(await bench.client.pttl(pair)).toBeGreaterThan(0);
+});

@@ -2,6 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { testRedis, type TestRedis } from '../support/services.ts';
 import type { Settlement } from '../../src/engine/contract.ts';
 import { Bench, byConversation, SENT } from './support/bench.ts';
+import { Ghost } from './support/ghost.ts';
 
 let redis: TestRedis;
 let bench: Bench;
@@ -69,4 +70,42 @@ describe('The hand-over stream', () => {
       await bench.settled(200);
     },
   );
+});
+
+describe('A mailbox that nobody reads any more', () => {
+  let nowMs = Date.now();
+  const open = async (slots: number) => {
+    bench = await Bench.open(redis, {}, { clock: () => nowMs });
+    await new Ghost(bench, 'killed').wait(slots);
+  };
+  /** The next beat of another worker, which has no room itself. */
+  const beatOfAnother = async () => {
+    nowMs += 500;
+    await bench.queue.runner.run('beat', 0, ['other', 100, 0]);
+  };
+
+  it('gives all back with the next beat of another worker, also when each message came by itself', async () => {
+    await open(60);
+    for (let n = 0; n < 60; n += 1) await bench.accept({ conversation: `c${n}` });
+    expect(await bench.queue.counters()).toMatchObject({ inFlight: 60 });
+    await beatOfAnother();
+    expect(await bench.queue.counters()).toMatchObject({ inFlight: 0, queued: 60 });
+    expect(await bench.client.zcard('{wx:0}lz')).toBe(0);
+  });
+
+  it('gives back a bounded number with each beat', async () => {
+    await open(300);
+    await bench.queue.pauseAll();
+    await Promise.all(Array.from({ length: 300 }, (_, n) => bench.accept({ conversation: `c${n}` })));
+    // Every call that lets hand-overs go brings at most four times 16.
+    for (let n = 0; n < 5; n += 1) await bench.queue.resumeAll();
+    expect(await bench.queue.counters()).toMatchObject({ inFlight: 300 });
+    const left = [];
+    while (left.at(-1) !== 0) {
+      await beatOfAnother();
+      left.push((await bench.queue.counters()).inFlight);
+    }
+    expect(left.length).toBeGreaterThan(2);
+    expect(left.length).toBeLessThanOrEqual(5);
+  });
 });

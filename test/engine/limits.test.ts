@@ -194,7 +194,7 @@ describe('Limits are never exceeded', () => {
     await bench.worker('w1', (grant) => {
       if (grant.contact !== 'limited' || !isLimited) return { kind: 'sent', providerMessageId: 'wamid' };
       isLimited = false;
-      return { kind: 'retry', delayMs: 0, counted: false, brake: { on: 'pair', waitMs: PARKED_MS } };
+      return { kind: 'retry', delayMs: 0, counted: false, brake: { on: 'pair', waitsMs: [PARKED_MS] } };
     });
     const first = await bench.accept({ conversation: 'c1', contact: 'limited' });
     await bench.settled(1);

@@ -75,6 +75,35 @@ describe('What a worker takes is marked as sending in that call', () => {
     expect(await queue.counters()).toMatchObject({ accepted: 3, sent: 3, inFlight: 0, unknown: 0, queued: 0 });
   });
 
+  it('an outcome that had to be told again is no late one, and counts once', async () => {
+    const { queue, proxy, url } = await brokenWay();
+    const [grant, link] = await new Promise<[Grant | undefined, WorkerLink]>((resolve, reject) => {
+      const made: WorkerLink = new WorkerLink({
+        redis: { url, db: 1 },
+        shard: 0,
+        worker: 'w1',
+        slots: 1,
+        onGrants: ([first]) => {
+          resolve([first, made]);
+        },
+      });
+      after.push(() => made.close());
+      made
+        .start()
+        .then(() => queue.accept(message()))
+        .catch(reject);
+    });
+    if (grant === undefined) throw new Error('nothing was handed over');
+    expect(await link.begin(grant.entry)).toBe(true);
+    const lost = proxy.loseReplyOf(SCRIPTS.exchange.sha1);
+    const told = link.settle({ grant, settlement: SENT, report: null });
+    await lost;
+    expect(await told).toBe('repeated');
+    expect(await queue.counters()).toMatchObject({ accepted: 1, sent: 1, inFlight: 0, unknown: 0 });
+    // That it comes late is said only where nothing was lost.
+    expect(await link.settle({ grant, settlement: SENT, report: null })).toBe('stale');
+  });
+
   it('S10 · a worker that leaves right after a reply was lost gives back what that would have brought', async () => {
     const { queue, proxy, url } = await brokenWay();
     for (const conversation of ['c1', 'c2', 'c3']) await queue.accept(message({ conversation }));

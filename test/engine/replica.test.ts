@@ -4,7 +4,9 @@ import { RedisSendQueue } from '../../src/engine/queue.ts';
 import { eventually } from '../support/eventually.ts';
 import { followed, testPair, type TestPair, withClient } from '../support/many-redis.ts';
 import { watchStandstill } from '../support/standstill.ts';
-import { FREE_SENDER, message } from './support/bench.ts';
+import type { Grant } from '../../src/engine/contract.ts';
+import { WorkerLink } from '../../src/engine/worker-link.ts';
+import { FREE_SENDER, message, SENT } from './support/bench.ts';
 
 let pair: TestPair;
 let queue: RedisSendQueue;
@@ -76,4 +78,50 @@ test('R1 · a duplicate, too, is answered only when the replica has the first', 
   await other.configureSender(FREE_SENDER);
   await expect(other.accept(message({ key: 'k' }))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
   other.close();
+});
+
+test('R1 · with min-replicas-to-write nothing more is begun while the replica is away, and nothing goes twice after it', async () => {
+  await open();
+  await withClient(pair.primary.port, async (primary) => {
+    const started: Grant[] = [];
+    let answer: () => void = () => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    const link: WorkerLink = new WorkerLink({
+      redis: { url: pair.primary.url, db: 0 },
+      shard: 0,
+      worker: 'w1',
+      slots: 5,
+      onGrants: (grants) => void Promise.all(grants.map(send)),
+    });
+    const send = async (grant: Grant) => {
+      const isBegun = await link.begin(grant.entry);
+      if (isBegun) {
+        started.push(grant);
+        await answered;
+      }
+      await link.settle({ grant, settlement: isBegun ? SENT : { kind: 'unstarted' }, report: null });
+    };
+    await link.start();
+    const refusals = async () =>
+      Number(/errorstat_NOREPLICAS:count=(\d+)/.exec(await primary.info('errorstats'))?.[1] ?? 0);
+    try {
+      for (let n = 0; n < 5; n += 1) await queue.accept(message());
+      await eventually(() => started.length === 1);
+      // One more than there are: as if none were in time.
+      await primary.config('SET', 'min-replicas-to-write', 2);
+      answer();
+      await expect(queue.accept(message())).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+      const before = await refusals();
+      await eventually(async () => (await refusals()) > before + 20, {
+        what: 'a worker that tells its outcome in vain',
+      });
+      expect(started).toHaveLength(1);
+    } finally {
+      await primary.config('SET', 'min-replicas-to-write', 0);
+    }
+    await eventually(async () => (await queue.counters()).sent === 5);
+    expect(started.map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1, 1]);
+    expect(await queue.counters()).toMatchObject({ accepted: 5, sent: 5, unknown: 0 });
+    await link.close();
+  });
 });

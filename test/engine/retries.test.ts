@@ -60,7 +60,8 @@ describe('Retries', () => {
     });
     await bench.settled(2);
     expect(await bench.queue.counters()).toMatchObject({ deferred: 1 });
-    await bench.queue.retries.hasten({ id: first.id, shard: 0, lane: first.lane });
+    const target = { id: first.id, shard: 0, lane: first.lane };
+    await bench.queue.retries.hasten(target, { attempts: 1, slowRetries: 1 });
     await bench.settled(3);
     expect(bench.ids()).toEqual([first.id, second.id, first.id]);
     expect(bench.ledger[2]?.grant).toMatchObject({ attempt: 2, counted: 1, deferrals: 1 });

@@ -118,7 +118,9 @@ describe('A message that comes back', () => {
     expect(await bench.queue.retries.log(returning(one, 2), failure)).toBe('done');
     expect(await bench.queue.retries.log(returning(one, 2), failure)).toBe('not-there');
     expect(await counters()).toMatchObject({ accepted: 1, deferred: 1 });
-    expect(await bench.queue.retries.hasten({ id: one.id, shard: 0, lane: one.lane })).toBe('done');
+    expect(
+      await bench.queue.retries.hasten({ id: one.id, shard: 0, lane: one.lane }, { attempts: 0, slowRetries: 2 }),
+    ).toBe('done');
     await bench.settled(1);
     expect(bench.ledger[0]?.grant).toMatchObject({ messageId: one.id, attempt: 3, deferrals: 2 });
     const spent = message();
@@ -157,11 +159,39 @@ describe('A message that waits', () => {
     const one = await bench.accept();
     await eventually(async () => (await counters()).deferred === 1);
     const target = { id: one.id, shard: 0, lane: one.lane };
-    const results = await Promise.all([1, 2, 3].map(() => bench.queue.retries.hasten(target)));
+    const results = await Promise.all(
+      [1, 2, 3].map(() => bench.queue.retries.hasten(target, { attempts: 1, slowRetries: 1 })),
+    );
     expect(results.filter((result) => result === 'done')).toHaveLength(1);
     await bench.settled(2);
     expect(bench.ledger).toHaveLength(2);
   });
+
+  it.each([false, true])(
+    'F5 · is not hastened for a caller that has not heard of its last attempt (in its place: %s)',
+    async (block) => {
+      bench = await Bench.open(redis);
+      // The second answer asks for a pause of a day; the record still has the first one's minute.
+      await bench.worker('w1', (grant) => {
+        const delayMs = grant.attempt === 1 ? 60_000 : 86_400_000;
+        return { kind: 'deferred', delayMs, block, asked: grant.attempt > 1 };
+      });
+      const one = await bench.accept();
+      await eventually(async () => (await counters()).deferred === 1);
+      const target = { id: one.id, shard: 0, lane: one.lane };
+      const { retries } = bench.queue;
+      expect(await retries.hasten(target, { attempts: 1, slowRetries: 1 })).toBe('done');
+      await bench.settled(2);
+      expect(await retries.hasten(target, { attempts: 1, slowRetries: 1 })).toBe('not-there');
+      // A count that a report has raised hides nothing.
+      expect(await retries.hasten(target, { attempts: 1, slowRetries: 5 })).toBe('not-there');
+      expect(await retries.hasten(target, { attempts: 0, slowRetries: 1 })).toBe('not-there');
+      expect(bench.ledger).toHaveLength(2);
+      // Whoever knows of it decides himself.
+      expect(await retries.hasten(target, { attempts: 2, slowRetries: 2 })).toBe('done');
+      await bench.settled(3);
+    },
+  );
 
   it('F6 · is found with its time, and let go when the record proves that it was sent', async () => {
     bench = await Bench.open(redis);

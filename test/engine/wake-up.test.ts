@@ -130,7 +130,8 @@ describe('No waste: woken by an event or an exact timer, a little late, never ea
 
   it('a pair limit and a number limit of the provider', async () => {
     for (const on of ['pair', 'sender-rate'] as const) {
-      const endMs = await afterFirst({}, [{ kind: 'retry', delayMs: 0, counted: false, brake: { on, waitMs: 400 } }]);
+      const brake = on === 'pair' ? ({ on, waitsMs: [400] } as const) : ({ on, waitMs: 400 } as const);
+      const endMs = await afterFirst({}, [{ kind: 'retry', delayMs: 0, counted: false, brake }]);
       await bench.settled(2);
       expectOnTime(endMs + 400);
       if (on === 'pair') await bench.close();

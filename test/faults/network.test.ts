@@ -60,7 +60,7 @@ async function callAsPerson(world: World, name: (typeof BY_PERSON)[number]): Pro
   const target = { id: newId(), shard: 0, lane: { sender: 's1', tenant: 't0', conversation: 'nobody' } };
   const calls: Record<typeof name, () => Promise<unknown>> = {
     look: () => queue.lookAtSender('s1', 't0'),
-    revive: () => queue.retries.hasten(target),
+    revive: () => queue.retries.hasten(target, { attempts: 0, slowRetries: 1 }),
     regroup: () => queue.streams.regroup({ shard: 0, sender: undefined }),
     restart: () => queue.streams.restart(scope, 'ada'),
     skip: () => queue.streams.skip(scope, 'ada'),

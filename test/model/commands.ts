@@ -15,9 +15,11 @@ type Arb<T> = fc.Arbitrary<T>;
 
 export const SENDERS = ['s1', 's2'] as const;
 const DAY_MS = 86_400_000;
-const TENANTS = ['t1', 't2', 't3'] as const;
-const CONVERSATIONS = ['c1', 'c2', 'c3'] as const;
-const CONTACTS = ['k1', 'k2', 'k3'] as const;
+// Names go into keys, timers and lists: what separates there, patterns and several bytes a letter must harm nothing. A
+// bar stands in no name but a conversation's.
+const TENANTS = ['t1', 't:2%d', `ñ${'t'.repeat(62)}`] as const;
+const CONVERSATIONS = ['c1', 'c|2|5', '+966 "ç"\n%3:'] as const;
+const CONTACTS = ['k1', 'k:2', '+966.3-*'] as const;
 
 export const senderSetup: Arb<SenderSetup> = fc.record({
   rate: fc.constantFrom(0, 1, 5, 20),
@@ -88,17 +90,26 @@ const outcome = fc.record({
   kind: fc.constantFrom('S', 'S', 'S', 'F', 'R', 'R', 'D', 'U', 'U', 'B'),
   number: fc.constantFrom(0, 1500, 40_000),
   flag: fc.boolean(),
-  brake: fc.constantFrom('', '', '', '', 'P', 'N', 'S'),
+  brake: fc.constantFrom('', '', '', '', 'P', 'P', 'N', 'S', 'T'),
   brakeMs: fc.constantFrom(0, 1000, 30_000),
   verdict: fc.constantFrom('', '', '', '', '-3000', '!3000', '!61000'),
 });
 type Outcome = typeof outcome extends Arb<infer T> ? T : never;
 
-function settlement(handed: { lane: string; id: string; entry: string }, wish: Outcome): SettleArgs {
+function settlement(world: World, handed: { lane: string; id: string; entry: string }, wish: Outcome): SettleArgs {
   const { lane, id, entry } = handed;
   const { kind, number, flag, brakeMs } = wish;
-  const brake = kind === 'R' ? wish.brake : '';
-  const brakeValue = brake === '' ? '' : brake === 'S' ? 'policy' : String(brakeMs);
+  const template = world.reference.messages.get(id)?.template ?? null;
+  const brake = kind !== 'R' || (wish.brake === 'T' && template === null) ? '' : wish.brake;
+  // A pair waits longer with every limit in a row.
+  const values = {
+    '': '',
+    P: `${brakeMs},${4 * brakeMs},${9 * brakeMs}`,
+    N: String(brakeMs),
+    S: 'policy',
+    T: template,
+  };
+  const brakeValue = values[brake] ?? '';
   const verdict = kind === 'S' || kind === 'B' ? '' : wish.verdict;
   return { lane, id, entry, kind, number, flag, brake, brakeValue, verdict };
 }
@@ -119,7 +130,7 @@ const work = command(
       const begins = wish.begin ? [...new Set(worker.held.map(({ entry }) => entry))] : [];
       const settles = wish.settles.flatMap(({ at, outcome: result }) => {
         const handed = pick(worker.held, at);
-        return handed === undefined ? [] : [settlement(handed, result)];
+        return handed === undefined ? [] : [settlement(world, handed, result)];
       });
       await world.exchange(worker, {
         begins,
@@ -166,7 +177,7 @@ const tick = command('tick', fc.constant(null), (world) => world.tick());
 const lateSettle = command('lateSettle', fc.record({ worker: index, at: index, outcome }), (world, wish) =>
   withWorker(world, wish.worker, async (worker) => {
     const handed = pick(world.handed, wish.at);
-    if (handed !== undefined) await world.exchange(worker, { settles: [settlement(handed, wish.outcome)] });
+    if (handed !== undefined) await world.exchange(worker, { settles: [settlement(world, handed, wish.outcome)] });
   }),
 );
 const lateBegin = command('lateBegin', fc.record({ worker: index, at: index }), (world, wish) =>
@@ -352,16 +363,29 @@ const returnOfTheUnknown = command(
 );
 const decide = command(
   'decide',
-  fc.record({ at: index, verb: fc.constantFrom('hasten', 'hasten', 'resend', 'close', 'settled'), any: fc.boolean() }),
-  async (world, { at, verb, any }) => {
+  fc.record({
+    at: index,
+    verb: fc.constantFrom('hasten', 'hasten', 'resend', 'close', 'settled'),
+    any: fc.boolean(),
+    // How far the caller's record is behind.
+    behind: fc.constantFrom(0, 0, 1),
+  }),
+  async (world, { at, verb, any, behind }) => {
     const state = verb === 'resend' || verb === 'close' ? 'held' : 'deferred';
     const all = [...world.reference.messages.values()];
     const wanted = all.filter((message) => message.state === state);
     const message = pick(any && at % 4 === 0 ? all : wanted, at);
     if (message === undefined) return;
     const limits = { cap: 1, weight: 1, backlogMax: 1000 };
-    await world.revive({ verb, id: message.id, from: 'failed', attempts: 0, delayMs: 0, limits });
+    const attempts = Math.max(0, message.attempts - behind);
+    await world.revive({ verb, id: message.id, from: 'failed', attempts, delayMs: 0, limits });
   },
+);
+
+const clearPair = command(
+  'clearPair',
+  fc.record({ sender: fc.constantFrom(...SENDERS), contact: fc.constantFrom(...CONTACTS) }),
+  (world, { sender, contact }) => world.clearPair(sender, contact),
 );
 
 const holdTemplate = command(
@@ -425,6 +449,7 @@ export const commands: Arb<Command>[] = [
     openCircuit,
     holdTemplate,
     holdTemplate,
+    clearPair,
     streams,
     streams,
     configure,

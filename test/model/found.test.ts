@@ -186,6 +186,52 @@ describe('Found by the model', () => {
     await heal(world, ['s1']);
   });
 
+  it('a pair that the provider limits again and again waits longer each time; a number limit between is no step', async () => {
+    const world = await open();
+    const worker = await start(world);
+    await accept(world, {}, {});
+    const answer = async (rest: Partial<SettleArgs>) => {
+      await world.readMailbox(worker);
+      const [handed] = worker.held;
+      if (handed === undefined) throw new Error('nothing was handed over');
+      await world.exchange(worker, { settles: [settle(handed, rest)], take: 0 });
+      const waitMs = Math.max(0, world.nextDueMonoMs() - world.monoMs);
+      world.advance(waitMs);
+      await world.fireDue();
+      await world.exchange(worker, {});
+      return waitMs;
+    };
+    const limited = { kind: 'R', brake: 'P', brakeValue: '4000,16000,64000' } as const;
+    expect(await answer(limited)).toBe(4000);
+    expect(await answer({ kind: 'R', brake: 'N', brakeValue: '1000' })).toBe(1000);
+    expect(await answer({ kind: 'R', number: 500, verdict: '' })).toBe(500);
+    expect(await answer(limited)).toBe(16_000);
+    expect(await answer(limited)).toBe(64_000);
+    expect(await answer(limited)).toBe(64_000);
+    await answer({});
+    // Something was sent to it: the next limit is the first again.
+    expect(await answer(limited)).toBe(4000);
+    // So is one after a long silence.
+    world.advance(64_000);
+    await world.pause('shard', true, '', '');
+    await world.pause('shard', false, '', '');
+    expect(await answer(limited)).toBe(4000);
+    await heal(world, ['s1']);
+  });
+
+  it('pair limits of attempts that ran together are one', async () => {
+    const world = await open();
+    const worker = await start(world);
+    await accept(world, ...['c1', 'c2', 'c3'].map((conversation) => ({ conversation })));
+    await world.readMailbox(worker);
+    const limited = { kind: 'R', brake: 'P', brakeValue: '4000,16000,64000' } as const;
+    const [first, second, third] = worker.held;
+    if (first === undefined || second === undefined || third === undefined) throw new Error('all should be in flight');
+    await world.exchange(worker, { settles: [settle(first, limited), settle(second, {}), settle(third, limited)] });
+    expect(world.nextDueMonoMs() - world.monoMs).toBe(4000);
+    await heal(world, ['s1']);
+  });
+
   it("a paused tenant's conversations do not hide another tenant's behind their pair", async () => {
     const world = await open({ gapMs: 20_000 });
     const worker = await start(world);
@@ -240,6 +286,24 @@ describe('Found by the model', () => {
     });
     expect(stateOf(world, head)).toBe('expired');
     expect(stateOf(world, next)).toBe('inFlight');
+  });
+
+  it('a message in doubt that is given back and proved sent by one call ends once', async () => {
+    const world = await open();
+    const worker = await start(world);
+    const [one, next] = await accept(world, {}, {});
+    await world.readMailbox(worker);
+    await world.exchange(worker, { settles: worker.held.map((handed) => settle(handed, { kind: 'U' })) });
+    world.advance(30_000);
+    await world.fireDue();
+    await world.readMailbox(worker);
+    const [again] = worker.held;
+    if (again === undefined) throw new Error('it did not go again');
+    await world.pause('shard', true, '', '');
+    await world.exchange(worker, { settles: [settle(again, { kind: 'B' }), settle(again, {})] });
+    expect(stateOf(world, one)).toBe('sent');
+    expect(stateOf(world, next)).toBe('queued');
+    await heal(world, ['s1']);
   });
 
   it('an idempotency key holds over midnight when the wall clock steps back', async () => {

@@ -75,6 +75,8 @@ export interface Lease {
 const DAY_MS = 86_400_000;
 /** A token counts from when it was due, if its timer fired at most this late. */
 const TIMER_LATE_MS = 5;
+/** A limit of a pair that comes so long after the wait for the last one is the first of another row. */
+const PAIR_LIMITS_KEPT_MS = 64_000;
 /** How long a circuit stays open that another sender's credential opened. */
 export const CREDENTIAL_OPEN_MS = 45_000;
 /** Two others before it in the old ring, a visit of the new ring around each, three turns a visit; and some. */
@@ -105,6 +107,8 @@ export class Reference {
   readonly tenants = new Map<string, Tenant>();
   readonly pairFreeAtMs = new Map<string, number>();
   readonly pairBuckets = new Map<string, Bucket>();
+  /** How often in a row the provider has limited a pair, and until when its last wait lasts. */
+  readonly pairLimits = new Map<string, { readonly limits: number; readonly nextMs: number }>();
   readonly leases = new Map<string, Lease>();
   readonly keys = new Map<string, { id: string; digest: string; atMs: number; nowMs: number }>();
   shardPaused = false;
@@ -245,6 +249,8 @@ export class Reference {
       return 1;
     }
     if (known.inLane && !at.isTimed) return 0;
+    // What was tried since the caller looked may wait for something that is nobody's to cut short.
+    if (revival.attempts > 0 && known.attempts > revival.attempts) return 0;
     known.notBeforeMs = this.nowMs;
     return 1;
   }
@@ -365,7 +371,9 @@ export class Reference {
         this.#join(message.id);
         return;
       case 'sent':
-        if (isOurs) {
+        // Given back, and a later word of the same call proves that an earlier attempt of it was taken.
+        if (isOurs && settle.kind === 'B') this.#giveBack(call, message);
+        if (isOurs && settle.kind !== 'B') {
           must(settle.kind === 'S', `sent, but told ${settle.kind}`);
           this.#freePair(message, settle);
         } else {
@@ -743,8 +751,7 @@ export class Reference {
   }
   #freePair(message: Message, settle: SettleArgs | undefined): void {
     const sender = this.#sender(message.sender);
-    const asked = settle?.brake === 'P' ? Number(settle.brakeValue) : 0;
-    const waitMs = Math.max(sender.setup.gapMs, asked);
+    const waitMs = Math.max(sender.setup.gapMs, this.#limitPair(message, sender.setup.gapMs, settle));
     // An answer that asks for nothing does not lift what another asked for, and is no wait of its own: the pacing clock
     // is written ten times a second, so a wall clock that steps back takes it up to 100 ms back, before this moment.
     if (waitMs > 0)
@@ -754,9 +761,30 @@ export class Reference {
       );
     this.#unbusy(message);
     if (settle?.brake === 'S') sender.paused = true;
+    if (settle?.brake === 'T') sender.heldTemplates.add(settle.brakeValue);
     if (settle?.brake === 'N') sender.wasSlowed = true;
     if (settle?.brake === 'N')
       sender.brakedUntilMs = Math.max(sender.brakedUntilMs, this.nowMs + Number(settle.brakeValue));
+  }
+  /** What the provider asks this pair to wait: more with every limit in a row; those that came together are one. */
+  #limitPair(message: Message, gapMs: number, settle: SettleArgs | undefined): number {
+    const known = this.pairLimits.get(pairOf(message)) ?? { limits: 0, nextMs: 0 };
+    let limits = known.nextMs + PAIR_LIMITS_KEPT_MS > this.nowMs ? known.limits : 0;
+    const waits = settle?.brake === 'P' ? settle.brakeValue.split(',').map(Number) : [];
+    if (limits === 0 || known.nextMs <= this.nowMs) {
+      if (waits.length > 0) limits = Math.min(3, limits + 1);
+      if (settle?.kind === 'S') limits = 0;
+    }
+    const waitMs = waits[Math.min(limits, waits.length) - 1] ?? 0;
+    const nextMs = Math.max(known.nextMs, this.nowMs + Math.max(gapMs, waitMs));
+    this.pairLimits.set(pairOf(message), { limits, nextMs });
+    return waitMs;
+  }
+  /** A person, or a webhook, knows that the pair's limits are over. */
+  clearPair(pair: string): void {
+    this.pairFreeAtMs.delete(pair);
+    this.pairBuckets.delete(pair);
+    this.pairLimits.delete(pair);
   }
   /** The pair is free for all: one that was granted before pairs had a limit does not know that it did not take it. */
   #unbusy(message: Message): void {

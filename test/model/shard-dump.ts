@@ -153,7 +153,7 @@ export async function dumpShard(client: RedisClient, prefix: string): Promise<Sh
     pairs: new Map(
       (under('p') as [string, [number, number]][]).map(([name, [flags, ttlMs]]) => [
         name,
-        { isBusy: flags % 2 === 1, hasWaiting: flags >= 2, isEnding: ttlMs >= 0 },
+        { isBusy: flags % 2 === 1, hasWaiting: Math.floor(flags / 2) % 2 === 1, isEnding: ttlMs >= 0 },
       ]),
     ),
     pairWaits: lists('pw'),

@@ -51,7 +51,7 @@ export interface SettleArgs {
   readonly number: number;
   /** R: counted · D: stays at its place */
   readonly flag: boolean;
-  readonly brake: '' | 'P' | 'N' | 'S';
+  readonly brake: '' | 'P' | 'N' | 'S' | 'T';
   readonly brakeValue: string;
   /** What the outcome says of the sender's health: '' nothing bad, '-<ms>' bad, '!<ms>' so bad that its circuit opens. */
   readonly verdict?: string;
@@ -63,6 +63,7 @@ export interface Revival {
   readonly id: string;
   /** redrive, log: as the record has it. */
   readonly from: 'failed' | 'sent' | 'lost';
+  /** As the caller knows them; hasten: 0 = none. */
   readonly attempts: number;
   /** -1 = it has failed for good (log only). */
   readonly delayMs: number;

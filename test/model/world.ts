@@ -177,6 +177,10 @@ export class World {
     });
   }
 
+  async clearPair(sender: string, contact: string): Promise<void> {
+    await this.control('clear-pair', sender, [contact], () => this.reference.clearPair(`${sender}|${contact}`));
+  }
+
   /** Another sender failed with the same credential. */
   async openCircuit(sender: string): Promise<void> {
     await this.#call(this.web, 'control', ['open-circuit', sender, CREDENTIAL_OPEN_MS], () => ({ opens: sender }));
@@ -389,7 +393,8 @@ export class World {
     ];
     const isTimed = this.dump?.timers.has(`l:${lane}`) === true && this.dump.lanes.get(lane)?.[0]?.id === id;
     const isBuried = this.dump?.tombstones.has(id) === true;
-    await this.#call(this.web, 'revive', [verb, id, lane, detail, ...(isReturn ? carried : [])], ([, result]) => {
+    const told = isReturn ? carried : verb === 'hasten' ? [attempts, 1000] : [];
+    await this.#call(this.web, 'revive', [verb, id, lane, detail, ...told], ([, result]) => {
       const expected = this.reference.expectRevival(revival, fresh, { isTimed, isBuried }, Number(result));
       if (result !== expected) {
         const state = this.reference.messages.get(id)?.state ?? 'unheard of';

@@ -22,3 +22,23 @@ test.each([
     if (after > 0) expect(pace.waitMs(message(before, 3), 1000)).toBe(1000 / before);
   },
 );
+
+test('past the queue, each limit of a pair in a row waits longer, and one that something went between is the first again', () => {
+  const pace = new DirectPace();
+  const one = message(0, 1);
+  const limited = { on: 'pair', waitsMs: [4000, 16_000] } as const;
+  let now = 1000;
+  const next = (wasSent: boolean, brake?: typeof limited) => {
+    pace.start(one, now);
+    pace.end(one, now, wasSent, brake);
+    const waitMs = pace.waitMs(one, now) ?? -1;
+    now += waitMs;
+    return waitMs;
+  };
+  expect(next(false, limited)).toBe(4000);
+  expect(next(false)).toBe(0); // refused for another reason
+  expect(next(false, limited)).toBe(16_000);
+  expect(next(false, limited)).toBe(16_000);
+  expect(next(true)).toBe(0);
+  expect(next(false, limited)).toBe(4000);
+});

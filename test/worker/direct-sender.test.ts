@@ -1,4 +1,4 @@
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import type { ProviderOutcome, ProviderSend, SenderAccount } from '../../src/providers/contract.ts';
 import type { DirectMessage } from '../../src/worker/direct-message.ts';
 import { DirectSender } from '../../src/worker/direct-sender.ts';
@@ -106,4 +106,17 @@ it('S7 · a mistake of the program over a direct message is told, and ends that 
   expect(await sender.send(first)).toMatchObject({ kind: 'unknown' });
   expect(broken).toEqual([`${first.id}: TypeError: a mistake`]);
   expect(await sender.send(message('s1', '+491'))).toMatchObject({ kind: 'sent' });
+});
+
+it('S7 · a clock that is set forward ends no message that has not lived its time, and tries none again and again', async () => {
+  const { sender, calls, broken } = directSender(() => sent, 2000);
+  const result = sender.send(message('a', 'x', { expiresAtMs: Date.now() + 60_000, pairFreeInMs: 20 }));
+  const now = Date.now.bind(Date);
+  const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + 600_000);
+  onTestFinished(() => {
+    clock.mockRestore();
+  });
+  expect(await result).toMatchObject({ kind: 'sent' });
+  expect(calls).toHaveLength(1);
+  expect(broken).toEqual([]);
 });

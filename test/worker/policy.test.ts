@@ -86,13 +86,18 @@ describe('decide()', () => {
     expect(decide(rejected(errorClass), first, policy)).toEqual({ kind: 'failed', error });
   });
 
-  it('parks the pair 4, 16, 64 s on a pair limit and counts no attempt', () => {
-    const waits = [1, 2, 3, 4].map((attempt) =>
-      decide(rejected('pair'), { attempt, counted: 0, deferrals: 0 }, policy),
-    );
-    expect(waits.map((made) => made.kind === 'retry' && [made.counted, made.delayMs, made.brake])).toEqual(
-      [4000, 16_000, 64_000, 64_000].map((waitMs) => [false, 0, { on: 'pair', waitMs }]),
-    );
+  it('parks the pair 4, 16, 64 s on a pair limit, whatever was tried before, and counts no attempt', () => {
+    const parked = (waitsMs: readonly number[]) => ({
+      kind: 'retry',
+      delayMs: 0,
+      counted: false,
+      brake: { on: 'pair', waitsMs },
+    });
+    for (const attempt of [1, 40]) {
+      const made = decide(rejected('pair'), { attempt, counted: 0, deferrals: 0 }, policy);
+      expect(made).toEqual(parked([4000, 16_000, 64_000]));
+    }
+    expect(decide(rejected('pair', { retryAfterMs: 7000 }), first, policy)).toEqual(parked([7000]));
   });
 
   it('slows the sender on a number limit and counts no attempt', () => {

@@ -4,7 +4,7 @@
   RETURN {dueMs or -1 (0 also when a timer is more than 50 ms overdue: its owner died), {worker, beat, …},
          {consumers with pending entries …}}
   FLAGS  allow-oom
-  COST   O(workers + entries) ]]
+  COST   O(workers + entries + 100 conversations given back) ]]
 -- @include "base"
 -- @include "state"
 -- @include "pair"
@@ -32,15 +32,25 @@ for i = 5, #ARGV do
   end
 end
 -- A lease that was not begun within its time can never be begun: begin refuses it. So it goes back, whoever holds it.
-local stale = call('ZRANGEBYSCORE', P .. 'lz', '-inf', now - 2 * start_by_ms - 1, 'LIMIT', 0, 16)
+-- What a killed worker has in its mailbox came together or one by one: conversations are counted, not entries.
+local GIVE_BACK_MAX = 100
+local stale = call('ZRANGEBYSCORE', P .. 'lz', '-inf', now - 2 * start_by_ms - 1, 'LIMIT', 0, GIVE_BACK_MAX)
+local given_back = 0
+local function give_back_counted(...)
+  given_back = given_back + 1
+  give_back(...)
+end
 for _, entry in ipairs(stale) do
+  if given_back >= GIVE_BACK_MAX then
+    break -- the next beat goes on
+  end
   local l = load_lease(entry)
   call('ZREM', P .. 'lz', entry)
   if l then
     -- Who did not begin in time is not offered more until its own next call.
     call('ZREM', P .. 'iw', l.worker)
   end
-  each_in_flight(entry, give_back)
+  each_in_flight(entry, give_back_counted)
 end
 local free = tonumber(ARGV[4]) - slots_used(worker)
 if free > 0 then

@@ -75,7 +75,7 @@ local function control()
   elseif verb == 'clear-pair' then
     -- A limit that somebody knows to be over. An attempt under way keeps the pair until it ends.
     local p = pair_load(s, ARGV[4])
-    p.next, p.tat = 0, 0
+    p.next, p.tat, p.limits = 0, 0, 0
     pair_store(p)
     if p.waiting and not p.busy then
       arm('p:' .. pair_name(p), now)

@@ -9,8 +9,10 @@
          kind: S sent · F failed · R retry (number = delayMs, flag = counted) · D deferred (delayMs, flag = in place)
          · U unknown · B unstarted; health, what it says of the sender's: '' nothing bad, '-<ms>' bad (a probe opens the
          circuit again for ms), '!<ms>' the worker counted enough: open the circuit
-         brake: '' · P pair · N sender's rate · S sender · T template (value = ms, the reason, the template)
-  RETURN {dueMs or -1, {begun 1|0 …}, {settled 1, by evidence 2, stale 0 …}, entry or '', {lane, numbers, element …}}
+         brake: '' · P pair · N sender's rate · S sender · T template (value = ms for each limit in a row, '4000,16000';
+         ms; the reason; the template)
+  RETURN {dueMs or -1, {begun 1|0 …}, {settled 1, by evidence 2, stale 0 …}, entry or '', {lane, numbers, element …},
+         wall clock, epoch ms}
   FLAGS  allow-oom
   COST   O(begins + settlements + taken) ]]
 -- @include "base"
@@ -84,4 +86,4 @@ if free > 0 then
   end
 end
 local due = finish(by_timer)
-return { due, begun, settled, entry or '', out or {} }
+return { due, begun, settled, entry or '', out or {}, wall }

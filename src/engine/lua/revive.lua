@@ -4,7 +4,8 @@
          redrive, log: 6 'failed', 'sent' or 'lost', what the engine counted it as   7 attempts so far   8 slow retries so far
            9 delayMs, -1 = it has failed for good (log only)   10 priority   11 contact   12 expiresAtMs or ''   13 body
            14 'concurrency|weight|backlogMax'   15 detail of the deferred or failed event (JSON; log only)
-         hasten: what is deferred goes now   resend: what is held goes again   close: what is held ends as failed
+         hasten: what is deferred goes now   6 attempts that the caller knows of, 0 = none   7 slow retries that it knows of
+         resend: what is held goes again   close: what is held ends as failed
          settled: what is deferred was sent after all, as the record knows
   RETURN {dueMs or -1, 1 done | 0 not in that state, or done before | 2 backlog full | 3 expired | -1 unknown sender}
   COST   O(1) ]]
@@ -118,15 +119,26 @@ local function unpark(t, wanted)
   return true
 end
 
+-- It was tried again since the caller looked: what it waits for now may be a pause that the provider asked for.
+local function is_overtaken(tried)
+  local attempts, deferrals = tonumber(ARGV[6]), tonumber(ARGV[7])
+  return (attempts > 0 and tried.attempts > attempts) or tried.deferrals > deferrals
+end
+
 local function hasten(s, t)
   local raw = call('HGET', P .. 'sch', id)
   if raw and sub(raw, 1, 1) == 'D' then
+    local _, _, element = parse_parked(raw)
+    local h = parse(element)
+    if h and is_overtaken(h) then
+      return 0
+    end
     disarm('d:' .. id)
     rejoin(id)
     return 1
   end
   local f = load_flight(lane)
-  if f and f.id == id and f.state == 'D' and disarm('l:' .. lane) then
+  if f and f.id == id and f.state == 'D' and not is_overtaken(f) and disarm('l:' .. lane) then
     place(s, t, lane, true)
     return 1
   end

@@ -28,6 +28,17 @@ export class LiveTotals {
     this.#timer ??= setTimeout(() => void this.#flush(), FLUSH_MS).unref();
   }
 
+  /**
+   * For what is rare and whose sum is asked for, not its rate: written in this tick, with all that is pending. A process
+   * that dies between the commit of the record and this still loses it; the two have no transaction in common.
+   */
+  countNow(field: string, by = 1): void {
+    this.count(field, by);
+    if (this.#client?.status !== 'ready') return;
+    clearTimeout(this.#timer);
+    void this.#flush();
+  }
+
   /** @throws when Redis cannot be reached */
   async read(): Promise<ReadonlyMap<string, number>> {
     const flat = (await this.#client?.hgetall(KEY)) ?? {};

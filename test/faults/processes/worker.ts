@@ -85,7 +85,8 @@ function createWorker(index: number): SendWorker {
     tagKey: Buffer.from(options.tagKeyHex, 'hex'),
     onSettled: ({ grant, settlement }, result) => {
       if (settlement.kind !== 'sent' || result === 'settled') return;
-      tell({ type: 'late-sent', messageId: grant.messageId, result });
+      // Told twice, it may have come late as well: the queue does not tell which.
+      tell({ type: 'late-sent', messageId: grant.messageId, result: result === 'evidence' ? result : 'stale' });
     },
   });
 }

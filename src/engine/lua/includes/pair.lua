@@ -1,15 +1,20 @@
 -- Pairs: sender + contact. Busy from the grant to the settle; free again at `next`, which lies a gap after the settle;
 -- `tat` is when its bucket is full again. Read once per call, written once by flush_pairs(). `ready`: a lane of it was
--- placed in this call and stands ready.
--- Packed: 1 busy + 2 lanes wait, next, tat (ms of the pacing clock).
+-- placed in this call and stands ready. `limits`: how often in a row the provider has limited it, 3 at most.
+-- Packed: 1 busy + 2 lanes wait + 4 times limits, next, tat (ms of the pacing clock).
 local PAIR_RECORD = '<Bdd'
+local LIMITS_MAX = 3
+local LIMITS_KEPT_MS = 64000 -- after its wait: a limit after a longer silence is the first of another row
 local pair_list = {}
 local function pair_read(s, contact, key, raw)
   local flags, next_at, tat = 0, 0, 0
   if raw then
     flags, next_at, tat = struct.unpack(PAIR_RECORD, raw)
   end
-  local p = { key = key, busy = flags % 2 == 1, next = next_at, tat = tat, waiting = flags > 1, ready = false, dirty = false }
+  local p = {
+    key = key, busy = flags % 2 == 1, next = next_at, tat = tat, waiting = flags % 4 > 1, ready = false, dirty = false,
+    limits = next_at + LIMITS_KEPT_MS > now and floor(flags / 4) or 0,
+  }
   s.pairs[contact] = p
   pair_list[#pair_list + 1] = p
   return p
@@ -58,13 +63,16 @@ local function flush_pairs()
   for _, p in ipairs(pair_list) do
     if p.dirty then
       local keep = max(p.next, p.tat) - now
+      if p.limits > 0 then
+        keep = max(keep, p.next + LIMITS_KEPT_MS - now)
+      end
       if p.busy or p.waiting or p.ready then
         -- Somebody depends on this value: it must not expire on another clock. Or its conversation goes on: then it is
         -- written together with others, and gets its end when it is written after the last message.
         kept[#kept + 1] = p.key
-        kept[#kept + 1] = struct.pack(PAIR_RECORD, (p.busy and 1 or 0) + (p.waiting and 2 or 0), p.next, p.tat)
+        kept[#kept + 1] = struct.pack(PAIR_RECORD, (p.busy and 1 or 0) + (p.waiting and 2 or 0) + 4 * p.limits, p.next, p.tat)
       elseif keep > 0 then
-        call('SET', p.key, struct.pack(PAIR_RECORD, 0, p.next, p.tat), 'PX', format('%d', ceil(keep)))
+        call('SET', p.key, struct.pack(PAIR_RECORD, 4 * p.limits, p.next, p.tat), 'PX', format('%d', ceil(keep)))
       else
         gone[#gone + 1] = p.key
       end
@@ -99,6 +107,28 @@ local function pair_take(s, p)
     p.tat = ceil(max(p.tat, now) + s.pair_ms)
   end
   pair_store(p)
+end
+
+-- What an attempt's outcome says of its pair: `waits` = how long to wait, ms, when the provider limits it for the first
+-- time in a row, for the second …, '4000,16000,64000', the last for all that follow; '' no limit. Returns the wait.
+local function pair_limited(s, contact, waits, was_sent)
+  local p = pair_load(s, contact)
+  if p.next > now and p.limits > 0 then
+    was_sent = false -- it went beside the one that was limited, and so did this one if it was limited too
+  elseif waits ~= '' then
+    p.limits = min(p.limits + 1, LIMITS_MAX)
+  end
+  if was_sent then
+    p.limits = 0
+  end
+  local wait_ms, n = 0, 0
+  for ms in string.gmatch(waits, '%d+') do
+    n = n + 1
+    if n <= p.limits then
+      wait_ms = tonumber(ms)
+    end
+  end
+  return wait_ms
 end
 
 -- The attempt on this pair is over. `wait_ms` is what a provider asked for, 0 without.

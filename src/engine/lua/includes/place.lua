@@ -146,6 +146,13 @@ local function end_damaged(element, from, id)
   end
 end
 
+-- Its pair may have been kept for it. The contact stands behind the id, and is the sixth field; nil, or nobody's, where
+-- both ways are hit: then the pair's key stays until something is sent to that person again.
+local function contact_of_damaged(element)
+  return match(element, '%x+%-%x+%-%x+%-%x+%-%x+|[%d.]*|([^|]*)|') or
+    match(element, '^[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|([^|]*)|')
+end
+
 -- The live head of a lane. Drops what was cancelled or has expired before it; nil when the lane is empty.
 -- Bounded: a lane with more dead heads than the budget is returned as 'again'.
 local function live_head(s, t, lane, budget)
@@ -156,9 +163,11 @@ local function live_head(s, t, lane, budget)
     end
     local h = parse(element)
     local dead = false
+    local contact = h and h.contact
     if not h then
       dead = true
       local f = load_flight(lane)
+      contact = f and f.contact or contact_of_damaged(element)
       end_damaged(element, f and f.state == 'D' and 'deferred' or 'queued', f and f.id)
       t.backlog = t.backlog - 1
     elseif has_tombstones() and call('HDEL', P .. 'x', h.id) == 1 then
@@ -176,8 +185,8 @@ local function live_head(s, t, lane, budget)
     end
     call('LPOP', lane_key(lane))
     drop_flight(lane)
-    if s.pairs_on and h then
-      local p = pair_load(s, h.contact)
+    if s.pairs_on and contact then
+      local p = pair_load(s, contact)
       p.ready = false -- it may have been kept for this one
       pair_store(p)
       if p.waiting and not p.busy then

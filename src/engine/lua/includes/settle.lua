@@ -66,7 +66,7 @@ local function settle(lane, id, entry, outcome, text, ambiguous_ms, after_wait)
     call('HSET', P .. 's:' .. s.id, 'pairs', 1)
   end
   if s.pairs_on then
-    pair_release(s, f.contact, brake == 'P' and tonumber(brake_value) or 0)
+    pair_release(s, f.contact, pair_limited(s, f.contact, brake == 'P' and brake_value or '', kind == 'S'))
   end
   local proof = take_proof(id)
   if kind == 'U' and proof then
