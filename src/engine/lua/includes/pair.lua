@@ -121,6 +121,9 @@ local function pair_limited(s, contact, waits, was_sent)
   if was_sent then
     p.limits = 0
   end
+  if waits == '' then
+    return 0
+  end
   local wait_ms, n = 0, 0
   for ms in string.gmatch(waits, '%d+') do
     n = n + 1
