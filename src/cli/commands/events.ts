@@ -45,7 +45,7 @@ const list = defineCommand({
 });
 
 function line({ createdAt, id, type, state, attempts, endpoint, lastError }: EventLine): string {
-  return `${createdAt}  ${id}  ${type}  ${state} (${attempts})  ${endpoint}  ${lastError ?? ''}`.trimEnd();
+  return `${createdAt}  ${id}  ${type.padEnd(18)}  ${`${state} (${attempts})`.padEnd(13)}  ${endpoint}  ${lastError ?? ''}`.trimEnd();
 }
 
 const endpoints = defineCommand({
