@@ -4,7 +4,7 @@ import { follow } from './pace.ts';
 import { demandsOf, supplyOf } from './supply.ts';
 import { endOf, sentenceOf } from './explain-sentence.ts';
 import type { Expected, Situation } from './situation.ts';
-import { isoOrNull, type MessageView } from './view.ts';
+import { holdView, isoOrNull, type MessageView } from './view.ts';
 
 /** Why a message is where it is, for people and as data. Times are ISO 8601 UTC. */
 export interface Explanation {
@@ -47,7 +47,7 @@ export function explainWaiting(situation: Situation): Explanation {
   return {
     id: view.id,
     status: line.status === 'held' ? 'unknown' : line.status,
-    hold: line.hold === null ? null : { kind: line.hold.kind, until: isoOrNull(line.hold.untilMs) },
+    hold: holdView(line.hold, view.sendAt === null ? null : Date.parse(view.sendAt)),
     endsWhen,
     sentence,
     position: line.inConversation === null ? null : line.inConversation.before + 1,
