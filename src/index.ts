@@ -5,8 +5,9 @@ import type { Responder } from './inbound/index.ts';
 import type { QueueService } from './jobs/index.ts';
 import {
   generateIdempotencyKey,
-  type Messages,
   type MessageView,
+  ownMessages,
+  type OwnMessages,
   type SendMessageOptions,
   type SendMessageResult,
   type ThrottledSender,
@@ -27,8 +28,8 @@ export type { CacheReport, CacheService } from './cache/index.ts';
 export type { FailureToLog, RetryTotals, WaxwingFailures } from './failures/index.ts';
 export { generateIdempotencyKey } from './messages/index.ts';
 export type {
-  Messages,
   MessageView,
+  OwnMessages,
   SendMessageOptions,
   SendMessageResult,
   ThrottledSender,
@@ -65,8 +66,8 @@ export interface WaxwingTemplates extends TemplateRegistry {
 
 /** Waxwing inside another program, over the same queue and record as all its other processes. */
 export interface Waxwing {
-  /** Accept, read, list and cancel; see `Messages`. Usable after `start()`. */
-  readonly messages: Messages;
+  /** Accept, read, list and cancel; see `OwnMessages`. Usable after `start()`. */
+  readonly messages: OwnMessages;
   /** Failure record, slow retries, dead letters. Usable after `start()`. */
   readonly failures: WaxwingFailures;
   /** Job queues: webhooks, statuses, reminders, e-mail. Usable after `start()`. */
@@ -127,7 +128,7 @@ export function createWaxwing(options: WaxwingOptions = {}): Waxwing {
 
   return {
     get messages() {
-      return current().messages;
+      return ownMessages(current().messages);
     },
     get failures() {
       return current().failures;

@@ -22,9 +22,10 @@ export async function adminClient(
   role: 'operator' | 'admin' = 'operator',
 ): Promise<AdminClient> {
   const config = settings();
+  const address = addressOf(config, url);
   const keys = await resolveKeys(config);
   const credential = await signJwt({ role, name: 'cli', lifetimeSeconds: 300 }, jwtSettings(config, keys));
-  const running = { url: addressOf(config, url), credential };
+  const running = { url: address, credential };
   return {
     get: async (path, query = {}) => await ask(running, { path, query }),
     post: async (path, body) => await ask(running, { method: 'POST', path, body }),

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { type Dispatcher, request } from 'undici';
 import type { Config } from '../config/index.ts';
-import { CommandError } from './settings.ts';
+import { CommandError, UsageError } from './settings.ts';
 
 /** A program that runs on the same settings, asked over HTTP. */
 export interface Running {
@@ -21,7 +21,7 @@ export interface Asked {
 export function addressOf(config: Config, named: string | undefined): string {
   if (named === undefined) return `http://${reachable(config.host)}:${config.port}`;
   if (!URL.canParse(named) || !/^https?:$/.test(new URL(named).protocol)) {
-    throw new CommandError(
+    throw new UsageError(
       `--url must be the address of the program, such as http://127.0.0.1:3000; got ${JSON.stringify(named)}.`,
     );
   }

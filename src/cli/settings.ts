@@ -10,10 +10,13 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Settings from the environment and `.env`. @throws CommandError with every problem at once */
+/** Settings from the environment and `.env`. @throws CommandError with every problem at once, UsageError when the command line made one */
 export function settings(overrides: Readonly<Record<string, string | undefined>> = {}): Config {
   const given = Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined));
   const result = loadConfig({ ...process.env, ...given }, process.cwd());
-  if (!result.ok) throw new CommandError(formatProblems(result.problems));
+  if (!result.ok) {
+    const isTyped = result.problems.some(({ key }) => Object.hasOwn(given, key));
+    throw new (isTyped ? UsageError : CommandError)(formatProblems(result.problems));
+  }
   return result.config;
 }

@@ -5,7 +5,6 @@ import { GraphError } from './graph-error.ts';
 import { ControlError, isPlainObject, parseControl, type TemplateSettings } from './settings.ts';
 import type { World } from './world.ts';
 
-/** Meta's reviewer is quick here: a template is approved at once unless the settings say otherwise. */
 const CATEGORIES = ['MARKETING', 'UTILITY', 'AUTHENTICATION'];
 const STATUS_EVENTS = ['APPROVED', 'PENDING', 'REJECTED', 'PAUSED', 'DISABLED'] as const;
 const PAGE_MAX = 250;

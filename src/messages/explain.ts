@@ -4,7 +4,7 @@ import { follow } from './pace.ts';
 import { demandsOf, supplyOf } from './supply.ts';
 import { endOf, sentenceOf } from './explain-sentence.ts';
 import type { Expected, Situation } from './situation.ts';
-import { isoOrNull, type MessageView } from './view.ts';
+import { holdView, isoOrNull, type MessageView } from './view.ts';
 
 /** Why a message is where it is, for people and as data. Times are ISO 8601 UTC. */
 export interface Explanation {
@@ -47,7 +47,7 @@ export function explainWaiting(situation: Situation): Explanation {
   return {
     id: view.id,
     status: line.status === 'held' ? 'unknown' : line.status,
-    hold: line.hold === null ? null : { kind: line.hold.kind, until: isoOrNull(line.hold.untilMs) },
+    hold: holdView(line.hold, view.sendAt === null ? null : Date.parse(view.sendAt)),
     endsWhen,
     sentence,
     position: line.inConversation === null ? null : line.inConversation.before + 1,
@@ -73,7 +73,7 @@ function expect({ line, sender, time }: Situation): Expected {
   const byRate =
     supply.ratePerSecond === 0 ? 0 : Math.max(0, ((turn + 1 - supply.tokens) * 1000) / supply.ratePerSecond);
   const counts = { ...ahead, others: course.others };
-  if (isStopped(sender)) return { ...counts, inMs: null };
+  if (isStopped(sender) || isTemplateStopped(line)) return { ...counts, inMs: null };
   const inMs = Math.max(
     byPlaces,
     byRate,
@@ -93,6 +93,11 @@ export function isStopped(sender: SenderLook): boolean {
     sender.workers === 0 ||
     sender.slots === 0
   );
+}
+
+/** Its own template, or that of the message which its conversation waits for; only the provider lets it go on. */
+function isTemplateStopped({ hold, inConversation: place }: Line): boolean {
+  return hold?.kind === 'template-paused' || place?.head.hold === 'template-paused';
 }
 
 /** Conversations of a tenant take turns, so every message before it costs a round through the line. */

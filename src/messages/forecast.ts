@@ -80,7 +80,7 @@ function sentenceOf(answer: Omit<Forecast, 'sentence'>, look: SenderLook, doneMs
     return `${what} would wait, because ${why}.`;
   }
   const first =
-    answer.backlog.tenant === 0 ? '' : `, after ${counted(answer.backlog.tenant, 'message')} that wait already`;
+    answer.backlog.tenant === 0 ? '' : `, after ${counted(answer.backlog.tenant, 'message')} already waiting`;
   const guess = answer.attempt.measured ? '' : ' Nothing was sent yet, so the time of an attempt is a guess.';
   return `${what} would be done in ${span(doneMs)}${first}, at ${answer.perSecond} a second; what bounds it is ${LIMITS[answer.limitedBy]}.${guess}`;
 }

@@ -1,4 +1,5 @@
 export { createMessages, type AcceptOptions, type Messages } from './service.ts';
+export { ownMessages, type OwnMessages } from './own-messages.ts';
 export type { Accepted } from './conclude.ts';
 export type { BatchResult } from './batch.ts';
 export type { ListQuery, Reading } from './reading.ts';

@@ -40,8 +40,10 @@ export function isoOrNull(atMs: number | null): string | null {
   return atMs === null ? null : new Date(atMs).toISOString();
 }
 
-function holdView(hold: Hold | null): MessageView['hold'] {
-  return hold === null ? null : { kind: hold.kind, until: isoOrNull(hold.untilMs) };
+/** The engine tells how long a hold still lasts, so its end differs from read to read; a schedule's end is known. */
+export function holdView(hold: Hold | null, sendAtMs: number | null): MessageView['hold'] {
+  if (hold === null) return null;
+  return { kind: hold.kind, until: isoOrNull(hold.kind === 'scheduled' ? (sendAtMs ?? hold.untilMs) : hold.untilMs) };
 }
 
 /** States that nothing of the engine changes any more. */
@@ -104,7 +106,7 @@ export function unrecordedView(message: UnrecordedMessage): MessageView {
     attempts: Math.max(message.attempts, place?.attempts ?? 0, ended?.status === 'sent' ? 1 : 0),
     providerMessageId: ended?.providerMessageId ?? null,
     error: ended?.error ?? null,
-    hold: ended === null ? holdView(place?.hold ?? null) : null,
+    hold: ended === null ? holdView(place?.hold ?? null, message.sendAtMs) : null,
     sentAt: ended?.status === 'sent' ? isoOrNull(ended.atMs) : null,
   };
 }
@@ -136,7 +138,7 @@ export function recordedView(
     attempts: Math.max(message.attempts, current?.attempts ?? 0),
     providerMessageId: message.providerMessageId,
     error: message.error,
-    hold: holdView(current?.hold ?? null),
+    hold: holdView(current?.hold ?? null, message.sendAtMs),
     createdAt: new Date(message.createdAtMs).toISOString(),
     sendAt: isoOrNull(message.sendAtMs),
     expiresAt: isoOrNull(message.expiresAtMs),

@@ -59,7 +59,7 @@ function tableError(
   hidden: readonly string[] = [],
 ): MessageError {
   const said = redact(told.text, hidden);
-  const quote = said === '' ? '' : ` The provider says: "${said}".`;
+  const quote = said === '' ? '' : ` The provider says: "${said.replace(/\.$/, '')}".`;
   return {
     code,
     providerCode: told.code,

@@ -1,8 +1,9 @@
-import type { CommandDef } from 'citty';
+import { type CommandDef, runCommand } from 'citty';
 import { describe, expect, it } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands/index.ts';
 import { EXAMPLES } from '../../src/cli/examples.ts';
 import { argsOf, childrenOf, helpOf } from '../../src/cli/help.ts';
+import { UsageError } from '../../src/cli/settings.ts';
 import { checkWords } from '../../src/cli/words.ts';
 
 async function tree(path: string, command: CommandDef): Promise<Map<string, CommandDef>> {
@@ -82,5 +83,29 @@ describe('the words of a command line', () => {
     expect(() => check('waxwing start', '--port', '--role', 'web')).toThrow('--port needs a value');
     expect(() => check('waxwing doctor', '--json=yes')).toThrow('--json takes no value.');
     expect(() => check('waxwing demo', '--no-traffic')).not.toThrow();
+  });
+
+  it('are refused when a value cannot be meant, with the exit code of a wrong command line', async () => {
+    for (const [path, ...words] of [
+      ['waxwing start', '--role', 'wrker'],
+      ['waxwing send', '+447700900100', 'Hello', '--priority', '11'],
+      ['waxwing send', '+447700900100', 'Hello', '--wait', 'long'],
+      ['waxwing send', '+447700900100', 'Hello', '--url', 'there'],
+      ['waxwing token', '--role', 'root'],
+      ['waxwing token', '--hours', '0'],
+      ['waxwing key create', 'till system'],
+      ['waxwing key rotate', '0199f0a4', '--hours', '721'],
+      ['waxwing user add', 'ann', '--role', 'root', '--generate'],
+      ['waxwing user add', 'a nn', '--generate'],
+      ['waxwing dead-letters redrive', '--yes'],
+      ['waxwing events replay', '--yes'],
+      ['waxwing webhooks replay', '--from', 'yesterday'],
+      ['waxwing webhooks replay', '--from', '2027-01-31T08:00:00Z', '--to', '2027-01-31T08:00:00Z'],
+      ['waxwing webhooks replay', '--from', '2027-01-31T08:00:00Z', '--provider', 'cluod', '--dry-run'],
+    ] as const) {
+      const command = all.get(path) ?? expect.fail(path);
+      const line = [path, ...words].join(' ');
+      await expect(runCommand(command, { rawArgs: words.slice() }), line).rejects.toBeInstanceOf(UsageError);
+    }
   });
 });

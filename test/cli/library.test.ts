@@ -51,6 +51,23 @@ describe('createWaxwing()', () => {
     }
   });
 
+  it('messages accepts every type, reads, lists and cancels as the platform key does, and checks what it is given', async () => {
+    const { messages } = waxwing;
+    const { message } = await messages.accept({
+      ...{ tenant: 'salon-aurora', to: '+447700900003', type: 'image' },
+      ...{ image: { link: 'https://example.com/flowers.jpg' }, sendAt: new Date(Date.now() + 3_600_000).toISOString() },
+    });
+    expect(message).toMatchObject({ tenant: 'salon-aurora', status: 'scheduled' });
+    expect(await messages.get(message.id)).toMatchObject({ id: message.id, type: 'image' });
+    expect((await messages.explain(message.id)).hold?.kind).toBe('scheduled');
+    await eventually(async () => (await messages.list({ tenant: 'salon-aurora', limit: 10 })).items[0]);
+    expect((await messages.cancel(message.id)).status).toBe('cancelled');
+    const empty = { to: '+447700900003', type: 'text', text: { body: '' } } as const;
+    await expect(messages.accept(empty)).rejects.toMatchObject({ code: 'REQUEST_INVALID', field: 'text.body' });
+    const ofAnother = messages.get(message.id, { kind: 'tenant', tenant: 'salon-luna' });
+    await expect(ofAnother).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
   it('F6 · retryFailedMessages() is a function of the instance, too', async () => {
     const none = { total: 0, succeeded: 0, failed: 0, permanentlyFailed: 0 };
     expect(await waxwing.retryFailedMessages(10)).toEqual(none);

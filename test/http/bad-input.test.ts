@@ -202,6 +202,15 @@ describe('bodies', () => {
     expectProblem(await raw(fill(limit + 1)), 413, 'BODY_TOO_LARGE');
   });
 
+  test('a batch has its tenants and its keys in its items: a name beside them is refused, and so is a key of the whole', async () => {
+    const batch = (body: object, headers: Record<string, string> = {}) =>
+      api.call({ method: 'POST', url: '/v1/messages/batch', body, headers });
+    const misplaced = await batch({ tenant: 'salon', messages: [text()] });
+    expect(expectProblem(misplaced, 400, 'REQUEST_INVALID').field).toBe('tenant');
+    const keyed = await batch({ messages: [text()] }, { 'idempotency-key': 'for-all' });
+    const { field, detail } = expectProblem(keyed, 400, 'REQUEST_INVALID');
+    expect([field, detail]).toEqual(['idempotency-key', expect.stringContaining('idempotencyKey')]);
+  });
   test('a batch may have 4 MiB, and no more', async () => {
     const batch = (size: number) => {
       const body = JSON.stringify({
@@ -219,6 +228,22 @@ describe('bodies', () => {
     const taken = await send(smaller + ' '.repeat(limit - smaller.length));
     expect(taken.statusCode).toBe(200);
     expectProblem(await send(batch(limit + 1)), 413, 'BODY_TOO_LARGE');
+  });
+});
+
+describe('queries', () => {
+  test.each([
+    ['GET', '/v1/messages?tenat=salon', 'tenat'],
+    ['GET', '/v1/conversations?limit=2&statuss=open', 'statuss'],
+    ['GET', '/v1/stats?days=7', 'days'],
+    ['POST', '/v1/messages?dryRun=true', 'dryRun'],
+  ] as const)('%s %s: a name that is not known is refused, as in a body', async (method, url, field) => {
+    const answer = await api.call({ method, url, ...(method === 'POST' ? { body: text() } : {}) });
+    expect(expectProblem(answer, 400, 'REQUEST_INVALID').field).toBe(field);
+  });
+  test('what a provider adds to its verification call does no harm', async () => {
+    const url = '/webhooks/whatsapp/cloud?hub.mode=subscribe&hub.challenge=1&hub.verify_token=wrong&hub.more=1';
+    expectProblem(await api.call({ url }), 403, 'FORBIDDEN');
   });
 });
 

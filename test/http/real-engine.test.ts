@@ -79,6 +79,17 @@ test('the calls that were made are told before the record knows of them', async 
   expect((await api.call({ url: `/v1/messages/${id}` })).json()).toMatchObject({ status: 'failed', attempts: 1 });
 });
 
+test('a scheduled message is held until its time to the millisecond, however often it is read', async () => {
+  const sendAt = new Date(Date.now() + 3_600_000).toISOString();
+  const id = await idOf({ tenant: 'later', sendAt });
+  const read = async (path = '') =>
+    (await api.call({ url: `/v1/messages/${id}${path}` })).json<{ hold: object }>().hold;
+  const early = await Promise.all(Array.from({ length: 10 }, () => read()));
+  await api.recorded();
+  const late = await Promise.all(Array.from({ length: 20 }, (_, n) => read(n % 2 === 0 ? '' : '/explain')));
+  for (const hold of [...early, ...late]) expect(hold).toEqual({ kind: 'scheduled', until: sendAt });
+});
+
 test('a message behind another one of its conversation says so', async () => {
   const first = await idOf({ conversation: 'line' });
   const second = await idOf({ conversation: 'line' });

@@ -119,6 +119,8 @@ describe('events of the whole program', () => {
     });
     const told = await eventually(() => own.received.at(0));
     expect(secret).toHaveLength(2);
+    expect((await world.call('POST', '/admin/events/endpoints/salon7/enable')).body['code']).toBe('CONFLICT');
+    expect((await world.call('POST', '/admin/events/endpoints/nobody/enable')).body['code']).toBe('NOT_FOUND');
     expect(new Webhook(secret[0] ?? '').verify(told.text, told.headers as Record<string, string>)).toBeTruthy();
     expect(() => new Webhook(EVENTS_SECRET).verify(told.text, told.headers as Record<string, string>)).toThrow();
     expect(of('c204')).toEqual([]);

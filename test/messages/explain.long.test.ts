@@ -88,6 +88,19 @@ describe('what an explanation says', () => {
     });
   });
 
+  it('a message whose template is stopped, and one behind it, expect no time, because only the provider knows it', async () => {
+    bench = await Bench.open(redis);
+    await bench.queue.holdTemplate('s1', 'en:promo');
+    await bench.worker('w1');
+    const held = await accept({ template: 'en:promo' });
+    const behind = await accept();
+    await expect.poll(async () => (await explain(held)).hold?.kind, { timeout: 5000 }).toBe('template-paused');
+    const found = await explain(held);
+    expect(found).toMatchObject({ position: 1, expectedAt: null });
+    expect(found.sentence).toBe('Meta has paused its template; when it goes hangs on that alone.');
+    expect(await explain(behind)).toMatchObject({ hold: { kind: 'conversation' }, position: 2, expectedAt: null });
+  });
+
   it('every kind of hold of the engine is named with what ends it', async () => {
     const told = new Map<HoldKind, Explanation>();
     const tell = async (one: NewMessage) => {

@@ -248,6 +248,7 @@ describe('what errors show', () => {
       'WhatsApp says: "Parameter order_update of template en_US is missing".',
     );
     expect(detailOf('x')).toContain('AbC123');
+    expect(detailOf('A service is unavailable.')).toContain('WhatsApp says: "A service is unavailable". ');
   });
 
   it('no token, phone number, wamid or text of the message', () => {

@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty';
 import { adminClient } from '../admin-client.ts';
-import { CommandError } from '../settings.ts';
+import { UsageError } from '../settings.ts';
 import { given, json, tellOfMore, url } from '../common-args.ts';
 
 const reveal = {
@@ -112,7 +112,7 @@ function act(word: 'redrive' | 'discard', description: string) {
       const filter = given(filters, args);
       const { id } = args;
       if (id === undefined && Object.keys(filter).length === 0 && args.all !== true) {
-        throw new CommandError('Give an id, a filter such as --code 131026, or --all.');
+        throw new UsageError('Give an id, a filter such as --code 131026, or --all.');
       }
       const client = await adminClient(args.url);
       let after: string | undefined;

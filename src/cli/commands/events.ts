@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty';
 import { adminClient } from '../admin-client.ts';
-import { CommandError } from '../settings.ts';
+import { UsageError } from '../settings.ts';
 import { given, json, tellOfMore, url } from '../common-args.ts';
 
 const filters = {
@@ -45,7 +45,7 @@ const list = defineCommand({
 });
 
 function line({ createdAt, id, type, state, attempts, endpoint, lastError }: EventLine): string {
-  return `${createdAt}  ${id}  ${type}  ${state} (${attempts})  ${endpoint}  ${lastError ?? ''}`.trimEnd();
+  return `${createdAt}  ${id}  ${type.padEnd(18)}  ${`${state} (${attempts})`.padEnd(13)}  ${endpoint}  ${lastError ?? ''}`.trimEnd();
 }
 
 const endpoints = defineCommand({
@@ -85,7 +85,7 @@ const replay = defineCommand({
   async run({ args }) {
     const filter = given(filters, args);
     if (args.id === undefined && Object.keys(filter).length === 0) {
-      throw new CommandError('Give an id, or a filter such as --state dead.');
+      throw new UsageError('Give an id, or a filter such as --state dead.');
     }
     const client = await adminClient(args.url);
     const report = (await client.post('/admin/events/replay', {

@@ -37,7 +37,7 @@ const list = defineCommand({
 
 function lineOf({ id, status, errorCode, attemptCount, nextRetryAt, createdAt }: Failure): string {
   const next = nextRetryAt === null ? '' : `  next ${nextRetryAt}`;
-  return `${createdAt}  ${id}  ${status}  ${errorCode ?? ''}  ${attemptCount}×${next}`;
+  return `${createdAt}  ${id}  ${status.padEnd(8)}  ${errorCode ?? ''}  ${attemptCount}×${next}`;
 }
 
 export const failures = defineCommand({

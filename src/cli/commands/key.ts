@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty';
 import type { ApiKeyRecord } from '../../record/index.ts';
-import { CommandError } from '../settings.ts';
+import { CommandError, UsageError } from '../settings.ts';
 import { commandActor, withRecord } from '../with-record.ts';
 import { parseInteger } from './start.ts';
 import { json } from '../common-args.ts';
@@ -16,7 +16,7 @@ const create = defineCommand({
   },
   async run({ args }) {
     if ((args.tenant === undefined) === (args.platform !== true)) {
-      throw new CommandError('Say either --tenant ID or --platform.');
+      throw new UsageError('Say either --tenant ID or --platform.');
     }
     const made = await withRecord(async (record) => {
       const key = await record.apiKeys.create({ tenant: args.tenant ?? null, name: args.name });
@@ -46,7 +46,8 @@ const list = defineCommand({
       return all;
     });
     if (args.json) console.log(JSON.stringify(keys.map(asJson), null, 2));
-    else console.log(keys.length === 0 ? 'There are no keys but WAXWING_API_KEY.' : keys.map(asLine).join('\n'));
+    else if (keys.length > 0) console.log(keys.map(asLine).join('\n'));
+    else console.log(args.tenant === undefined ? 'There are no keys but WAXWING_API_KEY.' : 'This tenant has no keys.');
   },
 });
 

@@ -33,7 +33,6 @@ export const send = defineCommand({
   },
   async run({ args }) {
     const config = settings();
-    const keys = await resolveKeys(config);
     const body = {
       to: args.to,
       type: 'text',
@@ -44,7 +43,8 @@ export const send = defineCommand({
       ...(args.priority === undefined ? {} : { priority: parseInteger(args.priority, 'priority', 1, 10) }),
     };
     const headers = { prefer: `wait=${parseInteger(args.wait, 'wait', 0, 30)}` };
-    const running = { url: addressOf(config, args.url), credential: keys.apiKey };
+    const address = addressOf(config, args.url);
+    const running = { url: address, credential: (await resolveKeys(config)).apiKey };
     const answer = await ask<Answer>(running, { method: 'POST', path: '/v1/messages', headers, body });
     if (args.json) console.log(JSON.stringify(answer));
     else console.log(`${answer.id}  ${answer.status}${answer.hold === null ? '' : `, waits for: ${answer.hold.kind}`}`);

@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty';
 import { createLog, logLastWords } from '../../program/log.ts';
 import { type Program, type Role, startProgram } from '../../program/start-program.ts';
-import { CommandError, settings } from '../settings.ts';
+import { settings, UsageError } from '../settings.ts';
 import { untilSignal } from '../until-signal.ts';
 
 export const start = defineCommand({
@@ -45,5 +45,5 @@ export function announce(program: Program, dataDir: string): void {
 export function parseInteger(text: string, name: string, min: number, max: number): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new CommandError(`--${name} must be a whole number from ${min} to ${max}; got ${JSON.stringify(text)}.`);
+  throw new UsageError(`--${name} must be a whole number from ${min} to ${max}; got ${JSON.stringify(text)}.`);
 }

@@ -5,7 +5,7 @@ import type { PersonRecord } from '../../record/index.ts';
 import { hashPassword, PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN } from '../../util/passwords.ts';
 import { askSecret } from '../ask-secret.ts';
 import { commandActor, withRecord } from '../with-record.ts';
-import { CommandError } from '../settings.ts';
+import { CommandError, UsageError } from '../settings.ts';
 import { json } from '../common-args.ts';
 
 const nameArg = { type: 'positional', required: true, description: 'Name to sign in with', valueHint: 'name' } as const;
@@ -101,7 +101,7 @@ async function change(
 
 function checkedName(name: string): string {
   if (/^[\p{L}\p{N}][\p{L}\p{N}._@+-]{0,99}$/u.test(name)) return name;
-  throw new CommandError(
+  throw new UsageError(
     'A name has letters, digits and . _ @ + - only, 100 at most, and begins with a letter or digit.',
   );
 }
@@ -109,7 +109,7 @@ function checkedName(name: string): string {
 function checkedRole(text: string): Role {
   const found = ROLES.find((one) => one === text);
   if (found === undefined)
-    throw new CommandError(`The role must be one of ${ROLES.join(', ')}; got ${JSON.stringify(text)}.`);
+    throw new UsageError(`The role must be one of ${ROLES.join(', ')}; got ${JSON.stringify(text)}.`);
   return found;
 }
 

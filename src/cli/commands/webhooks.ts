@@ -5,7 +5,7 @@ import { joinDataServices } from '../../program/data-services.ts';
 import { openJobs } from '../../program/jobs.ts';
 import { createLog } from '../../program/log.ts';
 import { openRecordOf } from '../../program/record.ts';
-import { CommandError, settings } from '../settings.ts';
+import { settings, UsageError } from '../settings.ts';
 
 const replay = defineCommand({
   meta: { name: 'replay', description: 'Process webhooks of a time range again, in the workers that run' },
@@ -19,9 +19,9 @@ const replay = defineCommand({
     const range = {
       fromMs: instantOf('--from', args.from),
       toMs: args.to === undefined ? Date.now() : instantOf('--to', args.to),
-      provider: args.provider,
+      provider: args.provider === undefined ? undefined : providerOf(args.provider),
     };
-    if (range.fromMs >= range.toMs) throw new CommandError('--to must be later than --from.');
+    if (range.fromMs >= range.toMs) throw new UsageError('--to must be later than --from.');
     const config = settings();
     const log = createLog('warn');
     const keys = await resolveKeys(config);
@@ -47,8 +47,16 @@ export const webhooks = defineCommand({
   subCommands: { replay },
 });
 
+const PROVIDERS = ['cloud', 'evolution', 'twilio'];
+
+/** A misspelt one would find nothing and look like success. */
+function providerOf(text: string): string {
+  if (PROVIDERS.includes(text)) return text;
+  throw new UsageError(`--provider must be one of ${PROVIDERS.join(', ')}; got ${JSON.stringify(text)}.`);
+}
+
 function instantOf(name: string, text: string): number {
   const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw new CommandError(`${name} is no time: write it as 2026-01-31T08:00:00Z.`);
+  if (Number.isNaN(ms)) throw new UsageError(`${name} is no time: write it as 2026-01-31T08:00:00Z.`);
   return ms;
 }

@@ -18,6 +18,10 @@ const tags = ['events'];
 /** `/admin/events/endpoints`: who receives events, what signs for them, and to begin again after a pause. */
 export function endpointRoutes(app: FastifyInstance, { admin, eventsOut, secretsOf }: EndpointRouteOptions): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
+  const refuseUnknown = async (id: string): Promise<void> => {
+    if ((await admin.record.tenants.get(id)) !== null) return;
+    throw new AppError('NOT_FOUND', { detail: 'There is no tenant with this id.' });
+  };
 
   routes.get(
     '/admin/events/endpoints',
@@ -51,8 +55,7 @@ export function endpointRoutes(app: FastifyInstance, { admin, eventsOut, secrets
           detail: 'Events to EVENTS_URL are signed with EVENTS_SECRET, which is not shown.',
         });
       }
-      if ((await admin.record.tenants.get(id)) === null)
-        throw new AppError('NOT_FOUND', { detail: 'There is no tenant with this id.' });
+      await refuseUnknown(id);
       await audit(admin, request, { action: 'events.secret.read', target: id, tenant: id, detail: {} });
       return { secrets: [...secretsOf(id)] };
     },
@@ -73,6 +76,7 @@ export function endpointRoutes(app: FastifyInstance, { admin, eventsOut, secrets
     async (request) => {
       const { id } = request.params;
       const enabled = await eventsOut.enable(id);
+      if (!enabled && id !== DEFAULT_ENDPOINT) await refuseUnknown(id);
       if (!enabled) throw new AppError('CONFLICT', { detail: 'This receiver is not disabled.' });
       await audit(admin, request, { action: 'events.enable', target: id, detail: {} });
       return { id, enabled };

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AppError, hasCode } from '../../errors/app-error.ts';
 import type { BatchResult, Messages } from '../../messages/index.ts';
-import { messageRequestSchema } from '../../messages/request.ts';
+import { invalid, messageRequestSchema } from '../../messages/request.ts';
 import { principalOf } from '../plugins/auth.ts';
 import { tenantFromQuery, tenantQuery } from '../tenant-query.ts';
 import { waitSecondsOf } from './prefer.ts';
@@ -13,6 +13,9 @@ import { acceptHeaders, batchAnswer, batchBody, idParams, messageSchema, scopeQu
 const MESSAGE_BYTES_MAX = 256 * 1024;
 /** 1,000 messages of 4 KiB each. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Passed over, the header would make its caller believe that a repetition sends nothing twice. */
+const NO_KEY_OF_ALL = 'A batch has no key of its own: give each message its idempotencyKey, or leave the header out.';
 
 const tags = ['messages'];
 const config = { access: 'key' } as const;
@@ -67,6 +70,7 @@ export function messageRoutes(app: FastifyInstance, options: { readonly messages
       },
     },
     async (request) => {
+      if (request.headers['idempotency-key'] !== undefined) throw invalid('idempotency-key', NO_KEY_OF_ALL);
       const results = await messages.acceptBatch(request.body.messages, principalOf(request));
       refuseWhenNothingWorked(results);
       return { results: results.map(itemView) };

@@ -73,7 +73,7 @@ export const acceptHeaders = z.looseObject({
 });
 
 /** Items are checked one by one, so that a wrong one does not fail the others; documented with their full schema. */
-export const batchBody = z.object({
+export const batchBody = z.strictObject({
   messages: z
     .array(z.unknown().meta({ $ref: componentOf(batchItemSchema) }))
     .min(1)

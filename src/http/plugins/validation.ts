@@ -1,16 +1,22 @@
 import type { FastifySchemaCompiler } from 'fastify';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { AppError } from '../../errors/app-error.ts';
 import { parseRequest } from '../../messages/request.ts';
 
 /** Checks body, query, path and headers with the zod schema of the route; the first fault becomes the answer. */
-export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
-  ({ schema, httpPart }) =>
-  (data: unknown) => {
+export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, httpPart }) => {
+  const wanted = httpPart === 'querystring' ? closed(schema) : schema;
+  return (data: unknown) => {
     try {
-      return { value: parseRequest(schema, httpPart === 'body' ? (data ?? undefined) : data) };
+      return { value: parseRequest(wanted, httpPart === 'body' ? (data ?? undefined) : data) };
     } catch (error) {
       if (error instanceof AppError) return { error };
       throw error;
     }
   };
+};
+
+/** A misspelt filter would find everything, those of other tenants too: names are refused unless the schema is loose. */
+function closed(schema: z.ZodType): z.ZodType {
+  return schema instanceof z.ZodObject && schema.def.catchall === undefined ? schema.strict() : schema;
+}

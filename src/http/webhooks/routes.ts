@@ -13,7 +13,8 @@ const WEBHOOK_BYTES_MAX = 4 * 1024 * 1024;
 const STEPS_PER_TURN = 6;
 
 const params = z.object({ sender: senderIdSchema });
-const verification = z.object({
+/** Loose, because Meta may add to it. */
+const verification = z.looseObject({
   'hub.mode': z.string().max(100).optional(),
   'hub.verify_token': z.string().max(1000).optional(),
   'hub.challenge': z.string().max(1000).optional(),

@@ -111,7 +111,7 @@ export function cloudMessageError(
   const said = redact(envelope.text, hidden);
   const trace =
     envelope.traceId !== null && /^[\w-]+$/.test(envelope.traceId) ? ` Meta's trace id: ${envelope.traceId}.` : '';
-  const quote = said === '' ? '' : ` WhatsApp says: "${said}".`;
+  const quote = said === '' ? '' : ` WhatsApp says: "${said.replace(/\.$/, '')}".`;
   return {
     code,
     providerCode: String(envelope.code),

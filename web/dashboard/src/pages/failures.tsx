@@ -271,7 +271,7 @@ function Retrying() {
               </th>
               <td class="mono">{failure.phoneNumber}</td>
               <td class="mono">{failure.errorCode}</td>
-              <td>{failure.errorMessage}</td>
+              <td class="reason">{failure.errorMessage}</td>
               <td class="num">{failure.attemptCount}</td>
               <td>{failure.nextRetryAt === null ? '–' : time(failure.nextRetryAt)}</td>
             </tr>
