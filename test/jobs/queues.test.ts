@@ -211,6 +211,15 @@ describe('Q2 · QueueService', () => {
     expect(await queues.getQueueStats('message-status')).toMatchObject({ waiting: 2 });
   });
 
+  test('Q2 · data that JSON cannot hold is told as a fault of the program, not as a Redis that is away', async () => {
+    const payload: Record<string, unknown> = {};
+    payload['itself'] = payload;
+    await expect(queues.addWebhookJob({ ...webhook('salon1'), payload })).rejects.toBeInstanceOf(TypeError);
+    await expect(queues.addEmailJob({ ...email, data: { amount: 10n } })).rejects.toBeInstanceOf(TypeError);
+    await queues.addWebhookJob(webhook('salon1'));
+    expect(await queues.getQueueStats('webhook')).toMatchObject({ waiting: 1 });
+  });
+
   test('Q2 · while Redis is away an add fails at once and says so, and works again when it is back', async () => {
     await queues.addWebhookJob(webhook('a'));
     await redis.kill('SIGKILL');
