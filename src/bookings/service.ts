@@ -116,8 +116,15 @@ export function createBookings(options: BookingsOptions): Bookings {
     return booking;
   }
 
-  async function settle(tenant: string, messageId: string): Promise<void> {
-    if (await withdraw(tenant, messageId)) await store.settleWithdrawal(messageId);
+  /** @returns false while the message is on its way */
+  async function settle(tenant: string, messageId: string): Promise<boolean> {
+    const isDone = await withdraw(tenant, messageId);
+    if (isDone) await store.settleWithdrawal(messageId);
+    return isDone;
+  }
+
+  async function settleOwed(tenant: string, messageId: string): Promise<void> {
+    if (!(await settle(tenant, messageId))) await store.postponeWithdrawal(messageId);
   }
 
   /**
@@ -222,7 +229,7 @@ export function createBookings(options: BookingsOptions): Bookings {
       for (;;) {
         const owed = await store.owedWithdrawals(after, WITHDRAWALS_MAX);
         for (const { tenant, messageId } of owed)
-          await settle(tenant, messageId).catch((error: unknown) => failures.push(error));
+          await settleOwed(tenant, messageId).catch((error: unknown) => failures.push(error));
         after = owed.at(-1)?.messageId ?? null;
         if (owed.length < WITHDRAWALS_MAX) break;
       }

@@ -12,7 +12,9 @@ export interface ReminderWithdrawals {
   oweWithdrawal(tenant: string, messageId: string): Promise<void>;
   /** The message is cancelled, or has ended. */
   settleWithdrawal(messageId: string): Promise<void>;
-  /** In the order of the messages' ids, those behind `after`. */
+  /** It was on its way: it is looked at again after a quarter of the time for which it is owed, 1 s to an hour. */
+  postponeWithdrawal(messageId: string): Promise<void>;
+  /** Those to be looked at now, in the order of the messages' ids, behind `after`. */
   owedWithdrawals(after: string | null, limit: number): Promise<OwedWithdrawal[]>;
 }
 
@@ -29,10 +31,19 @@ export function withdrawalsOf(database: Database): ReminderWithdrawals {
       await database.query('delete from reminder_withdrawals where message_id = $1', [messageId]);
     },
 
+    async postponeWithdrawal(messageId) {
+      await database.query(
+        `update reminder_withdrawals set look_after =
+           now() + least(greatest((now() - owed_since) / 4, interval '1 second'), interval '1 hour')
+         where message_id = $1`,
+        [messageId],
+      );
+    },
+
     async owedWithdrawals(after, limit) {
       const rows = await database.query<{ tenant: string; message_id: string } & Row>(
         `select tenant, message_id from reminder_withdrawals
-         where $1::uuid is null or message_id > $1 order by message_id limit ${Math.trunc(limit)}`,
+         where look_after <= now() and ($1::uuid is null or message_id > $1) order by message_id limit ${Math.trunc(limit)}`,
         [after],
       );
       return rows.map((row) => ({ tenant: row.tenant, messageId: row.message_id }));

@@ -397,6 +397,7 @@ create table reminder_withdrawals (
   message_id uuid not null,
   tenant text not null,
   owed_since timestamp with time zone not null default now(),
+  look_after timestamp with time zone not null default now(),
   constraint reminder_withdrawals_pkey PRIMARY KEY (message_id)
 );
 

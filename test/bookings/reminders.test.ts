@@ -358,6 +358,19 @@ describe('Q5 · a reminder of a time that is no more is withdrawn, whatever is a
     expect(await state(id)).toBe('cancelled');
   });
 
+  test('one that stays on its way, because it waits for a person, is not looked at again and again', async () => {
+    await reminded();
+    let looks = 0;
+    withdraw = () => {
+      looks += 1;
+      return Promise.resolve(false);
+    };
+    await bookings.change(salon(), 'b1', moved, undefined);
+    expect(looks).toBe(1);
+    for (let turn = 0; turn < 3; turn += 1) await bookings.withdrawOwed();
+    expect(looks).toBe(2);
+  });
+
   test('one that cannot be withdrawn keeps no other one waiting', async () => {
     const id = await reminded();
     const usual = withdraw;

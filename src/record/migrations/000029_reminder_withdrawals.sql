@@ -3,5 +3,7 @@
 create table reminder_withdrawals (
   message_id uuid primary key,
   tenant text not null,
-  owed_since timestamptz not null default now()
+  owed_since timestamptz not null default now(),
+  -- Later than now for one that was on its way when it was looked at: it may wait for a person for weeks.
+  look_after timestamptz not null default now()
 );
