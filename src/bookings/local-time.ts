@@ -46,10 +46,18 @@ export function daysBefore(atMs: number, days: number, clock: Clock): number {
   return fromLocal(wantedLocalMs, clock);
 }
 
-/** The moment at which the clock shows `localMs` (local time read as if it were UTC). */
+/**
+ * The moment at which the clock shows `localMs` (local time read as if it were UTC): of one that comes twice the second,
+ * for one that is skipped an hour later. So it lies behind every moment at which the clock shows less.
+ */
 export function fromLocal(localMs: number, clock: Clock): number {
-  const guess = localMs - clock(localMs) * MINUTE_MS;
-  return localMs - clock(guess) * MINUTE_MS;
+  // No zone is a day from UTC, so these are the offsets before and after a change of the clocks near that time.
+  const before = clock(localMs - DAY_MS);
+  const after = clock(localMs + DAY_MS);
+  const late = localMs - Math.min(before, after) * MINUTE_MS;
+  const early = localMs - Math.max(before, after) * MINUTE_MS;
+  const isShown = (atMs: number) => atMs + clock(atMs) * MINUTE_MS === localMs;
+  return isShown(late) || !isShown(early) ? late : early;
 }
 
 /** Hours of a day, minutes after midnight; they may cross midnight. */

@@ -21,12 +21,17 @@ export interface ReminderQueue {
 export interface BookingsOptions {
   readonly store: BookingStore;
   readonly reminders: ReminderQueue;
-  /** Cancels the message of a reminder while it waits in the send engine; one that has gone is left alone. */
-  readonly withdraw: (tenant: string, messageId: string) => Promise<void>;
+  /**
+   * Cancels the message of a reminder while it waits in the send engine; one that has gone is left alone.
+   * @returns false while it is on its way: should its attempt fail, it would wait again
+   */
+  readonly withdraw: (tenant: string, messageId: string) => Promise<boolean>;
   readonly quietHours: QuietHours | null;
   /** Wall clock, epoch ms. */
   readonly now?: () => number;
 }
+
+type Accepted = Pick<ReminderRecord, 'status' | 'messageId'>;
 
 export interface Bookings {
   /** @throws AppError `CONFLICT` for an id that exists */
@@ -57,7 +62,7 @@ export interface Bookings {
   /**
    * Stamps booking and reminder with the message that was accepted for it.
    * @param judged the reminder as `judge` gave it, of the booking at `startsAtMs`
-   * @returns false when the booking was cancelled or moved since it was judged: the message was withdrawn
+   * @returns false when the booking was cancelled or moved since it was judged: the message is withdrawn
    */
   reminded(
     tenant: string,
@@ -69,10 +74,16 @@ export interface Bookings {
   readonly endReminder: BookingStore['endReminder'];
   /** Puts up again what is due soon, in case its job was lost between the record and the queue. @returns how many */
   sweep(): Promise<number>;
+  /**
+   * Withdraws what a change of a booking could not, because the send engine was away or the message was on its way.
+   * One that fails keeps no other one waiting. @throws the first error, after all were tried
+   */
+  withdrawOwed(): Promise<void>;
 }
 
 const SWEEP_AHEAD_MS = 120_000;
 const SWEEP_MAX = 500;
+const WITHDRAWALS_MAX = 500;
 
 export function createBookings(options: BookingsOptions): Bookings {
   const { store, reminders, withdraw, quietHours } = options;
@@ -97,10 +108,28 @@ export function createBookings(options: BookingsOptions): Bookings {
     return booking;
   }
 
-  /** What was accepted for a time that is no more, and may still wait for its turn. */
-  async function withdrawSent(tenant: string, sent: BookingRecord['reminders']): Promise<void> {
-    for (const { status, messageId } of sent)
-      if (status === 'sent' && messageId !== null) await withdraw(tenant, messageId);
+  /** @returns false while the message is on its way */
+  async function settle(tenant: string, messageId: string): Promise<boolean> {
+    const isDone = await withdraw(tenant, messageId);
+    if (isDone) await store.settleWithdrawal(messageId);
+    return isDone;
+  }
+
+  async function settleOwed(tenant: string, messageId: string): Promise<void> {
+    if (!(await settle(tenant, messageId))) await store.postponeWithdrawal(messageId);
+  }
+
+  /**
+   * What was accepted for a time that is no more, and may still wait for its turn. The record owes it already: what
+   * cannot be withdrawn here and now, `withdrawOwed()` does.
+   */
+  async function withdrawSent(tenant: string, sent: readonly Accepted[]): Promise<void> {
+    try {
+      for (const { status, messageId } of sent)
+        if (status === 'sent' && messageId !== null) await settle(tenant, messageId);
+    } catch (error) {
+      if (!hasCode(error, 'QUEUE_UNAVAILABLE', 'QUEUE_FULL', 'RECORD_UNAVAILABLE')) throw error;
+    }
   }
 
   async function get(tenant: string, id: string): Promise<BookingRecord> {
@@ -156,7 +185,10 @@ export function createBookings(options: BookingsOptions): Bookings {
       if (await store.stampSent(tenant, id, kind, messageId, judged)) return true;
       const booking = await store.get(tenant, id);
       const isStamped = booking?.reminders.some((one) => one.kind === kind && one.messageId === messageId) ?? false;
-      if (!isStamped || booking?.status !== 'active') await withdraw(tenant, messageId);
+      if (!isStamped) {
+        await store.oweWithdrawal(tenant, messageId);
+        await withdrawSent(tenant, [{ status: 'sent', messageId }]);
+      }
       return isStamped;
     },
     endReminder: (...end) => store.endReminder(...end),
@@ -168,6 +200,19 @@ export function createBookings(options: BookingsOptions): Bookings {
         if (booking?.status === 'active') await reminders.schedule(booking, kind, dueAtMs);
       }
       return due.length;
+    },
+
+    async withdrawOwed() {
+      const failures: unknown[] = [];
+      let after: string | null = null;
+      for (;;) {
+        const owed = await store.owedWithdrawals(after, WITHDRAWALS_MAX);
+        for (const { tenant, messageId } of owed)
+          await settleOwed(tenant, messageId).catch((error: unknown) => failures.push(error));
+        after = owed.at(-1)?.messageId ?? null;
+        if (owed.length < WITHDRAWALS_MAX) break;
+      }
+      if (failures.length > 0) throw failures[0];
     },
   };
 }

@@ -79,6 +79,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'waxwing events replay': [
     'waxwing events replay --state dead          # counts',
     'waxwing events replay --state dead --yes    # sends them again',
+    'waxwing events replay 0199f0a4-6d2c-7c1e-8f6a-2f0d5a3b9c11 --yes',
   ],
   'waxwing services': ['waxwing services', 'waxwing services --json'],
   'waxwing bench': ['waxwing bench --quick'],

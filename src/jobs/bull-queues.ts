@@ -19,7 +19,8 @@ export interface BullQueues {
   readonly byId: Readonly<Record<JobQueueId, Queue>>;
   /**
    * Runs calls to these queues, and makes their errors ours.
-   * @throws AppError `QUEUE_UNAVAILABLE` (retryable) at once while Redis is away, `QUEUE_FULL` (retryable)
+   * @throws AppError `QUEUE_UNAVAILABLE` (retryable) at once while Redis is away, `QUEUE_FULL` (retryable); a fault of
+   *   the program as it is
    */
   readonly asking: <T>(work: () => Promise<T>) => Promise<T>;
   /** Resolves when Redis answers. */
@@ -64,7 +65,7 @@ export function openBullQueues(options: BullQueuesOptions): BullQueues {
     try {
       return await work();
     } catch (error) {
-      throw toQueueError(error);
+      throw isOurs(error) ? error : toQueueError(error);
     }
   }
 
@@ -79,6 +80,14 @@ export function openBullQueues(options: BullQueuesOptions): BullQueues {
       disconnect(client);
     },
   };
+}
+
+/**
+ * Errors that no connection makes: what was asked has a fault, such as data that JSON cannot hold. As a Redis that is
+ * away it would be tried again for ever, and looked for in the wrong place.
+ */
+function isOurs(error: unknown): boolean {
+  return [AppError, TypeError, RangeError, ReferenceError, SyntaxError].some((kind) => error instanceof kind);
 }
 
 function openQueue(client: RedisClient, id: JobQueueId, options: BullQueuesOptions): Queue {

@@ -36,29 +36,44 @@ export function workerClient(target: RedisTarget): RedisClient {
 const INFO_AGAIN_MS = 200;
 const INFO_TIMEOUT_MS = 2000;
 
+type Ask = (...args: unknown[]) => Promise<string>;
+
 /**
  * BullMQ asks once, when it opens, which Redis this is, in a cluster of a master at random, and takes a refusal for
- * good: what was opened while one master was away would never work. So the question is asked of every master, again and
- * again, until one answers or the client is closed.
+ * good: what was opened while that one was away, or in the moment in which its connection broke, would never work. So
+ * the question is asked again and again, in a cluster of every master, until one answers or the client is closed.
  */
 function askingPatiently(client: RedisClient): RedisClient {
-  if (!(client instanceof Cluster)) return client;
   const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => RedisClient;
-  return Object.assign(client, {
-    info: () => infoOfAny(client),
-    duplicate: (...args: unknown[]) => askingPatiently(duplicate(...args)),
-  });
+  const again = (...args: unknown[]) => askingPatiently(duplicate(...args));
+  if (client instanceof Cluster) {
+    const masters = () => mastersOf(client).map((master) => ({ master, ask: () => master.info() }));
+    return Object.assign(client, { info: () => infoOfAny(client, masters), duplicate: again });
+  }
+  const ask = client.info.bind(client) as Ask;
+  let isAnswered = false;
+  const info: Ask = async (...args) => {
+    // With arguments it is the client's own question, whether the server is ready, or somebody else's.
+    if (isAnswered || args.length > 0) return await ask(...args);
+    const text = await infoOfAny(client, () => [{ master: client, ask }]);
+    isAnswered = true;
+    return text;
+  };
+  return Object.assign(client, { info, duplicate: again });
 }
 
-async function infoOfAny(cluster: Cluster): Promise<string> {
+async function infoOfAny(
+  client: RedisClient,
+  masters: () => readonly { readonly master: { readonly status: string }; readonly ask: Ask }[],
+): Promise<string> {
   for (;;) {
-    for (const master of mastersOf(cluster)) {
+    for (const { master, ask } of masters()) {
       const late = delay(INFO_TIMEOUT_MS, undefined, { ref: false });
-      const asked = master.status === 'ready' ? master.info().catch(() => undefined) : undefined;
+      const asked = master.status === 'ready' ? ask().catch(() => undefined) : undefined;
       const text = await Promise.race([late, asked]);
       if (text !== undefined) return text;
     }
-    if (cluster.status === 'end') throw new Error('Connection is closed.');
+    if (client.status === 'end') throw new Error('Connection is closed.');
     await delay(INFO_AGAIN_MS, undefined, { ref: false });
   }
 }

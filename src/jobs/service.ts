@@ -9,7 +9,8 @@ import { createUpkeep, type Upkeep } from './upkeep.ts';
  * When an add resolves, the job is on the disk of the queue Redis. Priorities are 1 … 10, 10 first.
  *
  * All methods throw AppError: `QUEUE_UNAVAILABLE` (retryable) at once while Redis is away, `QUEUE_FULL` (retryable),
- * `NOT_FOUND` for an unknown queue, `REQUEST_INVALID` for a priority, time, state or e-mail template that is none.
+ * `NOT_FOUND` for an unknown queue, `REQUEST_INVALID` for a priority, time, state or e-mail template that is none. Data
+ * that JSON cannot hold is a TypeError.
  */
 export interface QueueService extends Adding, Upkeep {
   /** BullMQ's own queue, for the board. */

@@ -127,12 +127,14 @@ function isWebAddress(text: string): boolean {
   return URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol);
 }
 
-/** `2027-01-31T09:30:00+03:00` in words. Without a time zone the clock is the one that the time was written with. */
+/** `2027-01-31T09:30:00+03:00` in words. Without a time zone, or an offset, the clock is the one that the time was written with. */
 function momentOf(value: unknown, locale: MailLocale, timeZone: unknown): string {
   const text = typeof value === 'string' ? value : '';
   const written = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:?\d{2})?$/.exec(text);
   if (written === null) return text;
-  const zone = typeof timeZone === 'string' && isTimeZone(timeZone) ? timeZone : null;
+  // Without an offset it is what the clock on the wall shows, and no zone moves it.
+  const isMoment = written[2] !== undefined;
+  const zone = isMoment && typeof timeZone === 'string' && isTimeZone(timeZone) ? timeZone : null;
   const date = new Date(zone === null ? `${written[1] ?? ''}Z` : text);
   if (Number.isNaN(date.getTime())) return text;
   const format = new Intl.DateTimeFormat(DATE_LOCALES[locale], {

@@ -17,7 +17,7 @@ export { chooseShard, DEFAULT_SENDER } from './shard.ts';
 export { generateIdempotencyKey } from './fingerprint.ts';
 export type { Explanation } from './explain.ts';
 export type { Forecast } from './forecast.ts';
-export { recordedView, type MessageView } from './view.ts';
+export { isSettled, recordedView, type MessageView } from './view.ts';
 export { createQueueSwitch, percentileOf, type QueueSwitch } from './queue-switch.ts';
 export { DirectPause } from './direct-pause.ts';
 export { createShortSend, type ShortSend, type ShortSent } from './short-send.ts';

@@ -11,6 +11,7 @@ import { Conditions } from './conditions.ts';
 import { openCursor, page, pageLimit } from './cursor.ts';
 import type { Database, Row, Run } from './database.ts';
 import { storableJson } from './recording/storable.ts';
+import { oweWithdrawals, type ReminderWithdrawals, withdrawalsOf } from './reminder-withdrawals.ts';
 import { isUniqueViolation } from './sql-errors.ts';
 import type { Page } from './types.ts';
 
@@ -41,7 +42,7 @@ export interface BookingRecord extends BookingFields {
   readonly reminders: readonly ReminderRecord[];
 }
 
-export interface Bookings extends BookingReminders {
+export interface Bookings extends BookingReminders, ReminderWithdrawals {
   /** @throws AppError `CONFLICT` when the tenant has a booking with this id */
   create(
     tenant: string,
@@ -53,7 +54,8 @@ export interface Bookings extends BookingReminders {
   /**
    * Writes fields and reminders in one transaction. Those in `reminders` are planned anew; one that was sent stays so
    * unless `isMoved`: then the customer is reminded of the new time too. Kinds in `kept` stay as they are, and those
-   * that are in neither are cancelled.
+   * that are in neither are cancelled. Of a booking that is moved, the messages that were accepted are owed to be
+   * withdrawn.
    * @param decide is asked with the booking as it is, which nobody else changes meanwhile: of two changes at once the
    *   second one sees the first. Must not wait.
    * @returns null when there is no active booking
@@ -68,7 +70,7 @@ export interface Bookings extends BookingReminders {
       readonly isMoved: boolean;
     },
   ): Promise<BookingRecord | null>;
-  /** Cancels the booking and what was not sent. Null when there is no such booking; safe to repeat. */
+  /** Cancels the booking and what was not sent; what was accepted is owed to be withdrawn. Null when there is no such booking; safe to repeat. */
   cancel(tenant: string, id: string): Promise<BookingRecord | null>;
   /** By time of the booking. */
   list(
@@ -144,6 +146,7 @@ export function bookingsOf(database: Database): Bookings {
 
   return {
     ...remindersOf(database),
+    ...withdrawalsOf(database),
 
     async create(tenant, id, fields, reminders) {
       try {
@@ -176,6 +179,7 @@ export function bookingsOf(database: Database): Bookings {
         );
         if (locked.length === 0) return null;
         const { fields, reminders, kept, isMoved } = decide(existing(await find(run, tenant, id)));
+        if (isMoved) await oweWithdrawals(run, tenant, id);
         await run(
           `update bookings set (${FIELD_COLUMNS}) = ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12), updated_at = now()
            where tenant = $1 and id = $2`,
@@ -203,6 +207,7 @@ export function bookingsOf(database: Database): Bookings {
            where tenant = $1 and booking_id = $2 and status = 'scheduled'`,
           [tenant, id],
         );
+        await oweWithdrawals(run, tenant, id);
         return await find(run, tenant, id);
       });
     },

@@ -42,7 +42,7 @@ export type { Contacts } from './contacts.ts';
 export type { Exclusive } from './exclusive.ts';
 export type { Conversations } from './conversations.ts';
 export type * from './inbound/index.ts';
-export type { Chat, ChatItem, ConversationKey, InboundMessageRecord } from './inbound/chat.ts';
+export type { Chat, ChatItem, ConversationKey, InboundMessageRecord, SaidItem } from './inbound/chat.ts';
 export type { ProviderChanges, SenderNews, SenderStanding } from './inbound/changes.ts';
 export type { WebhookPlace, WebhookRange } from './raw-webhooks.ts';
 export type { DeadLetter, DeadLetterFilter, DeadLetters } from './dead-letters.ts';

@@ -393,6 +393,14 @@ create table recorder_quarantine (
   constraint recorder_quarantine_pkey PRIMARY KEY (shard, entry_ms, entry_seq, entry_index)
 );
 
+create table reminder_withdrawals (
+  message_id uuid not null,
+  tenant text not null,
+  owed_since timestamp with time zone not null default now(),
+  look_after timestamp with time zone not null default now(),
+  constraint reminder_withdrawals_pkey PRIMARY KEY (message_id)
+);
+
 create table response_stats (
   tenant text not null,
   slot timestamp with time zone not null,

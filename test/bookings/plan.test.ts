@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { clockOf, quietAround } from '../../src/bookings/local-time.ts';
 import { parseQuietHours, planReminder, reminderMessage } from '../../src/bookings/index.ts';
 
 const at = (text: string) => Date.parse(text);
@@ -27,6 +28,9 @@ describe('when a reminder is due', () => {
     ['day_before', '2027-03-29T02:30:00+02:00', { zone: 'Europe/Berlin' }, '2027-03-28T01:30:00.000Z'],
     // 02:30 comes twice the day before: the second one, 24 hours ahead.
     ['day_before', '2027-11-01T02:30:00+01:00', { zone: 'Europe/Berlin' }, '2027-10-31T01:30:00.000Z'],
+    // The same west of Greenwich: neither an hour early, nor the first of the two.
+    ['day_before', '2027-03-15T02:30:00-04:00', { zone: 'America/New_York' }, '2027-03-14T07:30:00.000Z'],
+    ['day_before', '2027-11-08T01:30:00-05:00', { zone: 'America/New_York' }, '2027-11-07T06:30:00.000Z'],
     // Minutes are minutes, also over a change.
     ['120m', '2027-03-28T04:00:00+02:00', { zone: 'Europe/Berlin' }, '2027-03-28T00:00:00.000Z'],
     // Half an hour of change, on the other side of the world.
@@ -64,6 +68,25 @@ describe('when a reminder is due', () => {
     const plan = (zone: string) => due('hour_before', '2027-02-02T06:00:00Z', { zone, quiet: '21:00-08:00' });
     expect(plan('Asia/Tokyo')).toBe('2027-02-02T05:00:00.000Z');
     expect(plan('Europe/London')).toBe('2027-02-01T20:59:00.000Z');
+  });
+
+  test.each([
+    ['Europe/Berlin', '2027-03-27T12:00Z'],
+    ['Europe/Berlin', '2027-10-30T12:00Z'],
+    ['America/New_York', '2027-03-13T12:00Z'],
+    ['America/New_York', '2027-11-06T12:00Z'],
+    ['Australia/Lord_Howe', '2027-04-03T00:00Z'],
+    ['Asia/Riyadh', '2027-04-03T00:00Z'],
+  ])('quiet hours end after every moment that is in them, in %s from %s on', (zone, from) => {
+    const clock = clockOf(zone, '');
+    for (const ends of ['01:30', '02:00', '02:15', '02:30', '03:00', '08:00']) {
+      const quiet = parseQuietHours(`21:00-${ends}`);
+      for (let minute = 0; minute < 2 * 24 * 60; minute += 10) {
+        const atMs = at(from) + minute * 60_000;
+        const silence = quietAround(atMs, quiet, clock);
+        if (silence !== null) expect(silence.toMs, `${ends} ${new Date(atMs).toISOString()}`).toBeGreaterThan(atMs);
+      }
+    }
   });
 
   test('a reminder whose time has passed is skipped, not sent at once', () => {

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createBookings, parseQuietHours, type Bookings } from '../../src/bookings/index.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createBookings, parseQuietHours, type Bookings, type BookingsOptions } from '../../src/bookings/index.ts';
 import { AppError } from '../../src/errors/app-error.ts';
 import { JobLater, reminderProcessor, type JobContext } from '../../src/jobs/index.ts';
+import { withdrawalBy } from '../../src/program/bookings.ts';
 import type { BookingFields } from '../../src/record/index.ts';
 import { MemoryReminders, startApi, type Api } from '../http/support/api.ts';
 
@@ -9,6 +10,7 @@ import { MemoryReminders, startApi, type Api } from '../http/support/api.ts';
 let api: Api;
 let bookings: Bookings;
 let reminders: MemoryReminders;
+let withdraw: BookingsOptions['withdraw'];
 let withdrawn: string[];
 let nowMs: number;
 let tenant = 0;
@@ -23,12 +25,13 @@ beforeEach(() => {
   nowMs = Date.parse('2027-01-20T09:00:00Z');
   reminders = new MemoryReminders();
   withdrawn = [];
+  withdraw = withdrawalBy(api.messages);
   bookings = createBookings({
     store: api.record.bookings,
     reminders,
     withdraw: async (owner, id) => {
       withdrawn.push(id);
-      await api.messages.cancel(id, { kind: 'tenant', tenant: owner });
+      return await withdraw(owner, id);
     },
     quietHours: parseQuietHours('21:00-08:00'),
     now: () => nowMs,
@@ -287,6 +290,99 @@ describe('Q5 · a reminder whose time has come is not lost', () => {
     await reminderProcessor({ bookings: meanwhile, messages: api.messages })(job());
     expect(withdrawn).toEqual([sent()[0]?.id]);
     expect(await run()).toMatchObject({ sent: true, messageId: sent()[1]?.id });
+  });
+});
+
+describe('Q5 · a reminder of a time that is no more is withdrawn, whatever is away at the time', () => {
+  const later = '2027-02-05T10:30:00+03:00';
+  const moved = { startsAtMs: Date.parse(later), startsAtWritten: later };
+  const state = async (id: string | undefined) =>
+    (await api.messages.get(id ?? '', { kind: 'tenant', tenant: salon() })).status;
+  afterEach(() => {
+    api.queue.isAway = false;
+  });
+
+  async function reminded(): Promise<string | undefined> {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    await run();
+    return sent()[0]?.id;
+  }
+
+  test.each([
+    ['moved', () => bookings.change(salon(), 'b1', moved, undefined)],
+    ['cancelled', () => bookings.cancel(salon(), 'b1')],
+  ])('a booking that is %s while the send queue is away', async (_how, act) => {
+    const id = await reminded();
+    api.queue.isAway = true;
+    await act();
+    await expect(bookings.withdrawOwed()).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    api.queue.isAway = false;
+    expect(await state(id)).toBe('queued');
+    await bookings.withdrawOwed();
+    expect(await state(id)).toBe('cancelled');
+    // Done once: nothing is owed any more.
+    const tries = withdrawn.length;
+    await bookings.withdrawOwed();
+    expect(withdrawn).toHaveLength(tries);
+  });
+
+  test('a booking that is moved when its reminder was just accepted, and the send queue went away', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    const accept: typeof api.messages.accept = async (...asked) => {
+      const answer = await api.messages.accept(...asked);
+      await bookings.change(salon(), 'b1', moved, undefined);
+      api.queue.isAway = true;
+      return answer;
+    };
+    const result = await reminderProcessor({ bookings, messages: { accept } })(job());
+    expect(result).toMatchObject({ sent: false });
+    api.queue.isAway = false;
+    await bookings.withdrawOwed();
+    expect(await state(sent()[0]?.id)).toBe('cancelled');
+  });
+
+  test('one that is being sent in that moment is withdrawn when its attempt fails and it waits again', async () => {
+    const id = await reminded();
+    const cancel = withdrawalBy({
+      ...api.messages,
+      cancel: () => Promise.reject(new AppError('CONFLICT', { detail: 'It is being sent.' })),
+    });
+    const usual = withdraw;
+    withdraw = cancel;
+    await bookings.change(salon(), 'b1', moved, undefined);
+    expect(await state(id)).toBe('queued');
+    withdraw = usual;
+    await bookings.withdrawOwed();
+    expect(await state(id)).toBe('cancelled');
+  });
+
+  test('one that stays on its way, because it waits for a person, is not looked at again and again', async () => {
+    await reminded();
+    let looks = 0;
+    withdraw = () => {
+      looks += 1;
+      return Promise.resolve(false);
+    };
+    await bookings.change(salon(), 'b1', moved, undefined);
+    expect(looks).toBe(1);
+    for (let turn = 0; turn < 3; turn += 1) await bookings.withdrawOwed();
+    expect(looks).toBe(2);
+  });
+
+  test('one that cannot be withdrawn keeps no other one waiting', async () => {
+    const id = await reminded();
+    const usual = withdraw;
+    api.queue.isAway = true;
+    await bookings.change(salon(), 'b1', moved, undefined);
+    api.queue.isAway = false;
+    const stuck = '00000000-0000-7000-8000-000000000000';
+    await api.record.bookings.oweWithdrawal(salon(), stuck);
+    withdraw = (owner, asked) => (asked === stuck ? Promise.reject(new Error('a fault')) : usual(owner, asked));
+    await expect(bookings.withdrawOwed()).rejects.toThrow('a fault');
+    expect(await state(id)).toBe('cancelled');
+    await api.record.bookings.settleWithdrawal(stuck);
   });
 });
 

@@ -87,6 +87,14 @@ describe('the whole program', () => {
     expect((await ask('dead-letters', 'show', id, '--reveal')).stdout).toContain('to +447700900006');
   }, 60_000);
 
+  it('sends an event again only with --yes, also where its id is given', async () => {
+    const env = { ...settings, JWT_SECRET: program.keys.jwtSecret, WAXWING_DATA_DIR: dataFolder() };
+    const replay = async (...words: string[]) =>
+      (await run(['events', 'replay', '0199f0a4-6d2c-7c1e-8f6a-2f0d5a3b9c11', ...words, '--url', url], env)).stdout;
+    expect(await replay()).toBe('0 events would be sent again. Do it with --yes.\n');
+    expect(await replay('--yes')).toBe('Sent again: 0 events.\n');
+  }, 60_000);
+
   it('accepts a message, sends it, and follows it to delivered and read', async () => {
     const accepted = await call('POST', '/v1/messages', text('+447700900001', 'hello'));
     expect(accepted.status).toBe(202);

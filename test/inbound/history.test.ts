@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { createHistory } from '../../src/inbound/responder/history.ts';
-import type { ChatItem } from '../../src/record/index.ts';
 import { cacheServer, openCache } from '../cache/support/open-cache.ts';
 
 /* What a responder hears of what was said before. */
@@ -10,8 +9,8 @@ const PLACE = { tenant: 'salon', sender: 'main', conversation: 'c' };
 const MINUTE_MS = 60_000;
 
 const said = (n: number, tenant = 'salon') => ({
-  direction: 'inbound',
-  message: { id: `m${n}`, tenant, type: 'text', content: { body: `${n}` }, createdAtMs: n, isEcho: false },
+  tenant,
+  item: { id: `m${n}`, isFromPerson: true, type: 'text', content: { body: `${n}` }, createdAtMs: n },
 });
 
 async function open() {
@@ -23,14 +22,15 @@ async function open() {
     /** While the record is read, after it gave its rows. */
     meanwhile: () => Promise.resolve(),
   };
-  const list = async ({ tenant }: { readonly tenant: string | null }, { limit = 50 } = {}) => {
+  const newest = async ({ tenant }: { readonly tenant: string }, limit: number) => {
     record.reads += 1;
-    const items = record.said.filter(({ message }) => message.tenant === tenant);
+    const items = record.said.filter((one) => one.tenant === tenant).map(({ item }) => item);
     await record.meanwhile();
-    return { items: items.toReversed().slice(0, limit) as unknown as ChatItem[], next: null };
+    return items.toReversed().slice(0, limit);
   };
   let nowMs = 0;
-  const history = createHistory({ chat: { list }, cache, said: conversationSaid, ttlMs: MINUTE_MS, now: () => nowMs });
+  const chat = { newest };
+  const history = createHistory({ chat, cache, said: conversationSaid, ttlMs: MINUTE_MS, now: () => nowMs });
   return {
     record,
     cache,

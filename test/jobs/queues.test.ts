@@ -1,4 +1,6 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { AppError } from '../../src/errors/app-error.ts';
 import { JobImpossible, JobLater, JOB_QUEUE_IDS, JOB_QUEUES, type QueueService } from '../../src/jobs/index.ts';
 import { eventually, testRedis, type TestRedis } from '../support/services.ts';
@@ -211,6 +213,15 @@ describe('Q2 · QueueService', () => {
     expect(await queues.getQueueStats('message-status')).toMatchObject({ waiting: 2 });
   });
 
+  test('Q2 · data that JSON cannot hold is told as a fault of the program, not as a Redis that is away', async () => {
+    const payload: Record<string, unknown> = {};
+    payload['itself'] = payload;
+    await expect(queues.addWebhookJob({ ...webhook('salon1'), payload })).rejects.toBeInstanceOf(TypeError);
+    await expect(queues.addEmailJob({ ...email, data: { amount: 10n } })).rejects.toBeInstanceOf(TypeError);
+    await queues.addWebhookJob(webhook('salon1'));
+    expect(await queues.getQueueStats('webhook')).toMatchObject({ waiting: 1 });
+  });
+
   test('Q2 · while Redis is away an add fails at once and says so, and works again when it is back', async () => {
     await queues.addWebhookJob(webhook('a'));
     await redis.kill('SIGKILL');
@@ -298,6 +309,32 @@ test('Q11 · 100 adds at the very start wait for the connection together, and No
   process.off('warning', onWarning);
   expect(warnings).toEqual([]);
   expect((await fresh.getQueueStats('webhook')).waiting).toBe(100);
+});
+
+test('Q2 · queues whose connection breaks in the moment in which they open work as soon as it stands again', async () => {
+  const { hostname, port } = new URL(redis.url);
+  let asked = 0;
+  const door = createServer((inside) => {
+    const outside = connect(Number(port), hostname);
+    for (const socket of [inside, outside]) socket.on('error', () => socket.destroy());
+    inside.on('close', () => outside.destroy());
+    outside.on('close', () => inside.destroy());
+    inside.on('data', (bytes: Buffer) => {
+      // The first question is the client's own: is the server ready. The next one is asked by the queues.
+      asked += bytes.toString('latin1').match(/\binfo\b/gi)?.length ?? 0;
+      if (asked >= 2 && asked < 100) {
+        asked = 100;
+        inside.destroy();
+      } else outside.write(bytes);
+    });
+    outside.pipe(inside);
+  });
+  await once(door.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => void door.close());
+  const opened = startQueues(`redis://127.0.0.1:${(door.address() as AddressInfo).port}`);
+  await eventually(async () => (await opened.addWebhookJob(webhook('a')).catch(() => null)) !== null);
+  expect(asked).toBeGreaterThanOrEqual(100);
+  expect(await opened.getQueueStats('webhook')).toMatchObject({ waiting: 1 });
 });
 
 test('a worker that stops finishes the job under way and takes no more', async () => {

@@ -41,6 +41,11 @@ describe('Q6 · templates', () => {
     expect(renderMail({ template: 'booking_confirmation', data, locale: 'fr' }).text).toContain('10:30');
     const zoned = { ...data, timeZone: 'Europe/Berlin' };
     expect(renderMail({ template: 'booking_confirmation', data: zoned, locale: 'de-AT' }).text).toContain('08:30');
+    // Without an offset it is the customer's clock already, whatever the server's is.
+    for (const timeZone of ['Europe/Berlin', 'America/New_York', 'UTC']) {
+      const local = { ...data, serviceDate: '2027-02-02T10:30:00', timeZone };
+      expect(renderMail({ template: 'booking_confirmation', data: local, locale: 'de' }).text).toContain('10:30');
+    }
   });
 });
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import pg from 'pg';
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { NewInboundMessage, WaxwingRecord, WebhookBytes } from '../../src/record/index.ts';
 import { newId } from '../../src/util/ids.ts';
 import { eventually, testDatabase } from '../support/services.ts';
@@ -304,6 +305,32 @@ test('whose a message on a shared sender is: of the answered message, else of th
       { sender: 'else', aliases, replyTo: null },
     ]),
   ).toEqual(['b', 'a', null, null]);
+});
+
+test('P3 · the newest that was said in a conversation, both ways, is one query', async () => {
+  const base = Date.UTC(2026, 0, 1);
+  const key = { tenant: 'salon', sender: 'main', id: '+4915112345678' };
+  const place = { tenant: 'salon', sender: 'main', conversation: key.id, contact: key.id };
+  await recordAll(url, logOf([1000, 3000, 5000].map((ms) => accepted({ ...place, atMs: base + ms }))));
+  for (const ms of [0, 2000, 4000]) await add(message({ receivedAtMs: base + ms }));
+  await add(message({ receivedAtMs: base + 6000, isEcho: true }));
+  await add(message({ receivedAtMs: base + 7000, sender: 'another' }));
+  const spy = vi.spyOn(pg.Client.prototype, 'query');
+  const said = await record.chat.newest(key, 6);
+  expect(spy).toHaveBeenCalledTimes(1);
+  spy.mockRestore();
+  expect(said.map(({ isFromPerson, createdAtMs }) => [createdAtMs - base, isFromPerson])).toEqual([
+    [6000, false],
+    [5000, false],
+    [4000, true],
+    [3000, false],
+    [2000, true],
+    [1000, false],
+  ]);
+  const { items } = await record.chat.list(key, { limit: 6 });
+  expect(said.map(({ id, content }) => [id, content])).toEqual(
+    items.map(({ message: { id, content } }) => [id, content]),
+  );
 });
 
 test('a chat shows both directions in one list, page by page', async () => {

@@ -78,7 +78,7 @@ const replay = defineCommand({
   args: {
     id: { type: 'positional', required: false, description: "The event's id; without it the filters choose" },
     ...filters,
-    yes: { type: 'boolean', description: 'Do it; with filters and without this only count' },
+    yes: { type: 'boolean', description: 'Do it; without it only count' },
     url,
     json,
   },
@@ -91,7 +91,7 @@ const replay = defineCommand({
     const report = (await client.post('/admin/events/replay', {
       ...filter,
       ...(args.id === undefined ? {} : { ids: [args.id] }),
-      dryRun: args.yes !== true && args.id === undefined,
+      dryRun: args.yes !== true,
     })) as { found: number; replayed: number; dryRun: boolean };
     if (args.json) console.log(JSON.stringify(report));
     else if (report.dryRun) console.log(`${eventsOf(report.found)} would be sent again. Do it with --yes.`);

@@ -1,5 +1,5 @@
 import type { Cache } from '../../cache/index.ts';
-import type { Chat, ChatItem } from '../../record/index.ts';
+import type { Chat, SaidItem } from '../../record/index.ts';
 import type { HistoryItem } from './contract.ts';
 
 export interface ConversationPlace {
@@ -25,7 +25,7 @@ interface Kept extends Omit<ConversationPlace, 'conversation'> {
 const ITEMS_MAX = 20;
 
 export function createHistory(options: {
-  readonly chat: Pick<Chat, 'list'>;
+  readonly chat: Pick<Chat, 'newest'>;
   readonly cache: Cache<[conversation: string], unknown>;
   /** What was just said; nothing evicts it. */
   readonly said: Cache<[tenant: string, sender: string, conversation: string], unknown>;
@@ -38,11 +38,9 @@ export function createHistory(options: {
   const now = options.now ?? Date.now;
 
   async function read(place: ConversationPlace): Promise<Kept> {
-    const { items } = await chat.list(
-      { tenant: place.tenant, sender: place.sender, id: place.conversation },
-      { limit: ITEMS_MAX + 1 },
-    );
-    return { tenant: place.tenant, sender: place.sender, readAtMs: now(), items: items.map(historyItem).reverse() };
+    const { tenant, sender, conversation: id } = place;
+    const items = await chat.newest({ tenant, sender, id }, ITEMS_MAX + 1);
+    return { tenant, sender, readAtMs: now(), items: items.map(historyItem).reverse() };
   }
 
   function serves(found: Kept, { tenant, sender }: ConversationPlace): boolean {
@@ -93,14 +91,7 @@ function joined(items: readonly HistoryItem[], more: readonly HistoryItem[]): Hi
   return [...items, ...more.filter(({ id }) => !there.has(id))];
 }
 
-function historyItem(item: ChatItem): HistoryItem {
-  const { id, type, content, createdAtMs } = item.message;
-  const isInbound = item.direction === 'inbound' && !item.message.isEcho;
-  return {
-    [type]: content,
-    id,
-    direction: isInbound ? 'inbound' : 'outbound',
-    type,
-    at: new Date(createdAtMs).toISOString(),
-  };
+function historyItem({ id, isFromPerson, type, content, createdAtMs }: SaidItem): HistoryItem {
+  const direction = isFromPerson ? 'inbound' : 'outbound';
+  return { [type]: content, id, direction, type, at: new Date(createdAtMs).toISOString() };
 }

@@ -29,6 +29,16 @@ export type ChatItem =
   | { readonly direction: 'outbound'; readonly message: RecordedMessage }
   | { readonly direction: 'inbound'; readonly message: InboundMessageRecord };
 
+/** What was said, and nothing of what became of it. */
+export interface SaidItem {
+  readonly id: string;
+  /** The person wrote it, not the business on its own phone. */
+  readonly isFromPerson: boolean;
+  readonly type: string;
+  readonly content: unknown;
+  readonly createdAtMs: number;
+}
+
 export interface ConversationKey {
   readonly tenant: string;
   readonly sender: string;
@@ -42,6 +52,8 @@ export interface Chat {
     key: ConversationKey,
     options?: { readonly cursor?: string | undefined; readonly limit?: number | undefined },
   ): Promise<Page<ChatItem>>;
+  /** The newest of both directions, newest first: the same messages as those of `list()`, in one query. */
+  newest(key: ConversationKey, limit: number): Promise<SaidItem[]>;
   /**
    * Marks everything that came in as read.
    * @returns the provider's id of the newest message from the person; null when there is none
@@ -67,19 +79,29 @@ interface InboundRow extends Row {
   readonly read_at: Date | null;
 }
 
+/** A provider that echoes what was sent through us tells nothing new: the message itself is in the list. */
+const IS_NEWS = `not (inbound.is_echo and exists (
+  select from provider_messages known
+  where known.provider_message_id = inbound.provider_message_id and known.message_id is not null
+))`;
+
+interface SaidRow extends Row {
+  readonly id: string;
+  readonly is_from_person: boolean;
+  readonly type: string;
+  readonly content: unknown;
+  readonly created_at: Date;
+}
+
 export function chatOf(database: Database, messages: Pick<Messages, 'list'>): Chat {
   async function inbound({ tenant, sender, id }: ConversationKey, cursorText: string | undefined, limit: number) {
     const cursor = openCursor(cursorText, 1);
     if (cursor !== null && !cursor.keys.every(isId)) throw new AppError('REQUEST_INVALID', { field: 'cursor' });
-    const conditions =
-      // A provider that echoes what was sent through us tells nothing new: the message itself is in the list.
-      new Conditions()
-        .when(tenant, 'inbound.tenant = ?')
-        .when(sender, 'inbound.sender = ?')
-        .when(id, 'inbound.conversation = ?').add(`not (inbound.is_echo and exists (
-        select from provider_messages known
-        where known.provider_message_id = inbound.provider_message_id and known.message_id is not null
-      ))`);
+    const conditions = new Conditions()
+      .when(tenant, 'inbound.tenant = ?')
+      .when(sender, 'inbound.sender = ?')
+      .when(id, 'inbound.conversation = ?')
+      .add(IS_NEWS);
     if (cursor !== null) {
       const at = conditions.value(new Date(cursor.atMs));
       conditions.add(`(inbound.created_at, inbound.id) < (${at}, ${conditions.value(cursor.keys[0])})`);
@@ -108,6 +130,26 @@ export function chatOf(database: Database, messages: Pick<Messages, 'list'>): Ch
       if (result.next !== null || sent.next === null) return result;
       // A full page of sent messages alone: its own cursor goes on.
       return { items: result.items, next: sent.next };
+    },
+
+    async newest({ tenant, sender, id }, limit) {
+      const order = `order by created_at desc, id desc limit ${Math.trunc(limit)}`;
+      const rows = await database.query<SaidRow>(
+        `(select id, false as is_from_person, type, content, created_at from messages
+          where tenant = $1 and sender = $2 and conversation = $3 ${order})
+         union all
+         (select id, not is_echo, type, content, created_at from inbound_messages inbound
+          where tenant = $1 and sender = $2 and conversation = $3 and ${IS_NEWS} ${order})
+         ${order}`,
+        [tenant, sender, id],
+      );
+      return rows.map((row) => ({
+        id: row.id,
+        isFromPerson: row.is_from_person,
+        type: row.type,
+        content: row.content,
+        createdAtMs: row.created_at.getTime(),
+      }));
     },
 
     async markRead({ tenant, sender, id }) {

@@ -21,6 +21,7 @@ import {
   type QueueSwitch,
 } from '../../../src/messages/index.ts';
 import type { AlertRouteOptions } from '../../../src/http/alerts/routes.ts';
+import { withdrawalBy } from '../../../src/program/bookings.ts';
 import { Metrics } from '../../../src/observe/index.ts';
 import type { NewSender, WaxwingRecord } from '../../../src/record/index.ts';
 import { createRecorder, openRecord, type RecordOptions } from '../../../src/record/index.ts';
@@ -195,9 +196,7 @@ export async function startApi(options: ApiOptions = {}): Promise<Api> {
   const bookings = createBookings({
     store: record.bookings,
     reminders,
-    withdraw: async (tenant, id) => {
-      await messages.cancel(id, { kind: 'tenant', tenant });
-    },
+    withdraw: withdrawalBy(messages),
     quietHours: parseQuietHours(options.quietHours),
   });
   const app = await buildApp({
