@@ -9,6 +9,11 @@ import { submit, type SubmitPorts } from './submit.ts';
 
 export type BatchResult = Accepted | AppError;
 
+export interface BatchOptions {
+  /** Counts for each item without a key of its own, together with its place: the same list again is stored once. */
+  readonly idempotencyKey?: string | undefined;
+}
+
 /** Items validated in one go; other requests get their turn in between. */
 const ITEMS_PER_TURN = 50;
 
@@ -27,12 +32,13 @@ export async function acceptBatch(
   ports: DraftPorts & SubmitPorts & ConcludePorts,
   items: readonly unknown[],
   principal: Principal,
+  options: BatchOptions = {},
 ): Promise<BatchResult[]> {
   const drafts: (Draft | AppError)[] = [];
   for (let from = 0; from < items.length; from += ITEMS_PER_TURN) {
     if (from > 0) await nextTurn();
     const part = items.slice(from, from + ITEMS_PER_TURN);
-    drafts.push(...(await settled(part.map((item, index) => draftItem(ports, item, from + index, principal)))));
+    drafts.push(...(await settled(part.map((item, at) => draftItem(ports, item, from + at, principal, options)))));
   }
   // All calls are made in this one tick, in order: the engine joins them and keeps the order of the calls.
   const answers = await settled(drafts.map((draft) => ask(ports, draft)));
@@ -50,15 +56,21 @@ async function draftItem(
   item: unknown,
   index: number,
   principal: Principal,
+  { idempotencyKey: keyOfAll }: BatchOptions,
 ): Promise<Draft> {
   try {
-    const { idempotencyKey, ...request } = parseRequest(batchItemSchema, item);
+    const { idempotencyKey = keyAt(keyOfAll, index), ...request } = parseRequest(batchItemSchema, item);
     const draft = await draftMessage(ports, request, principal, { idempotencyKey });
     await ports.senders.prepare(draft.sender, draft.tenant);
     return draft;
   } catch (error) {
     throw ofItem(error, `messages[${index}]`);
   }
+}
+
+/** No key of a caller's own has a space. */
+function keyAt(keyOfAll: string | undefined, index: number): string | undefined {
+  return keyOfAll === undefined ? undefined : `${keyOfAll} ${index}`;
 }
 
 /** Makes the engine's call before it returns. @throws the fault of an item that never became a draft */

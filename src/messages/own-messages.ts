@@ -1,6 +1,6 @@
 import type { AcceptOptions, Messages } from './service.ts';
 import type { Accepted } from './conclude.ts';
-import type { BatchResult } from './batch.ts';
+import type { BatchOptions, BatchResult } from './batch.ts';
 import type { Forecast } from './forecast.ts';
 import type { ListQuery } from './reading.ts';
 import type { Principal } from './principal.ts';
@@ -21,7 +21,7 @@ export interface OwnMessages {
    */
   accept(request: MessageRequest, principal?: Principal, options?: AcceptOptions): Promise<Accepted>;
   /** @returns one result per item, in order; the failure of one changes nothing for the others */
-  acceptBatch(items: readonly unknown[], principal?: Principal): Promise<BatchResult[]>;
+  acceptBatch(items: readonly unknown[], principal?: Principal, options?: BatchOptions): Promise<BatchResult[]>;
   /** @throws AppError `NOT_FOUND`, `RECORD_UNAVAILABLE`, `QUEUE_UNAVAILABLE` */
   get(id: string, principal?: Principal, tenant?: string): Promise<MessageView>;
   timeline(id: string, principal?: Principal, tenant?: string): Promise<TimelineView>;
@@ -39,7 +39,7 @@ export function ownMessages(messages: Messages): OwnMessages {
     async accept(request, principal = PLATFORM, options = {}) {
       return await messages.accept(parseRequest(messageRequestSchema, request), principal, options);
     },
-    acceptBatch: (items, principal = PLATFORM) => messages.acceptBatch(items, principal),
+    acceptBatch: (items, principal = PLATFORM, options) => messages.acceptBatch(items, principal, options),
     get: (id, principal = PLATFORM, tenant) => messages.get(id, principal, tenant),
     timeline: (id, principal = PLATFORM, tenant) => messages.timeline(id, principal, tenant),
     explain: (id, principal = PLATFORM, tenant) => messages.explain(id, principal, tenant),

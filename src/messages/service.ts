@@ -1,6 +1,6 @@
 import type { SendQueue } from '../engine/contract.ts';
 import { currentTraceparent, inSpan } from '../util/traces.ts';
-import { acceptBatch, type BatchResult } from './batch.ts';
+import { acceptBatch, type BatchOptions, type BatchResult } from './batch.ts';
 import { awaitSent, conclude, type Accepted, type ConcludePorts } from './conclude.ts';
 import { draftMessage, type Draft, type DraftOptions, type DraftPorts } from './draft.ts';
 import type { Forecast } from './forecast.ts';
@@ -55,7 +55,7 @@ export interface Messages extends Reading {
    * @param items unchecked: each is validated by itself
    * @returns one result per item, in order
    */
-  acceptBatch(items: readonly unknown[], principal: Principal): Promise<BatchResult[]>;
+  acceptBatch(items: readonly unknown[], principal: Principal, options?: BatchOptions): Promise<BatchResult[]>;
   /**
    * When so many messages to as many people would be done, if they were accepted now.
    * @param tenant who would send them: the key's tenant, else the sender's owner, else `default`
@@ -75,7 +75,7 @@ export function createMessages(options: MessagesOptions): Messages {
     ...reading,
     draft: (request, principal, how = {}) => draftMessage(ports, request, principal, how),
     accept: (request, principal, how = {}) => traced(() => accept(ports, request, principal, how)),
-    acceptBatch: (items, principal) => acceptBatch(ports, items, principal),
+    acceptBatch: (items, principal, options = {}) => acceptBatch(ports, items, principal, options),
     forecast: (sender, messages, principal, tenant) =>
       forecastNow(
         { queue, tenants, senders, attemptTime, tenantDefaults, now },

@@ -202,14 +202,10 @@ describe('bodies', () => {
     expectProblem(await raw(fill(limit + 1)), 413, 'BODY_TOO_LARGE');
   });
 
-  test('a batch has its tenants and its keys in its items: a name beside them is refused, and so is a key of the whole', async () => {
-    const batch = (body: object, headers: Record<string, string> = {}) =>
-      api.call({ method: 'POST', url: '/v1/messages/batch', body, headers });
-    const misplaced = await batch({ tenant: 'salon', messages: [text()] });
-    expect(expectProblem(misplaced, 400, 'REQUEST_INVALID').field).toBe('tenant');
-    const keyed = await batch({ messages: [text()] }, { 'idempotency-key': 'for-all' });
-    const { field, detail } = expectProblem(keyed, 400, 'REQUEST_INVALID');
-    expect([field, detail]).toEqual(['idempotency-key', expect.stringContaining('idempotencyKey')]);
+  test('a batch has its tenants in its items: a name beside them is refused', async () => {
+    const body = { tenant: 'salon', messages: [text()] };
+    const answer = await api.call({ method: 'POST', url: '/v1/messages/batch', body });
+    expect(expectProblem(answer, 400, 'REQUEST_INVALID').field).toBe('tenant');
   });
   test('a batch may have 4 MiB, and no more', async () => {
     const batch = (size: number) => {

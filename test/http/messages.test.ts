@@ -395,8 +395,8 @@ describe('DELETE /v1/messages/:id', () => {
 });
 
 describe('POST /v1/messages/batch', () => {
-  const batch = (messages: unknown, as = PLATFORM_KEY) =>
-    api.call({ method: 'POST', url: '/v1/messages/batch', body: { messages }, as });
+  const batch = (messages: unknown, as = PLATFORM_KEY, headers: Record<string, string> = {}) =>
+    api.call({ method: 'POST', url: '/v1/messages/batch', body: { messages }, as, headers });
 
   test('gives a result per item in order; a wrong item fails alone', async () => {
     const answer = await batch([
@@ -439,6 +439,25 @@ describe('POST /v1/messages/batch', () => {
     expect(results[0]).toMatchObject({ duplicate: false });
     expect(results[1]).toMatchObject({ duplicate: true, id: results[0]?.['id'] });
     expect(results[2]).toMatchObject({ code: 'IDEMPOTENCY_KEY_REUSED' });
+  });
+
+  test('the header Idempotency-Key is that of each item without one, by its place', async () => {
+    const repeated = async (messages: unknown, key = 'batch-of-friday') => {
+      const answer = await batch(messages, PLATFORM_KEY, { 'idempotency-key': key });
+      expect(answer.statusCode).toBe(200);
+      return answer.json<{ results: Record<string, unknown>[] }>().results;
+    };
+    const items = [text(), text(), text({ idempotencyKey: 'own-key-of-friday' })];
+    const first = await repeated(items);
+    expect(first.map((one) => one['duplicate'])).toEqual([false, false, false]);
+    const again = await repeated(items);
+    expect(again.map((one) => [one['id'], one['duplicate']])).toEqual(first.map((one) => [one['id'], true]));
+    const otherKey = await repeated(items, 'batch-of-monday');
+    expect(otherKey.map((one) => one['duplicate'])).toEqual([false, false, true]);
+    const otherItem = await repeated([items[0], text({ priority: 9 })]);
+    expect(otherItem).toMatchObject([{ duplicate: true }, { code: 'IDEMPOTENCY_KEY_REUSED' }]);
+    const wrong = await batch(items, PLATFORM_KEY, { 'idempotency-key': 'with space' });
+    expect([wrong.statusCode, wrong.json()]).toMatchObject([400, { field: 'idempotency-key' }]);
   });
 
   test('a tenant key fails the items of other tenants only', async () => {

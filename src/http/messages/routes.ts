@@ -2,20 +2,17 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AppError, hasCode } from '../../errors/app-error.ts';
 import type { BatchResult, Messages } from '../../messages/index.ts';
-import { invalid, messageRequestSchema } from '../../messages/request.ts';
+import { messageRequestSchema } from '../../messages/request.ts';
 import { principalOf } from '../plugins/auth.ts';
 import { tenantFromQuery, tenantQuery } from '../tenant-query.ts';
 import { waitSecondsOf } from './prefer.ts';
 import { readingRoutes } from './reading.ts';
-import { acceptHeaders, batchAnswer, batchBody, idParams, messageSchema, scopeQuery } from './schemas.ts';
+import { acceptHeaders, batchAnswer, batchBody, batchHeaders, idParams, messageSchema, scopeQuery } from './schemas.ts';
 
 /** One message is never larger; a template with all its parameters stays far below. */
 const MESSAGE_BYTES_MAX = 256 * 1024;
 /** 1,000 messages of 4 KiB each. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
-
-/** Passed over, the header would make its caller believe that a repetition sends nothing twice. */
-const NO_KEY_OF_ALL = 'A batch has no key of its own: give each message its idempotencyKey, or leave the header out.';
 
 const tags = ['messages'];
 const config = { access: 'key' } as const;
@@ -64,14 +61,16 @@ export function messageRoutes(app: FastifyInstance, options: { readonly messages
         summary: 'Send up to 1,000 messages',
         description:
           'Each item is accepted or refused by itself; items of one conversation keep their order. 503 only when the queue took none of them.',
+        headers: batchHeaders,
         querystring: tenantQuery,
         body: batchBody,
         response: { 200: batchAnswer },
       },
     },
     async (request) => {
-      if (request.headers['idempotency-key'] !== undefined) throw invalid('idempotency-key', NO_KEY_OF_ALL);
-      const results = await messages.acceptBatch(request.body.messages, principalOf(request));
+      const results = await messages.acceptBatch(request.body.messages, principalOf(request), {
+        idempotencyKey: request.headers['idempotency-key'],
+      });
       refuseWhenNothingWorked(results);
       return { results: results.map(itemView) };
     },

@@ -72,6 +72,14 @@ export const acceptHeaders = z.looseObject({
     .describe('`wait=N`, N up to 30: the answer comes when the message was sent (200), or after N seconds (202).'),
 });
 
+export const batchHeaders = z.looseObject({
+  'idempotency-key': idempotencyKeySchema
+    .optional()
+    .describe(
+      'Makes the repetition of the whole batch safe: it counts for each item without an `idempotencyKey`, together with its place in the list.',
+    ),
+});
+
 /** Items are checked one by one, so that a wrong one does not fail the others; documented with their full schema. */
 export const batchBody = z.strictObject({
   messages: z
