@@ -28,7 +28,7 @@ export async function wishOf(
 ): Promise<Wish> {
   const { shard: named = 'all', sender, confirm: word } = { ...query, ...body };
   if (named !== 'all' && named >= streams.shards) {
-    const detail = `There are the shards 0 to ${streams.shards - 1}.`;
+    const detail = streams.shards === 1 ? 'There is one shard: 0.' : `There are the shards 0 to ${streams.shards - 1}.`;
     throw new AppError('REQUEST_INVALID', { field: 'shard', detail });
   }
   const said = String(word ?? false);
