@@ -198,7 +198,7 @@ describe.each(['cloud', 'evolution', 'twilio'])('R7 · Q3 · %s, from the POST t
       [words.read],
     ];
     const send = async (conversation: string) => {
-      const accepted = await world.call('POST', '/v1/messages?wait=1', {
+      const accepted = await world.call('POST', '/v1/messages', {
         to: '+4915122222222',
         sender,
         conversation,
