@@ -58,10 +58,11 @@ export async function actOn(
     });
   }
   const affected = items.filter(({ reason }) => reason === null).length;
+  const verb = dryRun ? 'would be' : affected === 1 ? 'was' : 'were';
   const sentence =
     letters.length === 0
       ? 'No dead letter matches; nothing was done.'
-      : `${affected} of ${letters.length} ${dryRun ? 'would be' : 'were'} ${act.done}.`;
+      : `${affected} of ${letters.length} ${verb} ${act.done}.`;
   const skipped = items.length - affected;
   const next = more ? (letters.at(-1)?.messageId ?? null) : null;
   return { dryRun, matched, affected, skipped, more, next, sentence, items };

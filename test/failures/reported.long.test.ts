@@ -244,7 +244,7 @@ describe('The command line', () => {
     const dry = await waxwing(deadLetters, 'redrive', '--code', '131009');
     expect(dry).toMatch(/would[\s\S]*1 of 1 would be redriven\.[\s\S]*Nothing was done/);
     expect(callsOf(id)).toHaveLength(1);
-    expect(await waxwing(deadLetters, 'redrive', id, '--yes')).toMatch(/1 of 1 were redriven\./);
+    expect(await waxwing(deadLetters, 'redrive', id, '--yes')).toMatch(/1 of 1 was redriven\./);
     await failureOf(id, ({ status }) => status === 'RESOLVED');
     await expect(waxwing(deadLetters, 'redrive', id, '--yes')).rejects.toThrow(/CONFLICT/);
   });

@@ -9,7 +9,7 @@ import { audit, type AdminOptions } from '../admin-options.ts';
 import { personOf, type Access } from '../plugins/auth.ts';
 import { asAppError } from '../plugins/errors.ts';
 import { jobStateError } from './job-state-error.ts';
-import { LOGO_URL } from './logo.ts';
+import { LOGO_URL } from '../logo.ts';
 import { maskAnswer } from './mask.ts';
 import { SendEngineAdapter, type SendEngineParts } from './send-engine-adapter.ts';
 import { isUnmasked, UNMASK_COOKIE, UNMASK_SECONDS, unmaskValue } from './unmask.ts';

@@ -3,10 +3,19 @@ import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import plugin from 'fastify-plugin';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { LOGO_SVG } from '../logo.ts';
 import { problemSchema } from '../problem-schema.ts';
 import { tidyComponents } from './openapi-components.ts';
 
 export const DOCS_PREFIX = '/docs';
+
+/** Swagger's page does not say that it fits a phone, and one would lay it out as wide as a desk. */
+const VIEWPORT_SCRIPT = `
+  const viewport = document.createElement('meta');
+  viewport.name = 'viewport';
+  viewport.content = 'width=device-width, initial-scale=1';
+  document.head.append(viewport);
+`;
 
 const PROBLEM = {
   description: 'What went wrong, and what to do.',
@@ -67,7 +76,8 @@ export const openapi = plugin(
       staticCSP: true,
       // It would ask for its own files by https also where there is only http, and show nothing.
       transformStaticCSP: (header) => header.replace(/;?\s*upgrade-insecure-requests/, ''),
-      theme: { title: 'Waxwing API' },
+      logo: { type: 'image/svg+xml', content: LOGO_SVG, href: DOCS_PREFIX, target: '_self' },
+      theme: { title: 'Waxwing API', js: [{ filename: 'viewport.js', content: VIEWPORT_SCRIPT }] },
       // Without this, Swagger's page asks a validator on the internet about the document.
       uiConfig: { validatorUrl: null, docExpansion: 'list', deepLinking: true },
     });
