@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { answer, faultWords, ledgerAnswer } from './answer.ts';
+import { answer, ledgerAnswer } from './answer.ts';
 import { countInFlight, countOutcome } from './counting.ts';
-import { decide, type Decision } from './decide.ts';
+import { decide } from './decide.ts';
 import { newMessageId } from './foreign-ids.ts';
 import { evolutionError, evolutionSend, twilioError, twilioSend, type ForeignRefusal } from './foreign-requests.ts';
 import { messageDigest } from './ledger.ts';
+import { holdAnswer, take } from './outgoing.ts';
 import { ControlError, isPlainObject } from './settings.ts';
 import type { ParsedMessage } from './request.ts';
 import type { World } from './world.ts';
@@ -95,7 +96,7 @@ async function receive(
   const decision = decide(world, number, read, request.arrivedAtMs);
   const id = decision.taken ? newMessageId(senderId, read.party, 'out') : null;
   countOutcome(world, number, decision);
-  const begin = id === null ? null : take(world, senderId, read, decision, id);
+  const begin = id === null ? null : take(world, senderId, read, decision, id, '');
   const shown = ledgerAnswer(decision.answer);
   await world.ledger.record({
     ...entryOf(request, senderId, read),
@@ -108,12 +109,7 @@ async function receive(
     inFlight: number.inFlight,
   });
   world.live.statsChanged();
-  const { latencyMsMin, latencyMsMax, statuses } = world.settings();
-  const early = statuses.beforeAnswer || decision.answer.kind !== 'ok';
-  if (early) begin?.();
-  const delayMs = decision.delayMs + latencyMsMin + Math.random() * (latencyMsMax - latencyMsMin);
-  if (delayMs >= 1 && !(await world.timers.wait(delayMs))) return reply.hijack();
-  if (!early) begin?.();
+  if (!(await holdAnswer(world, decision, begin))) return reply.hijack();
   if (decision.answer.kind === 'error') {
     const { code, status, details, message } = decision.answer.error;
     const refusal: ForeignRefusal = { refused: true, code, status, text: details || message, party: read.party };
@@ -123,28 +119,6 @@ async function receive(
   if (decision.answer.kind !== 'ok' || id === null) return answer(reply, decision.answer, () => ({}));
   const success = ok(read, id);
   return reply.code(success.code).send(success.body);
-}
-
-/** The message goes out: it appears in its chat. Returns what starts its statuses. */
-function take(world: World, senderId: string, message: ParsedMessage, decision: Decision, id: string): () => void {
-  const chat = world.conversations.add(senderId, message.party, {
-    id,
-    direction: 'out',
-    type: message.type,
-    content: message.content,
-    rendered: null,
-    buttons: [],
-    contextId: message.contextId,
-    tag: message.tag,
-    status: 'accepted',
-    fault: decision.outcome === 'fault' ? faultWords(decision) : null,
-  });
-  return () => {
-    if (decision.silent) return;
-    const { failure } = decision;
-    const told = { phoneNumberId: senderId, request: message, chat, apiVersion: '', category: 'service', failure };
-    world.statuses.begin(told);
-  };
 }
 
 function evolutionAccess(world: World, request: FastifyRequest, instance: string): ForeignRefusal | null {

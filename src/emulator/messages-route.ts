@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { answer, faultWords, ledgerAnswer, refuse } from './answer.ts';
+import { answer, ledgerAnswer, refuse } from './answer.ts';
 import { countInFlight, countOutcome } from './counting.ts';
 import { decide, keptOut, type Answer, type Decision } from './decide.ts';
 import { authorise, phoneNumberOf, type GraphParams } from './graph-access.ts';
@@ -7,9 +7,9 @@ import { GraphError } from './graph-error.ts';
 import { newWamid } from './identity.ts';
 import { messageDigest, textDigest, type LedgerEntry } from './ledger.ts';
 import type { NumberState } from './numbers.ts';
+import { holdAnswer, take } from './outgoing.ts';
 import { parseRequest, type ParsedMessage, type ParsedRead, type ParsedRequest } from './request.ts';
 import { isPlainObject } from './settings.ts';
-import { filledTemplate } from './template.ts';
 import { nowMs } from './timers.ts';
 import type { World } from './world.ts';
 
@@ -74,7 +74,7 @@ async function receiveMessage(
   const decision = decide(world, number, message, atMs);
   const wamid = decision.taken ? newWamid(message.party, 'out') : null;
   countOutcome(world, number, decision);
-  const begin = wamid === null ? null : take(world, number, request, message, decision, wamid);
+  const begin = wamid === null ? null : take(world, number.id, message, decision, wamid, request.params.version ?? '');
   const answered = ledgerAnswer(decision.answer);
   await world.ledger.record({
     atMs,
@@ -94,47 +94,8 @@ async function receiveMessage(
     inFlight: number.inFlight,
   });
   world.live.statsChanged();
-  const { statuses, latencyMsMin, latencyMsMax } = world.settings();
-  const early = statuses.beforeAnswer || (decision.answer.kind !== 'ok' && decision.answer.kind !== 'raw');
-  if (early) begin?.();
-  const delayMs = decision.delayMs + latencyMsMin + Math.random() * (latencyMsMax - latencyMsMin);
-  if (delayMs >= 1 && !(await world.timers.wait(delayMs))) return reply.hijack();
-  if (!early) begin?.();
+  if (!(await holdAnswer(world, decision, begin))) return reply.hijack();
   return answer(reply, decision.answer, () => okBody(message, decision, wamid ?? ''));
-}
-
-/** The message goes out: it appears in its chat. Returns what starts its statuses. */
-function take(
-  world: World,
-  number: NumberState,
-  request: MessagesRequest,
-  message: ParsedMessage,
-  decision: Decision,
-  wamid: string,
-): () => void {
-  const chat = world.conversations.add(number.id, message.party, {
-    id: wamid,
-    direction: 'out',
-    type: message.type,
-    content: message.content,
-    rendered: filledTemplate(message.content, decision.template),
-    buttons: decision.template?.buttons ?? [],
-    contextId: message.contextId,
-    tag: message.tag,
-    status: 'accepted',
-    fault: decision.outcome === 'fault' ? faultWords(decision) : null,
-  });
-  return () => {
-    if (decision.silent) return;
-    world.statuses.begin({
-      phoneNumberId: number.id,
-      request: message,
-      chat,
-      apiVersion: request.params.version ?? '',
-      category: message.type === 'template' ? (decision.template?.category.toLowerCase() ?? 'utility') : 'service',
-      failure: decision.failure,
-    });
-  };
 }
 
 async function receiveRead(
