@@ -1,1 +1,2 @@
-export { createStats, STATS_DAYS_MAX, type Statistics, type StatsQuery, type StatsReport } from './service.ts';
+export type { StatsReport } from './report.ts';
+export { createStats, STATS_DAYS_MAX, type Statistics, type StatsQuery } from './service.ts';

@@ -1,13 +1,5 @@
 import type { StatsCounts } from '../record/index.ts';
-
-/** How long customers waited for the first answer. Null when there was none. */
-export interface ResponseTimes {
-  readonly answers: number;
-  readonly averageMs: number | null;
-  /** From a histogram: off by a tenth at most. */
-  readonly medianMs: number | null;
-  readonly p95Ms: number | null;
-}
+import type { ResponseTimes } from './report.ts';
 
 export function responseTimes(buckets: StatsCounts['responses']): ResponseTimes {
   const answers = buckets.reduce((total, { responses }) => total + responses, 0);

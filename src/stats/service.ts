@@ -2,7 +2,8 @@ import { ALL_SALONS, type CacheService } from '../cache/index.ts';
 import { AppError } from '../errors/app-error.ts';
 import { MESSAGE_STATUSES, type MessageStatus } from '../model/message.ts';
 import type { Stats, StatsCounts } from '../record/index.ts';
-import { responseTimes, type ResponseTimes } from './response-times.ts';
+import type { StatsReport } from './report.ts';
+import { responseTimes } from './response-times.ts';
 
 export interface StatsQuery {
   /** Null = all tenants together. */
@@ -15,50 +16,6 @@ export interface StatsQuery {
   readonly toMs?: number | undefined;
   /** IANA name, of the days and hours; default UTC. */
   readonly timeZone?: string | undefined;
-}
-
-export interface StatsReport {
-  readonly tenant: string | null;
-  readonly from: string;
-  readonly to: string;
-  readonly timeZone: string;
-  /** When the figures were read; an answer from the cache keeps its time. */
-  readonly generatedAt: string;
-  readonly messages: {
-    /** Messages of the range, by what they are now. */
-    readonly total: number;
-    readonly byStatus: Readonly<Record<MessageStatus, number>>;
-    /** Days without any are left out. */
-    readonly byDay: readonly {
-      readonly day: string;
-      readonly total: number;
-      readonly received: number;
-      readonly byStatus: Partial<Record<MessageStatus, number>>;
-    }[];
-    readonly received: number;
-  };
-  /** Delivered or read, of those that the provider took, 0 … 1; null when it took none. */
-  readonly deliveryRate: number | null;
-  /** Read, of those delivered, 0 … 1; null when none was delivered. */
-  readonly readRate: number | null;
-  /** From the accept (or `sendAt`) until the provider took them, on average; null when it took none. */
-  readonly averageSendMs: number | null;
-  readonly responseTime: ResponseTimes;
-  /** At most 20, most frequent first. `share` of all failed ones, 0 … 1. */
-  readonly failures: readonly {
-    readonly code: string;
-    readonly providerCode: string | null;
-    readonly messages: number;
-    readonly share: number;
-  }[];
-  readonly bookings: StatsCounts['bookings'];
-  /** Hours of the day in `timeZone`, busiest first; those without any are left out. */
-  readonly busiestHours: readonly {
-    readonly hour: number;
-    readonly sent: number;
-    readonly received: number;
-    readonly total: number;
-  }[];
 }
 
 export interface Statistics {

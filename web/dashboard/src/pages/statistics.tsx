@@ -4,7 +4,7 @@ import { Choice, Day, TenantField } from '../filters.tsx';
 import { count, duration, STATUS_WORDS, time } from '../format.ts';
 import { go, href, place } from '../router.ts';
 import { ByDay, Legend } from '../statistics/by-day.tsx';
-import type { Report } from '../statistics/report.ts';
+import type { StatsReport } from '../../../../src/stats/report.ts';
 import { Bar, Card, Empty, Heading, Trouble } from '../ui.tsx';
 
 const DAYS = { '7': 'Last 7 days', '30': 'Last 30 days', '90': 'Last 90 days', '365': 'Last 365 days' };
@@ -14,7 +14,7 @@ type Query = Record<(typeof FIELDS)[number], string>;
 export function Statistics() {
   const params = place.value.searchParams;
   const query = Object.fromEntries(FIELDS.map((name) => [name, params.get(name) ?? ''])) as Query;
-  const { data, error, isLoading } = useGet<Report>(`/dashboard/api/stats?${askedOf(query).toString()}`, 30_000);
+  const { data, error, isLoading } = useGet<StatsReport>(`/dashboard/api/stats?${askedOf(query).toString()}`, 30_000);
   const change = (more: Partial<Query>) => go(href('/statistics', { ...query, ...more }), true);
   const isOwn = query.from !== '' || query.to !== '';
   return (
@@ -55,7 +55,7 @@ function askedOf({ tenant, days, from, to }: Query): URLSearchParams {
   return asked;
 }
 
-function rangeOf({ from, to, generatedAt }: Report): string {
+function rangeOf({ from, to, generatedAt }: StatsReport): string {
   const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', year: 'numeric' });
   const end = Math.min(Date.parse(to) - 1, Date.now());
   return `${day.format(new Date(from))} – ${day.format(end)} · counted ${time(generatedAt)}`;
@@ -64,9 +64,9 @@ function rangeOf({ from, to, generatedAt }: Report): string {
 const percent = (share: number | null) => (share === null ? '–' : `${Math.round(share * 1000) / 10} %`);
 const lasting = (ms: number | null) => (ms === null ? '–' : duration(ms));
 
-function Figures({ report, query }: { report: Report; query: Query }) {
+function Figures({ report, query }: { report: StatsReport; query: Query }) {
   const { messages, responseTime, bookings } = report;
-  const failed = messages.byStatus['failed'] ?? 0;
+  const failed = messages.byStatus.failed;
   const span = { tenant: query.tenant, from: report.from, to: report.to };
   const figures = [
     ['Messages', count(messages.total), `${count(messages.received)} received`, href('/messages', span)],
@@ -164,9 +164,9 @@ function Facts({ rows }: { rows: readonly (readonly [name: string, value: string
   );
 }
 
-function States({ report, span }: { report: Report; span: Record<string, string> }) {
+function States({ report, span }: { report: StatsReport; span: Record<string, string> }) {
   const rows = Object.entries(report.messages.byStatus)
-    .flatMap(([status, messages]) => (messages === undefined || messages === 0 ? [] : [{ status, messages }]))
+    .flatMap(([status, messages]) => (messages === 0 ? [] : [{ status, messages }]))
     .sort((a, b) => b.messages - a.messages);
   const largest = Math.max(1, ...rows.map(({ messages }) => messages));
   if (rows.length === 0) return <Empty>Nothing.</Empty>;
@@ -185,7 +185,7 @@ function States({ report, span }: { report: Report; span: Record<string, string>
   );
 }
 
-function Reasons({ report, tenant }: { report: Report; tenant: string }) {
+function Reasons({ report, tenant }: { report: StatsReport; tenant: string }) {
   if (report.failures.length === 0) return <Empty>Nothing failed.</Empty>;
   return (
     <ul class="holds">
@@ -204,7 +204,7 @@ function Reasons({ report, tenant }: { report: Report; tenant: string }) {
   );
 }
 
-function Hours({ report }: { report: Report }) {
+function Hours({ report }: { report: StatsReport }) {
   if (report.busiestHours.length === 0) return <Empty>Nothing was sent or received.</Empty>;
   const known = new Map(report.busiestHours.map((one) => [one.hour, one]));
   const columns = Array.from({ length: 24 }, (_, hour): Column => {

@@ -1,7 +1,8 @@
 import { type Column, Columns, labelsMax } from '../columns.tsx';
 import { count } from '../format.ts';
 import { Empty, Table } from '../ui.tsx';
-import type { ByStatus, Report } from './report.ts';
+import type { MessageStatus } from '../../../../src/model/message.ts';
+import type { StatsReport } from '../../../../src/stats/report.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -13,7 +14,7 @@ const GROUPS = [
   ['failed', 'Failed', ['failed', 'unknown', 'expired']],
   ['open', 'Open or cancelled', ['queued', 'sending', 'scheduled', 'deferred', 'cancelled']],
 ] as const;
-const grouped = (byStatus: ByStatus, states: readonly string[]) =>
+const grouped = (byStatus: Partial<Record<MessageStatus, number>>, states: readonly MessageStatus[]) =>
   states.reduce((sum, state) => sum + (byStatus[state] ?? 0), 0);
 
 export function Legend() {
@@ -32,7 +33,7 @@ export function Legend() {
 /** Up to so many columns stand side by side; a longer time is shown by weeks. */
 const COLUMNS_MAX = 95;
 
-export function ByDay({ report }: { report: Report }) {
+export function ByDay({ report }: { report: StatsReport }) {
   const { byDay } = report.messages;
   if (byDay.length === 0) return <Empty>No messages in this time.</Empty>;
   const known = new Map(byDay.map((one) => [one.day, one]));
@@ -83,7 +84,7 @@ export function ByDay({ report }: { report: Report }) {
 }
 
 /** Every day of the report on its clock, with or without messages; none of the future. */
-function daysOf({ from, to, timeZone }: Report): string[] {
+function daysOf({ from, to, timeZone }: StatsReport): string[] {
   const format = new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' });
   const endMs = Math.min(Date.parse(to) - 1, Date.now());
   const last = format.format(endMs);
