@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { JobImpossible, type WebhookJobData } from '../jobs/index.ts';
+import { isSenderProvider } from '../model/provider.ts';
 import { cloudReader } from '../providers/cloud/reader.ts';
 import type { ReadWebhook, WebhookReader } from '../providers/events.ts';
 import { evolutionReader } from '../providers/evolution/reader.ts';
@@ -90,7 +91,7 @@ export function webhookOf(jobId: string, job: WebhookJobData & Partial<KeptWebho
   return {
     // The id of the job is that of the webhook. One that BullMQ made gets an id that is the same at every attempt.
     id: job.webhookId ?? (isId(jobId) ? jobId : stableId(jobId, job.receivedAt)),
-    provider: isProvider(job.provider) ? job.provider : guessProvider(job.payload),
+    provider: isSenderProvider(job.provider) ? job.provider : guessProvider(job.payload),
     sender: job.sender ?? null,
     receivedAtMs: Date.parse(job.receivedAt),
     headers: job.headers ?? {},
@@ -110,8 +111,4 @@ export function guessProvider(payload: unknown): SenderProvider {
   if (typeof payload !== 'object' || payload === null) return 'cloud';
   if ('event' in payload && 'instance' in payload) return 'evolution';
   return 'MessageSid' in payload || 'SmsSid' in payload ? 'twilio' : 'cloud';
-}
-
-export function isProvider(word: string | undefined): word is SenderProvider {
-  return word === 'cloud' || word === 'evolution' || word === 'twilio';
 }

@@ -3,13 +3,14 @@ import { JobLater, type JobContext, type WebhookJobData } from '../jobs/index.ts
 import { createMemory, type Evictions, followSenders } from '../messages/index.ts';
 import type { TagKey } from '../providers/tag.ts';
 import type { ProviderStatus } from '../providers/contract.ts';
+import { isSenderProvider } from '../model/provider.ts';
 import type { InboundRecord, RawWebhooks, SenderProvider, SenderRecord } from '../record/index.ts';
 import { wordOf } from './event-detail.ts';
 import type { InboundHooks } from './hooks.ts';
 import type { ProviderEventActions } from './provider-events.ts';
 import { evidenceOf } from './status-evidence.ts';
 import { createWebhookBatches, isAway, type WebhookBatchOptions } from './webhook-batch.ts';
-import { isProvider, type KeptWebhookJob, type NamedWebhook, readBytes, webhookOf } from './webhook-job.ts';
+import { type KeptWebhookJob, type NamedWebhook, readBytes, webhookOf } from './webhook-job.ts';
 import { isCovered, isTold, shareOf, type WebhookShare } from './webhook-share.ts';
 
 export interface WebhookProcessorOptions extends WebhookBatchOptions {
@@ -68,7 +69,7 @@ export function createWebhookProcessor(options: WebhookProcessorOptions): Webhoo
       statistics.add('failures');
       // Waiting for PostgreSQL costs no attempt: however long it is away, nothing is given up.
       if (isAway(error)) throw new JobLater(Date.now() + LATER_MS * (0.5 + Math.random()));
-      const isLast = attempt >= attemptsMax && isProvider(webhook.provider);
+      const isLast = attempt >= attemptsMax && isSenderProvider(webhook.provider);
       if (isLast) await record.rawWebhooks.add(webhook).catch(() => undefined);
       throw error;
     }

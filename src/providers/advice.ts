@@ -1,4 +1,5 @@
 import type { MessageError } from '../model/message.ts';
+import type { SenderProvider } from '../model/provider.ts';
 import { lookupCloudError } from './cloud/errors.ts';
 import { lookupEvolutionError } from './evolution/error-table.ts';
 import { lookupTwilioError } from './twilio/error-table.ts';
@@ -15,10 +16,8 @@ export interface Advice {
   readonly personShould: string;
 }
 
-type Provider = 'cloud' | 'evolution' | 'twilio';
-
 /** The tables by provider; `code` is the provider's own as text. Null = the table has nothing to say. */
-const TABLES: Readonly<Record<Provider, (code: string) => ProviderErrorEntry | null>> = {
+const TABLES: Readonly<Record<SenderProvider, (code: string) => ProviderErrorEntry | null>> = {
   cloud: (code) => (isNumber(code) ? lookupCloudError(Number(code), 400, false) : null),
   // On its Cloud channel the codes are Meta's.
   evolution: (code) =>
@@ -65,7 +64,7 @@ const OWN: Readonly<Partial<Record<ProviderErrorCode | (string & {}), Omit<Advic
 
 /** The plain words for a failure: of the provider's table, else of Waxwing's own codes, else the error itself. */
 export function adviceFor(
-  provider: Provider,
+  provider: SenderProvider,
   error: Pick<MessageError, 'code' | 'providerCode' | 'title' | 'detail'>,
 ): Advice {
   const found = error.providerCode === null ? null : TABLES[provider](error.providerCode);

@@ -1,11 +1,12 @@
 import type { MessageBody, MessageError } from '../model/message.ts';
 import type { LaterRetry } from '../model/later-retry.ts';
+import type { SenderProvider } from '../model/provider.ts';
 
 /** How a sender reaches its provider. Credentials never leave this object: they are not logged, not put in errors. */
 export interface SenderAccount {
   /** Our id of the sender. */
   readonly id: string;
-  readonly provider: 'cloud' | 'evolution' | 'twilio';
+  readonly provider: SenderProvider;
   /** Cloud API: the phone_number_id. Evolution: the instance. Twilio: the number (`+1…`) or messaging service (`MG…`). */
   readonly externalId: string;
   /** Base address without a slash at the end; for the Cloud API with the version: `https://graph.facebook.com/v23.0`. */
@@ -132,7 +133,7 @@ export interface ProviderStatus {
  * Adapters pass `test/conformance/provider.ts`.
  */
 export interface MessageProvider {
-  readonly name: 'cloud' | 'evolution' | 'twilio';
+  readonly name: SenderProvider;
   /** Sends one message. Never throws for anything that a provider or a network does: the outcome says it. */
   send(request: ProviderSend): Promise<ProviderOutcome>;
   /** Closes its connections. Safe to call twice. */

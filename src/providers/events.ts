@@ -1,3 +1,4 @@
+import type { SenderProvider } from '../model/provider.ts';
 import type { ProviderStatus } from './contract.ts';
 
 /** A person at the provider. At least one of the three is there; the phone may be absent for good. */
@@ -91,7 +92,7 @@ export interface ReadWebhook {
 
 /** Reads the webhooks of one provider. Pure: it knows no record and no queue. Never throws for odd content. */
 export interface WebhookReader {
-  readonly provider: 'cloud' | 'evolution' | 'twilio';
+  readonly provider: SenderProvider;
   /** `body` as parsed: JSON, or the fields of a form for Twilio. `receivedAtMs` stands in where the provider gives no time. */
   read(body: unknown, receivedAtMs: number): ReadWebhook;
 }

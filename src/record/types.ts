@@ -1,5 +1,8 @@
 import type { AttemptReport } from '../model/events.ts';
 import type { MessageError, MessageStatus, MessageType } from '../model/message.ts';
+import type { SenderProvider } from '../model/provider.ts';
+
+export type { SenderProvider };
 
 /** What the engine did last with a message, as far as it is recorded. */
 export type EngineStatus =
@@ -86,8 +89,6 @@ export interface TenantDefaults {
   readonly weight: number;
   readonly backlogMax: number;
 }
-
-export type SenderProvider = 'cloud' | 'evolution' | 'twilio';
 
 export interface SenderRecord {
   readonly id: string;

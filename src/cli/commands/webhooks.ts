@@ -1,6 +1,7 @@
 import { defineCommand } from 'citty';
 import { resolveKeys } from '../../config/index.ts';
 import { createWebhookKeeper } from '../../inbound/index.ts';
+import { isSenderProvider, SENDER_PROVIDERS, type SenderProvider } from '../../model/provider.ts';
 import { joinDataServices } from '../../program/data-services.ts';
 import { openJobs } from '../../program/jobs.ts';
 import { createLog } from '../../program/log.ts';
@@ -47,12 +48,10 @@ export const webhooks = defineCommand({
   subCommands: { replay },
 });
 
-const PROVIDERS = ['cloud', 'evolution', 'twilio'];
-
 /** A misspelt one would find nothing and look like success. */
-function providerOf(text: string): string {
-  if (PROVIDERS.includes(text)) return text;
-  throw new UsageError(`--provider must be one of ${PROVIDERS.join(', ')}; got ${JSON.stringify(text)}.`);
+function providerOf(text: string): SenderProvider {
+  if (isSenderProvider(text)) return text;
+  throw new UsageError(`--provider must be one of ${SENDER_PROVIDERS.join(', ')}; got ${JSON.stringify(text)}.`);
 }
 
 function instantOf(name: string, text: string): number {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SENDER_PROVIDERS } from '../../model/provider.ts';
 import { senderIdSchema, tenantIdSchema } from '../../messages/request.ts';
 import type { SenderRecord } from '../../record/types.ts';
 
@@ -150,7 +151,7 @@ export const senderSchema = z
   .object({
     id: z.string(),
     tenant: z.string().nullable(),
-    provider: z.enum(['cloud', 'evolution', 'twilio']),
+    provider: z.enum(SENDER_PROVIDERS),
     externalId: z.string(),
     apiUrl: z.string(),
     channel: channel.nullable(),

@@ -3,12 +3,13 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { AppError } from '../../errors/app-error.ts';
 import type { WebhookKeeper } from '../../inbound/index.ts';
+import { SENDER_PROVIDERS } from '../../model/provider.ts';
 import { audit, type AdminOptions } from '../admin-options.ts';
 
 const body = z.strictObject({
   from: z.iso.datetime({ offset: true }).describe('Received at or after.'),
   to: z.iso.datetime({ offset: true }).describe('Received before.'),
-  provider: z.enum(['cloud', 'evolution', 'twilio']).optional(),
+  provider: z.enum(SENDER_PROVIDERS).optional(),
   dryRun: z.boolean().default(false).describe('Only count.'),
 });
 const answer = z.object({ found: z.int(), queued: z.int(), dryRun: z.boolean() });

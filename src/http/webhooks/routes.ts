@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { AppError } from '../../errors/app-error.ts';
 import type { Reception } from '../../inbound/index.ts';
 import { senderIdSchema } from '../../messages/request.ts';
+import { SENDER_PROVIDERS } from '../../model/provider.ts';
 import { createTurns } from '../turns.ts';
 
 /** Meta sends up to 3 MB in one POST; parsers of other limits lose the largest batches. */
@@ -77,7 +78,7 @@ export function webhookRoutes(app: FastifyInstance, { webhook }: { readonly webh
     routes.get('/webhooks/whatsapp/cloud/:sender', { ...open, schema: { ...asks, params } }, async (request, reply) =>
       reply.type('text/plain').send(await verify(request.query, request.params.sender)),
     );
-    for (const provider of ['cloud', 'evolution', 'twilio'] as const) {
+    for (const provider of SENDER_PROVIDERS) {
       const tells = {
         tags,
         summary: `Messages, statuses and events from ${NAMES[provider]}`,
