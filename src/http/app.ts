@@ -34,7 +34,7 @@ import { DOCS_PREFIX, openapi } from './plugins/openapi.ts';
 import { safeHeaders } from './plugins/safe-headers.ts';
 import { traces } from './plugins/traces.ts';
 import { readJsonBodies } from './plugins/json-body.ts';
-import { validatorCompiler } from './plugins/validation.ts';
+import { closeQueries, validatorCompiler } from './plugins/validation.ts';
 import { queueRoutes } from './queues/routes.ts';
 import { reportRoutes, type ReportOptions } from './reports/routes.ts';
 import { sendRoutes } from './send/routes.ts';
@@ -126,6 +126,7 @@ export async function buildApp(options: HttpOptions): Promise<FastifyInstance> {
 
   readJsonBodies(app);
   app.setValidatorCompiler(validatorCompiler);
+  closeQueries(app);
   app.setSerializerCompiler(serializerCompiler);
   if (options.isTraced === true) await app.register(traces);
   await app.register(errors);

@@ -228,13 +228,19 @@ describe('bodies', () => {
 });
 
 describe('queries', () => {
+  const someId = '0199f0a4-6d2c-7c1e-8f6a-2f0d5a3b9c18';
   test.each([
-    ['GET', '/v1/messages?tenat=salon', 'tenat'],
-    ['GET', '/v1/conversations?limit=2&statuss=open', 'statuss'],
-    ['GET', '/v1/stats?days=7', 'days'],
-    ['POST', '/v1/messages?dryRun=true', 'dryRun'],
-  ] as const)('%s %s: a name that is not known is refused, as in a body', async (method, url, field) => {
-    const answer = await api.call({ method, url, ...(method === 'POST' ? { body: text() } : {}) });
+    ['GET', '/v1/messages?tenat=salon', 'tenat', undefined],
+    ['GET', '/v1/conversations?limit=2&statuss=open', 'statuss', undefined],
+    ['GET', '/v1/stats?days=7', 'days', undefined],
+    ['POST', '/v1/messages?dryRun=true', 'dryRun', text()],
+    // Of routes that know no name at all.
+    ['GET', '/admin/failures/summary?tenant=salon', 'tenant', undefined],
+    ['POST', '/admin/dead-letters/redrive?dryRun=true', 'dryRun', { filter: {} }],
+    ['DELETE', `/admin/keys/${someId}?dryRun=true`, 'dryRun', undefined],
+  ] as const)('%s %s: a name that is not known is refused, as in a body', async (method, url, field, body) => {
+    const as = url.startsWith('/admin') ? await api.token('admin') : PLATFORM_KEY;
+    const answer = await api.call({ method, url, as, ...(body === undefined ? {} : { body }) });
     expect(expectProblem(answer, 400, 'REQUEST_INVALID').field).toBe(field);
   });
   test('what a provider adds to its verification call does no harm', async () => {
