@@ -29,6 +29,8 @@ interface SenderState {
   circuitUntilMs: number | null;
 }
 
+/** As LIMITS_KEPT_MS in engine/lua/includes/pair.lua: a limit after a longer silence is the first of another row. */
+const LIMITS_KEPT_MS = 64_000;
 /** Pairs that are free again are forgotten when there are more than this. */
 const PAIRS_MAX = 10_000;
 
@@ -76,6 +78,7 @@ export class DirectPace {
     if (running > 0) this.#tenants.set(tenantKey(one), running);
     else this.#tenants.delete(tenantKey(one));
     pair.busy = false;
+    if (pair.nextAtMs + LIMITS_KEPT_MS <= now) pair.limits = 0;
     pair.limits = brake?.on === 'pair' ? pair.limits + 1 : wasSent ? 0 : pair.limits;
     const asked = brake?.on === 'pair' ? (brake.waitsMs[pair.limits - 1] ?? brake.waitsMs.at(-1) ?? 0) : 0;
     pair.nextAtMs = Math.max(pair.nextAtMs, now + Math.max(one.limits.pairGapMs, asked));
@@ -151,8 +154,9 @@ export class DirectPace {
   }
 
   #forgetFreePairs(now: number): void {
-    for (const [key, { busy, nextAtMs, bucketTatMs }] of this.#pairs) {
-      if (!busy && nextAtMs <= now && bucketTatMs <= now) this.#pairs.delete(key);
+    for (const [key, { busy, nextAtMs, bucketTatMs, limits }] of this.#pairs) {
+      const heldUntilMs = limits > 0 ? nextAtMs + LIMITS_KEPT_MS : nextAtMs;
+      if (!busy && heldUntilMs <= now && bucketTatMs <= now) this.#pairs.delete(key);
     }
   }
 }
