@@ -41,4 +41,8 @@ test('past the queue, each limit of a pair in a row waits longer, and one that s
   expect(next(false, limited)).toBe(16_000);
   expect(next(true)).toBe(0);
   expect(next(false, limited)).toBe(4000);
+  now += 63_000;
+  expect(next(false, limited)).toBe(16_000);
+  now += 64_000; // so long a silence ends the row, as in the queue
+  expect(next(false, limited)).toBe(4000);
 });

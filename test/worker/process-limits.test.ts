@@ -1,9 +1,10 @@
-import { afterEach, beforeAll, expect, it } from 'vitest';
-import { RedisSendQueue } from '../../src/engine/queue.ts';
-import type { MessageProvider, SenderAccount } from '../../src/providers/contract.ts';
-import { SendWorker, type SendWorkerOptions } from '../../src/worker/send-worker.ts';
+import { expect, it } from 'vitest';
+import type { RedisSendQueue } from '../../src/engine/queue.ts';
+import type { MessageProvider } from '../../src/providers/contract.ts';
+import type { SendWorkerOptions } from '../../src/worker/send-worker.ts';
 import { FAILURE, FREE_SENDER, message } from '../engine/support/bench.ts';
-import { eventually, testRedis, type TestRedis } from '../support/services.ts';
+import { eventually } from '../support/services.ts';
+import { useRooms } from './support/room.ts';
 
 /*
  * What one process may do, whatever the engine hands it: judged by what reaches its provider.
@@ -12,15 +13,7 @@ import { eventually, testRedis, type TestRedis } from '../support/services.ts';
 const ANSWER_MS = 20;
 const LATE = { ...FAILURE, code: 'PROVIDER_UNREACHABLE', retryable: true } as const;
 
-let redis: TestRedis;
-let databases = 0;
-const ends: (() => unknown)[] = [];
-beforeAll(async () => {
-  redis = await testRedis();
-});
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
+const open = useRooms();
 
 /** A provider that answers after 20 ms and remembers when it was called, and how many calls were open at once. */
 class Counting implements MessageProvider {
@@ -56,14 +49,6 @@ class Counting implements MessageProvider {
   }
 }
 
-const account = (id: string): SenderAccount => ({
-  id,
-  provider: 'cloud',
-  externalId: id,
-  apiUrl: 'http://127.0.0.1:1/v23.0',
-  credentials: { accessToken: 't', appSecret: 's' },
-});
-
 /** So many messages wait, each in a conversation of its own, and then the worker begins. */
 async function work(
   shards: number,
@@ -71,12 +56,7 @@ async function work(
   limits: Pick<SendWorkerOptions, 'slots' | 'globalRatePerSecond' | 'globalConcurrency'>,
   senderOf: (n: number) => string = (n) => `s${n % shards}`,
 ): Promise<{ provider: Counting; queue: RedisSendQueue; startedAtMs: number }> {
-  const target = { url: redis.url, db: (databases += 1) };
-  const queue = new RedisSendQueue({ redis: target, shards });
-  ends.push(() => {
-    queue.close();
-  });
-  await queue.connect();
+  const { queue, startWorker } = await open(shards);
   for (let shard = 0; shard < shards; shard += 1) {
     await queue.configureSender({ ...FREE_SENDER, sender: `s${shard}`, shard });
   }
@@ -86,19 +66,8 @@ async function work(
     ),
   );
   const provider = new Counting();
-  const worker = new SendWorker({
-    redis: target,
-    shards,
-    worker: 'w1',
-    ...limits,
-    providers: { cloud: provider },
-    policyFor: () => ({ attemptsMax: 3, backoffMs: 1, scheduleSeconds: [], deferBlocks: false }),
-    readAccount: (sender) => Promise.resolve(account(sender)),
-    tagKey: Buffer.alloc(32),
-  });
   const startedAtMs = performance.now();
-  await worker.start();
-  ends.push(() => worker.stop(1000));
+  await startWorker(provider, limits);
   return { provider, queue, startedAtMs };
 }
 
