@@ -52,7 +52,7 @@ const SWEEP_EVERY_MS = 60_000;
 const WITHDRAW_EVERY_MS = 1000;
 
 /** @returns what ends it */
-export function startReminderSweep(bookings: Bookings, log: Logger): () => void {
+export function startBookingSweeps(bookings: Bookings, log: Logger): () => void {
   const every = (ms: number, work: () => Promise<unknown>, whenLater: string) => {
     let isAtIt = false;
     const turn = () => {

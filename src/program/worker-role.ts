@@ -1,6 +1,6 @@
 import type { Bookings } from '../bookings/index.ts';
 import type { TemplateRegistry } from '../templates/index.ts';
-import { startReminderSweep } from './bookings.ts';
+import { startBookingSweeps } from './bookings.ts';
 import type { DataServices } from './data-services.ts';
 import type { EventsOutParts } from './events-out.ts';
 import { createJobProcessors, type ProcessorParts } from './job-processors.ts';
@@ -43,6 +43,6 @@ export async function startWorkerRole(
   eventsOut.start();
   // Both kinds of work end within one grace period, not one after the other.
   started.add(() => Promise.all([stopJobs(), stopWorker()]));
-  started.add(startReminderSweep(bookings, log));
+  started.add(startBookingSweeps(bookings, log));
   return worker;
 }
