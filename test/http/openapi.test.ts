@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/index.ts';
+import { LOGO_URL } from '../../src/http/logo.ts';
 import { startApi, type Api } from './support/api.ts';
 
 interface Operation {
@@ -223,6 +224,15 @@ describe('/docs', () => {
       const asset = await api.call({ url: new URL(source, 'http://x/docs/').pathname, as: null });
       expect(asset.statusCode, source).toBe(200);
     }
+    // Laid out for a phone, and with our sign in place of the framework's.
+    const sayings = await Promise.all(
+      ['theme/viewport.js', 'swagger-initializer.js'].map((file) =>
+        api.call({ url: `/docs/static/${file}`, as: null }),
+      ),
+    );
+    expect(sources.some((source) => source.endsWith('/theme/viewport.js'))).toBe(true);
+    expect(sayings[0]?.body).toContain('width=device-width');
+    expect(sayings[1]?.body).toContain(LOGO_URL.split(',')[1]);
     const policy = String(start.headers['content-security-policy']);
     expect(policy).toContain("default-src 'self'");
     expect(policy).not.toMatch(/https?:\/\//);
