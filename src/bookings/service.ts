@@ -10,6 +10,7 @@ import { newId } from '../util/ids.ts';
 import { judgeReminder, type ReminderVerdict } from './judge.ts';
 import type { QuietHours } from './local-time.ts';
 import { planReminder } from './plan.ts';
+import { reviseBooking } from './revise.ts';
 
 /** Where reminders wait for their time; the job queue, seen from here. */
 export interface ReminderQueue {
@@ -144,16 +145,11 @@ export function createBookings(options: BookingsOptions): Bookings {
     },
 
     async change(tenant, id, change, kinds) {
-      let outdated: BookingRecord['reminders'] = [];
+      let outdated: readonly ReminderRecord[] = [];
       const booking = await store.change(tenant, id, (before) => {
-        const fields: BookingFields = { ...before, ...change };
-        outdated = fields.startsAtMs === before.startsAtMs ? [] : before.reminders;
-        const wanted = kinds ?? before.reminders.filter(({ status }) => status !== 'cancelled').map(({ kind }) => kind);
-        const isMoved = fields.startsAtMs !== before.startsAtMs;
-        const planned = plan(wanted, fields);
-        const kept = isMoved ? [] : keptOf(before.reminders, planned, now());
-        const reminders = planned.filter(({ kind }) => !kept.includes(kind));
-        return { fields, reminders, kept, isMoved };
+        const revision = reviseBooking(before, change, kinds, plan, now());
+        outdated = before.reminders.filter(({ kind }) => revision.outdated.includes(kind));
+        return revision;
       });
       if (booking !== null) {
         await withdrawSent(tenant, outdated);
@@ -215,18 +211,4 @@ export function createBookings(options: BookingsOptions): Bookings {
       if (failures.length > 0) throw failures[0];
     },
   };
-}
-
-/**
- * Kinds whose reminder a change leaves as it is, when the booking's time stays: what became of it, a time that is the
- * same, and one that is due already. To judge that anew would drop a reminder only because its job has not run yet.
- */
-function keptOf(before: readonly ReminderRecord[], planned: readonly PlannedReminder[], nowMs: number): string[] {
-  const dueOf = new Map(planned.map(({ kind, dueAtMs }) => [kind, dueAtMs]));
-  return before
-    .filter(({ kind, status, dueAtMs }) => {
-      if (!dueOf.has(kind) || status === 'cancelled') return false;
-      return status === 'sent' || dueAtMs === dueOf.get(kind) || dueAtMs <= nowMs;
-    })
-    .map(({ kind }) => kind);
 }

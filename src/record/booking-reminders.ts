@@ -104,16 +104,12 @@ export function remindersOf(database: Database): BookingReminders {
   };
 }
 
-/**
- * Plans reminders of a booking, anew where there are some of their kinds; what was sent stays unless the booking was
- * moved.
- */
+/** Plans reminders of a booking, anew where there are some of their kinds. */
 export async function writeReminders(
   run: Run,
   tenant: string,
   id: string,
   reminders: readonly PlannedReminder[],
-  isMoved: boolean,
 ): Promise<void> {
   for (const { kind, dueAtMs, skippedBecause } of reminders) {
     await run(
@@ -121,9 +117,8 @@ export async function writeReminders(
        values ($1, $2, $3, $4, $5, $6)
        on conflict (tenant, booking_id, kind) do update
          set due_at = excluded.due_at, status = excluded.status, reason = excluded.reason,
-           generation = booking_reminders.generation + 1, message_id = null, sent_at = null
-         where booking_reminders.status <> 'sent' or $7`,
-      [tenant, id, kind, new Date(dueAtMs), skippedBecause === null ? 'scheduled' : 'skipped', skippedBecause, isMoved],
+           generation = booking_reminders.generation + 1, message_id = null, sent_at = null`,
+      [tenant, id, kind, new Date(dueAtMs), skippedBecause === null ? 'scheduled' : 'skipped', skippedBecause],
     );
   }
 }

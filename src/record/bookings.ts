@@ -42,6 +42,17 @@ export interface BookingRecord extends BookingFields {
   readonly reminders: readonly ReminderRecord[];
 }
 
+/** A booking as it is to be. A kind that is neither in `reminders` nor in `kept` is cancelled where it waits. */
+export interface BookingRevision {
+  readonly fields: BookingFields;
+  /** Planned anew, also where one of the kind was sent. */
+  readonly reminders: readonly PlannedReminder[];
+  /** Kinds that stay as they are. */
+  readonly kept: readonly string[];
+  /** Kinds whose messages are owed to be withdrawn. */
+  readonly outdated: readonly string[];
+}
+
 export interface Bookings extends BookingReminders, ReminderWithdrawals {
   /** @throws AppError `CONFLICT` when the tenant has a booking with this id */
   create(
@@ -52,24 +63,12 @@ export interface Bookings extends BookingReminders, ReminderWithdrawals {
   ): Promise<BookingRecord>;
   get(tenant: string, id: string): Promise<BookingRecord | null>;
   /**
-   * Writes fields and reminders in one transaction. Those in `reminders` are planned anew; one that was sent stays so
-   * unless `isMoved`: then the customer is reminded of the new time too. Kinds in `kept` stay as they are, and those
-   * that are in neither are cancelled. Of a booking that is moved, the messages that were accepted are owed to be
-   * withdrawn.
+   * Writes fields and reminders in one transaction, with what must be withdrawn.
    * @param decide is asked with the booking as it is, which nobody else changes meanwhile: of two changes at once the
    *   second one sees the first. Must not wait.
    * @returns null when there is no active booking
    */
-  change(
-    tenant: string,
-    id: string,
-    decide: (before: BookingRecord) => {
-      readonly fields: BookingFields;
-      readonly reminders: readonly PlannedReminder[];
-      readonly kept: readonly string[];
-      readonly isMoved: boolean;
-    },
-  ): Promise<BookingRecord | null>;
+  change(tenant: string, id: string, decide: (before: BookingRecord) => BookingRevision): Promise<BookingRecord | null>;
   /** Cancels the booking and what was not sent; what was accepted is owed to be withdrawn. Null when there is no such booking; safe to repeat. */
   cancel(tenant: string, id: string): Promise<BookingRecord | null>;
   /** By time of the booking. */
@@ -156,7 +155,7 @@ export function bookingsOf(database: Database): Bookings {
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
             [tenant, id, ...valuesOf(fields)],
           );
-          await writeReminders(run, tenant, id, reminders, false);
+          await writeReminders(run, tenant, id, reminders);
           return existing(await find(run, tenant, id));
         });
       } catch (error) {
@@ -178,8 +177,8 @@ export function bookingsOf(database: Database): Bookings {
           [tenant, id],
         );
         if (locked.length === 0) return null;
-        const { fields, reminders, kept, isMoved } = decide(existing(await find(run, tenant, id)));
-        if (isMoved) await oweWithdrawals(run, tenant, id);
+        const { fields, reminders, kept, outdated } = decide(existing(await find(run, tenant, id)));
+        await oweWithdrawals(run, tenant, id, outdated);
         await run(
           `update bookings set (${FIELD_COLUMNS}) = ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12), updated_at = now()
            where tenant = $1 and id = $2`,
@@ -190,7 +189,7 @@ export function bookingsOf(database: Database): Bookings {
            where tenant = $1 and booking_id = $2 and status = 'scheduled' and kind <> all($3)`,
           [tenant, id, [...kept, ...reminders.map(({ kind }) => kind)]],
         );
-        await writeReminders(run, tenant, id, reminders, isMoved);
+        await writeReminders(run, tenant, id, reminders);
         return await find(run, tenant, id);
       });
     },
@@ -207,7 +206,7 @@ export function bookingsOf(database: Database): Bookings {
            where tenant = $1 and booking_id = $2 and status = 'scheduled'`,
           [tenant, id],
         );
-        await oweWithdrawals(run, tenant, id);
+        await oweWithdrawals(run, tenant, id, null);
         return await find(run, tenant, id);
       });
     },

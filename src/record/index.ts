@@ -37,7 +37,7 @@ export type { RecordChanges } from './changes.ts';
 export type { CacheCounts, CacheHistory, CacheHour } from './cache-history.ts';
 export type { ContentSid, ContentSids } from './content-sids.ts';
 export type { DueReminder, PlannedReminder, ReminderRecord, ReminderStatus } from './booking-reminders.ts';
-export type { BookingFields, BookingRecord, Bookings } from './bookings.ts';
+export type { BookingFields, BookingRecord, BookingRevision, Bookings } from './bookings.ts';
 export type { Contacts } from './contacts.ts';
 export type { Exclusive } from './exclusive.ts';
 export type { Conversations } from './conversations.ts';

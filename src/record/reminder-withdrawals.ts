@@ -51,13 +51,19 @@ export function withdrawalsOf(database: Database): ReminderWithdrawals {
   };
 }
 
-/** Owes what was sent for a booking as it is until now. */
-export async function oweWithdrawals(run: Run, tenant: string, bookingId: string): Promise<void> {
+/** Owes what was accepted for a booking as it is until now. @param kinds null = of all */
+export async function oweWithdrawals(
+  run: Run,
+  tenant: string,
+  bookingId: string,
+  kinds: readonly string[] | null,
+): Promise<void> {
   await run(
     `insert into reminder_withdrawals (message_id, tenant)
      select message_id, tenant from booking_reminders
      where tenant = $1 and booking_id = $2 and status = 'sent' and message_id is not null
+       and ($3::text[] is null or kind = any($3))
      on conflict do nothing`,
-    [tenant, bookingId],
+    [tenant, bookingId, kinds],
   );
 }

@@ -53,6 +53,8 @@ const fields = (more: Partial<BookingFields> = {}): BookingFields => ({
   ...more,
 });
 const dueOf = (kind: string) => reminders.waiting.get(`${salon()} b1 ${kind}`);
+const stateOf = async (id: string | null | undefined) =>
+  (await api.messages.get(id ?? '', { kind: 'tenant', tenant: salon() })).status;
 const sent = () => api.queue.accepted.filter(({ lane }) => lane.tenant === salon());
 
 function job(kind = 'day_before'): JobContext<Parameters<ReturnType<typeof reminderProcessor>>[0]['data']> {
@@ -192,15 +194,116 @@ describe('Q5 · reminders follow the booking', () => {
     expect([...reminders.waiting.keys()].sort()).toEqual([`${salon()} b1 90m`, `${salon()} b1 hour_before`]);
   });
 
+  test('a kind that is no longer wanted takes back its message that still waits in the engine', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before', 'hour_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    await run();
+    const booking = await bookings.change(salon(), 'b1', {}, ['hour_before']);
+    expect(withdrawn).toEqual(sent().map(({ id }) => id));
+    expect(await stateOf(sent()[0]?.id)).toBe('cancelled');
+    expect(booking.reminders.find(({ kind }) => kind === 'hour_before')?.status).toBe('scheduled');
+  });
+
   test('a job of a booking that does not exist does nothing', async () => {
     expect(await run()).toEqual({ sent: false, why: 'the booking does not exist' });
+  });
+});
+
+describe('Q5 · a customer with another number', () => {
+  const OTHER = '+4915198765432';
+  const to = async () => {
+    await api.recorded();
+    const stored = await Promise.all(sent().map(({ id }) => api.record.messages.find(salon(), id)));
+    return stored.map((message) => message?.to);
+  };
+  const change = (more: Partial<BookingFields> = {}) =>
+    bookings.change(salon(), 'b1', { customerPhone: OTHER, ...more }, undefined);
+
+  test('is reminded there of what waited in the engine for the old one, or had gone there', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    await run();
+    nowMs += 60_000;
+    expect(await change()).toMatchObject({ reminders: [{ status: 'scheduled', messageId: null }] });
+    expect(dueOf('day_before')).toBe(nowMs - 60_000);
+    expect(await run()).toMatchObject({ sent: true, messageId: sent()[1]?.id });
+    expect(await to()).toEqual([fields().customerPhone, OTHER]);
+    expect(await stateOf(sent()[0]?.id)).toBe('cancelled');
+    expect(await stateOf(sent()[1]?.id)).toBe('queued');
+  });
+
+  test('is reminded once where two reminders had gone to the old one', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before', 'hour_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    await run();
+    nowMs = dueOf('hour_before') ?? 0;
+    await run('hour_before');
+    const { reminders: now } = await change();
+    expect(now).toMatchObject([
+      { kind: 'day_before', status: 'sent' },
+      { kind: 'hour_before', status: 'scheduled' },
+    ]);
+    // What still waits for the old number goes to nobody.
+    expect(withdrawn).toEqual(sent().map(({ id }) => id));
+  });
+
+  test('is reminded of what the old number was refused for', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['hour_before']);
+    nowMs = dueOf('hour_before') ?? 0;
+    await bookings.endReminder(salon(), 'b1', 'hour_before', 'failed', 'RECIPIENT_INVALID');
+    expect(await change()).toMatchObject({ reminders: [{ status: 'scheduled', reason: null }] });
+    expect(await run('hour_before')).toMatchObject({ sent: true });
+    expect(await to()).toEqual([OTHER]);
+  });
+
+  test('is reminded there also where the reminder is accepted for the old one in that moment', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    const accept: typeof api.messages.accept = async (...asked) => {
+      const answer = await api.messages.accept(...asked);
+      await change();
+      return answer;
+    };
+    const result = await reminderProcessor({ bookings, messages: { accept } })(job());
+    expect(result).toEqual({ sent: false, why: 'the booking changed meanwhile' });
+    expect(await run()).toMatchObject({ sent: true });
+    expect(await to()).toEqual([fields().customerPhone, OTHER]);
+    expect(withdrawn).toEqual([sent()[0]?.id]);
+  });
+
+  test.each([
+    ['the same number, written otherwise', { customerPhone: '+49 151 1234-5678' }],
+    ['another name', { customerPhone: fields().customerPhone, customerName: 'Grace' }],
+  ])('is none with %s', async (_what, more) => {
+    await bookings.create(salon(), 'b1', fields(), ['day_before']);
+    nowMs = dueOf('day_before') ?? 0;
+    await run();
+    expect(await change(more)).toMatchObject({ reminders: [{ status: 'sent' }] });
+    expect(withdrawn).toEqual([]);
+  });
+
+  test('is not reminded of a booking that has begun', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['hour_before']);
+    nowMs = dueOf('hour_before') ?? 0;
+    await run('hour_before');
+    nowMs = Date.parse(START) + 60_000;
+    expect(await change()).toMatchObject({ reminders: [{ status: 'sent' }] });
+  });
+
+  test('is reminded later of what is not due yet', async () => {
+    await bookings.create(salon(), 'b1', fields(), ['hour_before']);
+    const due = dueOf('hour_before') ?? 0;
+    await change();
+    expect(dueOf('hour_before')).toBe(due);
+    nowMs = due;
+    await run('hour_before');
+    expect(await to()).toEqual([OTHER]);
   });
 });
 
 describe('Q5 · a reminder whose time has come is not lost', () => {
   const at = (written: string) => ({ startsAtMs: Date.parse(written), startsAtWritten: written });
   const LATER = '2027-02-05T10:30:00+03:00';
-  const state = async (id: string) => (await api.messages.get(id, { kind: 'tenant', tenant: salon() })).status;
 
   test('a change of the booking while its job waits leaves it due', async () => {
     await bookings.create(salon(), 'b1', fields(), ['day_before']);
@@ -246,14 +349,14 @@ describe('Q5 · a reminder whose time has come is not lost', () => {
     const [first] = sent();
     nowMs -= 60_000;
     await bookings.change(salon(), 'b1', at(LATER), undefined);
-    expect(await state(first?.id ?? '')).toBe('cancelled');
+    expect(await stateOf(first?.id)).toBe('cancelled');
     await bookings.change(salon(), 'b1', at(START), undefined);
     nowMs = dueOf('day_before') ?? 0;
     expect(await run()).toMatchObject({ sent: true });
     const [reminder] = (await bookings.get(salon(), 'b1')).reminders;
     expect(reminder?.status).toBe('sent');
     expect(reminder?.messageId).not.toBe(first?.id);
-    expect(await state(reminder?.messageId ?? '')).not.toBe('cancelled');
+    expect(await stateOf(reminder?.messageId)).not.toBe('cancelled');
   });
 
   test('a kind that is dropped while its message is accepted, and asked for again, is sent', async () => {
@@ -271,7 +374,7 @@ describe('Q5 · a reminder whose time has come is not lost', () => {
     nowMs += 60_000;
     expect(await run('hour_before')).toMatchObject({ sent: true });
     const [reminder] = (await bookings.get(salon(), 'b1')).reminders;
-    expect(await state(reminder?.messageId ?? '')).not.toBe('cancelled');
+    expect(await stateOf(reminder?.messageId)).not.toBe('cancelled');
   });
 
   test('a booking that is moved away and back while its reminder goes out is stamped with the message that counts', async () => {
@@ -296,8 +399,6 @@ describe('Q5 · a reminder whose time has come is not lost', () => {
 describe('Q5 · a reminder of a time that is no more is withdrawn, whatever is away at the time', () => {
   const later = '2027-02-05T10:30:00+03:00';
   const moved = { startsAtMs: Date.parse(later), startsAtWritten: later };
-  const state = async (id: string | undefined) =>
-    (await api.messages.get(id ?? '', { kind: 'tenant', tenant: salon() })).status;
   afterEach(() => {
     api.queue.isAway = false;
   });
@@ -318,9 +419,9 @@ describe('Q5 · a reminder of a time that is no more is withdrawn, whatever is a
     await act();
     await expect(bookings.withdrawOwed()).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
     api.queue.isAway = false;
-    expect(await state(id)).toBe('queued');
+    expect(await stateOf(id)).toBe('queued');
     await bookings.withdrawOwed();
-    expect(await state(id)).toBe('cancelled');
+    expect(await stateOf(id)).toBe('cancelled');
     // Done once: nothing is owed any more.
     const tries = withdrawn.length;
     await bookings.withdrawOwed();
@@ -340,7 +441,7 @@ describe('Q5 · a reminder of a time that is no more is withdrawn, whatever is a
     expect(result).toMatchObject({ sent: false });
     api.queue.isAway = false;
     await bookings.withdrawOwed();
-    expect(await state(sent()[0]?.id)).toBe('cancelled');
+    expect(await stateOf(sent()[0]?.id)).toBe('cancelled');
   });
 
   test('one that is being sent in that moment is withdrawn when its attempt fails and it waits again', async () => {
@@ -352,10 +453,10 @@ describe('Q5 · a reminder of a time that is no more is withdrawn, whatever is a
     const usual = withdraw;
     withdraw = cancel;
     await bookings.change(salon(), 'b1', moved, undefined);
-    expect(await state(id)).toBe('queued');
+    expect(await stateOf(id)).toBe('queued');
     withdraw = usual;
     await bookings.withdrawOwed();
-    expect(await state(id)).toBe('cancelled');
+    expect(await stateOf(id)).toBe('cancelled');
   });
 
   test('one that stays on its way, because it waits for a person, is not looked at again and again', async () => {
@@ -381,7 +482,7 @@ describe('Q5 · a reminder of a time that is no more is withdrawn, whatever is a
     await api.record.bookings.oweWithdrawal(salon(), stuck);
     withdraw = (owner, asked) => (asked === stuck ? Promise.reject(new Error('a fault')) : usual(owner, asked));
     await expect(bookings.withdrawOwed()).rejects.toThrow('a fault');
-    expect(await state(id)).toBe('cancelled');
+    expect(await stateOf(id)).toBe('cancelled');
     await api.record.bookings.settleWithdrawal(stuck);
   });
 });

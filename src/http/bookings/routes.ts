@@ -105,7 +105,8 @@ export function bookingRoutes(app: FastifyInstance, { bookings, admin }: Booking
         tags,
         summary: 'Change a booking',
         description:
-          'Reminders move along. A customer who was reminded of the old time is reminded of the new one too.',
+          'Reminders move along. Who was reminded of the old time is reminded of the new one too; who has a new number ' +
+          'gets there what was last sent to the old one.',
         params: bookingParams,
         querystring: bookingScope,
         body: bookingPatch,
