@@ -1,15 +1,19 @@
 import type { ArgDef, CommandDef } from 'citty';
 import { EXAMPLES } from './examples.ts';
 
+const INDENT = '  ';
+
 /** What `--help` of a command prints. citty's own page names two words of a command at most, and has no examples. */
 export interface HelpOptions {
   /** The whole command, such as `waxwing streams health`. */
   readonly path: string;
   readonly command: CommandDef;
   readonly isTerminal: boolean;
+  /** Characters that a line may have; only usage and examples, which are there to be copied, may be longer. */
+  readonly width: number;
 }
 
-export async function helpOf({ path, command, isTerminal }: HelpOptions): Promise<string> {
+export async function helpOf({ path, command, isTerminal, width }: HelpOptions): Promise<string> {
   const heading = (text: string) => (isTerminal ? `\u001b[1m${text}\u001b[22m` : text);
   const args = Object.entries(argsOf(command));
   const words = args.filter(([, arg]) => arg.type === 'positional');
@@ -22,6 +26,7 @@ export async function helpOf({ path, command, isTerminal }: HelpOptions): Promis
     ...options.flatMap(([name, arg]) => (arg.required === true ? [`--${name} <${hintOf(name, arg)}>`] : [])),
     ...(options.some(([, arg]) => arg.required !== true) ? ['[options]'] : []),
   ];
+  const columns = (rows: Rows) => linesOf(rows, width - INDENT.length);
   const sections: [title: string, lines: readonly string[]][] = [
     ['Usage', [usage.join(' ')]],
     ['Commands', columns(await Promise.all(children.map(async ([name, child]) => [name, await descriptionOf(child)])))],
@@ -32,10 +37,10 @@ export async function helpOf({ path, command, isTerminal }: HelpOptions): Promis
   ];
   const shown = sections.filter(([, lines]) => lines.length > 0);
   return [
-    await descriptionOf(command),
+    ...wrapped(await descriptionOf(command), width),
     ...shown.flatMap(([title, lines]) => [
       '',
-      ...(title === '' ? lines : [heading(title), ...lines.map((line) => `  ${line}`)]),
+      ...(title === '' ? lines : [heading(title), ...lines.map((line) => `${INDENT}${line}`)]),
     ]),
   ].join('\n');
 }
@@ -72,7 +77,26 @@ function optionLines(name: string, arg: ArgDef): [string, string][] {
   return [[label, `${arg.description ?? ''}${fallback}`]];
 }
 
-function columns(rows: readonly (readonly [string, string] | string[])[]): string[] {
-  const width = Math.max(0, ...rows.map(([name = '']) => name.length));
-  return rows.map(([name = '', text = '']) => `${name.padEnd(width)}  ${text}`.trimEnd());
+type Rows = readonly (readonly [string, string] | string[])[];
+
+/** Names in one column, what is said of them in the next, wrapped there. */
+function linesOf(rows: Rows, width: number): string[] {
+  const nameWidth = Math.max(0, ...rows.map(([name = '']) => name.length)) + INDENT.length;
+  return rows.flatMap(([name = '', text = '']) =>
+    wrapped(text, width - nameWidth).map((line, n) => ((n === 0 ? name : '').padEnd(nameWidth) + line).trimEnd()),
+  );
+}
+
+/** Where there is little room, a column is this wide all the same. */
+const TEXT_WIDTH_MIN = 30;
+
+function wrapped(text: string, width: number): string[] {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (line === '' || longer.length <= Math.max(width, TEXT_WIDTH_MIN)) lines.splice(-1, 1, longer);
+    else lines.push(word);
+  }
+  return lines;
 }

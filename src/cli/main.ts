@@ -29,7 +29,9 @@ async function run(argv: readonly string[]): Promise<number> {
     const { command, path, rest } = await resolve(argv);
     const isHelpWanted = wordsBefore('--', rest).some((word) => ['--help', '-h'].includes(word));
     if (isHelpWanted || (command.run === undefined && rest.length === 0)) {
-      console.log(await helpOf({ path, command, isTerminal: isColourWanted() }));
+      // Unknown where a program reads it: that wants whole lines.
+      const width = (process.stdout.columns as number | undefined) ?? Infinity;
+      console.log(await helpOf({ path, command, isTerminal: isColourWanted(), width }));
       return 0;
     }
     if (command.run === undefined) throw new UsageError(unknownCommand(path, command, rest[0] ?? ''));

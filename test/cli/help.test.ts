@@ -16,8 +16,8 @@ async function tree(path: string, command: CommandDef): Promise<Map<string, Comm
 }
 
 const all = await tree('waxwing', { meta: { description: 'Everything that there is' }, subCommands: COMMANDS });
-const help = async (path: string) =>
-  await helpOf({ path, command: all.get(path) ?? expect.fail(path), isTerminal: false });
+const help = async (path: string, width = Infinity) =>
+  await helpOf({ path, command: all.get(path) ?? expect.fail(path), isTerminal: false, width });
 
 /** The words of a line as a shell splits it, without what follows them there. */
 function wordsOf(line: string): string[] {
@@ -51,10 +51,23 @@ describe('waxwing <command> --help', () => {
     }
   });
 
+  it('fits a terminal of 80 characters, and says the same there; what is there to be copied stays whole', async () => {
+    for (const path of all.keys()) {
+      const lines = (await help(path, 80)).split('\n');
+      const copied = [...(EXAMPLES[path] ?? []), lines[lines.indexOf('Usage') + 1]?.trim()];
+      const tooLong = lines.filter((line) => line.length > 80 && !copied.includes(line.trim()));
+      expect(tooLong, path).toEqual([]);
+      const said = (text: string) => text.split(/\s+/).join(' ');
+      expect(said(lines.join('\n')), path).toBe(said(await help(path)));
+    }
+  });
+
   it('has no colours where nobody looks', async () => {
     expect(await help('waxwing send')).not.toMatch(/\u001b/);
 
-    expect(await helpOf({ path: 'waxwing doctor', command: {}, isTerminal: true })).toMatch(/\u001b\[1mUsage/);
+    expect(await helpOf({ path: 'waxwing doctor', command: {}, isTerminal: true, width: 80 })).toMatch(
+      /\u001b\[1mUsage/,
+    );
   });
 });
 
