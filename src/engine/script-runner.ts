@@ -55,7 +55,11 @@ const REFUSALS = [
   ...['LOADING', 'READONLY', 'MISCONF', 'MASTERDOWN', 'CLUSTERDOWN', 'NOREPLICAS', 'TRYAGAIN', 'BUSY'],
   // The slot of the shard is elsewhere, or on its way.
   ...['MOVED', 'ASK'],
+  // The password or the rights of this client are being changed.
+  ...['NOAUTH', 'WRONGPASS', 'NOPERM'],
 ];
+/** A command that ran and waited when its server lost its place to another one. */
+const INTERRUPTED = 'UNBLOCKED';
 
 export function redisFailure(error: unknown): RedisFailure | null {
   if (!(error instanceof Error)) return null;
@@ -63,6 +67,7 @@ export function redisFailure(error: unknown): RedisFailure | null {
   if (message.startsWith('OOM') || message.includes("command not allowed when used memory > 'maxmemory'"))
     return 'full';
   if (REFUSALS.some((word) => message.startsWith(word))) return 'refused';
+  if (message.startsWith(INTERRUPTED)) return 'lost';
   if (error.name === 'ReplyError') return null;
   return 'lost';
 }

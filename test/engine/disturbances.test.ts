@@ -127,6 +127,21 @@ describe('Disturbances', () => {
     expect(await bench.queue.counters()).toMatchObject({ accepted: 1, sent: 1, inFlight: 0 });
   });
 
+  it('rights that are taken away and given back: 503 meanwhile, and then all goes on', async () => {
+    bench = await Bench.open(redis);
+    await bench.worker('w1');
+    await bench.accept();
+    await bench.settled(1);
+    await bench.client.acl('SETUSER', 'default', '-@scripting');
+    try {
+      await expect(bench.accept()).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    } finally {
+      await bench.client.acl('SETUSER', 'default', '+@scripting');
+    }
+    await bench.accept();
+    await bench.settled(2);
+  });
+
   it('a body that fails its checksum is never handed over as sendable', async () => {
     bench = await Bench.open(redis);
     const damaged = await bench.accept({ text: 'pay 100' });

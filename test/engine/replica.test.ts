@@ -68,6 +68,27 @@ test('R1 · 503 while the replica stands still; a repeat with the key counts onc
   expect(await onReplica()).toBe(2);
 });
 
+test('R1 · a primary that is made a replica while an accept waits: 503, not a fault of ours', async () => {
+  await open();
+  const { primary, replica } = pair;
+  await replica.kill('SIGSTOP');
+  const heard = queue.accept(message()).catch((error: unknown) => error);
+  await withClient(primary.port, async (client) => {
+    await eventually(async () => (await client.info('clients')).includes('blocked_clients:1'), {
+      timeoutMs: 900,
+      what: 'the accept to wait for its replica',
+    });
+    await client.replicaof('127.0.0.1', replica.port);
+  });
+  try {
+    expect(await heard).toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  } finally {
+    await withClient(primary.port, async (client) => await client.replicaof('NO', 'ONE'));
+    await replica.kill('SIGCONT');
+    await followed(primary);
+  }
+});
+
 test('R1 · a duplicate, too, is answered only when the replica has the first', async () => {
   await open();
   await pair.replica.kill('SIGSTOP');

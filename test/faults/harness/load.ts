@@ -60,6 +60,8 @@ export class Load {
   #running = false;
   #loop: Promise<void> = Promise.resolve();
   #onIdle: (() => void) | undefined;
+  /** Failures that no client of ours should see. */
+  readonly #strange: unknown[] = [];
   /** Called for every operation before its first try, and after it was accepted. */
   onOp: ((op: OpRecord) => void) | undefined;
   /** Longest single try, ms. */
@@ -90,6 +92,8 @@ export class Load {
     this.#running = false;
     await this.#loop;
     if (this.#open > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    if (this.#strange.length > 0)
+      throw new AggregateError(this.#strange, `answers of no kind: ${this.#strange.join(', ')}`);
   }
 
   /** Says `count` messages and resolves when all are answered. */
@@ -136,12 +140,14 @@ export class Load {
     };
     this.ops.push(record);
     this.onOp?.(record);
-    void this.#untilAnswered(record).then(() => {
-      this.#free.push(index);
-      this.#open -= 1;
-      this.onOp?.(record);
-      if (this.#open === 0) this.#onIdle?.();
-    });
+    void this.#untilAnswered(record)
+      .then(() => this.#free.push(index))
+      .catch((error: unknown) => this.#strange.push(error))
+      .then(() => {
+        this.#open -= 1;
+        this.onOp?.(record);
+        if (this.#open === 0) this.#onIdle?.();
+      });
   }
 
   async #untilAnswered(record: OpRecord): Promise<void> {
