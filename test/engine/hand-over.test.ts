@@ -108,4 +108,15 @@ describe('A mailbox that nobody reads any more', () => {
     expect(left.length).toBeGreaterThan(2);
     expect(left.length).toBeLessThanOrEqual(5);
   });
+
+  it('is not filled again by the beat of its owner, who is told to take by itself', async () => {
+    await open(10);
+    await bench.accept({});
+    expect(await bench.queue.counters()).toMatchObject({ inFlight: 1 });
+    nowMs += 500;
+    const [dueMs] = (await bench.queue.runner.run('beat', 0, ['killed', 100, 10])) as [number];
+    expect(dueMs).toBe(0);
+    expect(await bench.queue.counters()).toMatchObject({ inFlight: 0, queued: 1 });
+    expect(await new Ghost(bench, 'killed').take(1)).toHaveLength(1);
+  });
 });

@@ -1,7 +1,7 @@
 --[[ beat: a worker shows that it lives, renews its leases, and gives back leases that nobody began in time
   KEYS   1 shard prefix
   ARGV   1 wallMs or ''   2 worker   3 startByMs   4 slots in all, 0 = takes no more   5… entries it still works on
-  RETURN {dueMs or -1 (0 also when a timer is more than 50 ms overdue: its owner died), {worker, beat, …},
+  RETURN {dueMs or -1 (0 also when a timer is more than 50 ms overdue: its owner died; or when leases came back), {worker, beat, …},
          {consumers with pending entries …}}
   FLAGS  allow-oom
   COST   O(workers + entries + 100 conversations given back) ]]
@@ -53,7 +53,10 @@ for _, entry in ipairs(stale) do
   each_in_flight(entry, give_back_counted)
 end
 local free = tonumber(ARGV[4]) - slots_used(worker)
-if free > 0 then
+-- Where a mailbox lay unread, the next one may too, our own not least: the caller takes by a call of its own, which the
+-- reply asks for.
+local must_ask = free > 0 and #stale > 0
+if free > 0 and not must_ask then
   call('ZADD', P .. 'iw', free, worker)
 else
   call('ZREM', P .. 'iw', worker)
@@ -71,4 +74,4 @@ local holders = {}
 for _, one in ipairs(pending[4] or {}) do
   holders[#holders + 1] = one[1]
 end
-return { overdue and 0 or due, call('HGETALL', P .. 'hb'), holders }
+return { (overdue or must_ask) and 0 or due, call('HGETALL', P .. 'hb'), holders }
