@@ -15,6 +15,11 @@ export interface LinkOptions {
 
 /** When a command is not answered by then, the server counts as away. */
 const COMMAND_TIMEOUT_MS = 500;
+/**
+ * A connection that brings nothing for so long although something was asked is opened anew: one whose server lost its
+ * power, or whose path was forgotten, is closed by nobody.
+ */
+const SILENT_MS_MAX = 2000;
 /** How often a process asks whether it missed an eviction: the bound on old values when a connection is half dead. */
 const SYNC_MS = 500;
 /** Without a sync that was answered for this long, the memory is not believed. */
@@ -59,6 +64,7 @@ export class RedisLink {
       protocol: 2,
       lazyConnect: true,
       connectTimeout: 2000,
+      socketTimeout: SILENT_MS_MAX,
       maxRetriesPerRequest: 0,
       enableOfflineQueue: false,
       retryStrategy: (times: number) => Math.min(20 * times, 500),
@@ -247,7 +253,10 @@ export class RedisLink {
     if (synced === undefined || synced <= before || synced <= this.#lastSeq) return;
     // The message may be on its way; when it is not, evictions were missed.
     await new Promise((resolve) => setTimeout(resolve, 50));
-    if (synced > this.#lastSeq) this.#forgetAll(synced);
+    if (synced <= this.#lastSeq) return;
+    this.#forgetAll(synced);
+    // Is the connection that should have brought it still there: without a question nobody would learn that it is not.
+    this.#ears.ping().catch(() => undefined);
   }
 
   /** What was evicted on the way up, or refused by a full server, is made up for here. */

@@ -28,6 +28,12 @@ export type RedisClient = Redis | Cluster;
 type ClientOptions = Omit<RedisOptions, 'replyMapping'>;
 
 const RECONNECT_MS_MAX = 1000;
+/**
+ * A connection that brings nothing for so long although something was asked is dead, and opened anew: a server that lost
+ * its power or a path that forgot it closes none, and TCP takes minutes to give it up. Every command that has a time
+ * limit has a shorter one.
+ */
+export const SILENT_MS_MAX = 5000;
 /** How soon a client learns of a new master when nobody tells it: a stopped one closes no connection. */
 const SLOTS_REFRESH_MS = 500;
 
@@ -48,26 +54,27 @@ export function commandClient(target: RedisTarget, commandTimeoutMs: number): Re
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     commandTimeout: commandTimeoutMs,
+    socketTimeout: Math.max(commandTimeoutMs, SILENT_MS_MAX),
   });
 }
 
 /**
  * A connection for blocking reads of one server: no command timeout; its reads lose nothing when they are repeated.
  * For a shard, which may lie in a cluster: `ShardReader`.
+ *
+ * @param blockMsMax longest time for which the server is asked to wait before it answers
  */
-export function blockingClient(target: RedisTarget): Redis {
-  const client = openSingle(target, { ...shared, maxRetriesPerRequest: 0, enableOfflineQueue: false });
+export function blockingClient(target: RedisTarget, blockMsMax: number): Redis {
+  const client = openSingle(target, blocking(blockMsMax));
   quiet(client);
   return client;
 }
 
-/** A connection to one node of a cluster, for blocking reads. */
-export function nodeClient(target: RedisTarget, address: string): Redis {
+/** A connection to one node of a cluster, for blocking reads. @param blockMsMax as for `blockingClient()` */
+export function nodeClient(target: RedisTarget, address: string, blockMsMax: number): Redis {
   const colon = address.lastIndexOf(':');
   const client = new Redis({
-    ...shared,
-    maxRetriesPerRequest: 0,
-    enableOfflineQueue: false,
+    ...blocking(blockMsMax),
     ...secrets(target),
     host: address.slice(0, colon),
     port: Number(address.slice(colon + 1)),
@@ -96,6 +103,10 @@ export function connectionOf(client: RedisClient, key: string): Redis {
   const node = client instanceof ShardCluster ? client.nodeOf(key) : undefined;
   if (node === undefined) throw new Error('Connection is closed.');
   return node;
+}
+
+function blocking(blockMsMax: number): ClientOptions {
+  return { ...shared, maxRetriesPerRequest: 0, enableOfflineQueue: false, socketTimeout: blockMsMax + SILENT_MS_MAX };
 }
 
 function connect(target: RedisTarget, options: ClientOptions): RedisClient {

@@ -66,7 +66,7 @@ export class OutcomeWatch {
     if (this.#following) return;
     this.#following = true;
     try {
-      this.#reader ??= new ShardReader(this.#target, this.#shard);
+      this.#reader ??= new ShardReader(this.#target, this.#shard, READ_BLOCK_MS);
       let position = (await this.#position) ?? '0-0';
       while (this.#waiting.size > 0 && !this.#isClosed()) {
         if (!(await this.#reader.whenReady(READ_BLOCK_MS))) continue;

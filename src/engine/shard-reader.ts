@@ -6,10 +6,13 @@ import {
   nodeClient,
   openClient,
   type RedisTarget,
+  SILENT_MS_MAX,
   whenReady,
 } from './connection.ts';
 import { shardPrefix } from './keys.ts';
 import { ShardCluster } from './shard-cluster.ts';
+
+const BLOCK_MS_MAX = 5000;
 
 /**
  * A connection for the blocking reads of one shard. In a cluster it stands at the master of the shard's slot and moves
@@ -18,20 +21,23 @@ import { ShardCluster } from './shard-cluster.ts';
 export class ShardReader {
   readonly #target: RedisTarget;
   readonly #key: string;
+  readonly #blockMsMax: number;
   readonly #map: SharedMap | undefined;
   #client: Redis | undefined;
   #address: string | undefined;
   #closed = false;
 
-  constructor(target: RedisTarget, shard: number) {
+  /** @param blockMsMax longest time for which its reads ask the server to wait; default 5 s */
+  constructor(target: RedisTarget, shard: number, blockMsMax = BLOCK_MS_MAX) {
     this.#target = target;
+    this.#blockMsMax = blockMsMax;
     this.#key = shardPrefix(shard);
     if (isCluster(target)) {
       this.#map = SharedMap.of(target);
       this.#map.cluster.on('refresh', this.#follow);
       this.#follow();
     } else {
-      this.#client = blockingClient(target);
+      this.#client = blockingClient(target, blockMsMax);
     }
   }
 
@@ -72,7 +78,7 @@ export class ShardReader {
     if (this.#closed || address === undefined || address === this.#address) return;
     this.#address = address;
     if (this.#client !== undefined) disconnect(this.#client);
-    this.#client = nodeClient(this.#target, address);
+    this.#client = nodeClient(this.#target, address, this.#blockMsMax);
   };
 }
 
@@ -89,6 +95,7 @@ class SharedMap {
       protocol: 2,
       connectTimeout: 2000,
       commandTimeout: 2000,
+      socketTimeout: SILENT_MS_MAX,
       maxRetriesPerRequest: 0,
     });
     if (!(client instanceof ShardCluster)) throw new TypeError('only a cluster has a map of slots');

@@ -63,6 +63,7 @@ export class WorkerLink {
   readonly #commands: RedisClient;
   readonly #ownsCommands: boolean;
   readonly #mailbox: ShardReader;
+  readonly #blockMs: number;
   readonly #startBy: StartBy;
   readonly #wall = new QueueWall();
   readonly #held = new Held();
@@ -80,7 +81,8 @@ export class WorkerLink {
     this.#options = options;
     this.#commands = options.commands ?? commandClient(redis, WORKER_COMMAND_TIMEOUT_MS);
     this.#ownsCommands = options.commands === undefined;
-    this.#mailbox = new ShardReader(redis, shard);
+    this.#blockMs = options.blockMs ?? 5000;
+    this.#mailbox = new ShardReader(redis, shard, this.#blockMs);
     this.#startBy = new StartBy(engine.startByMs);
     this.runner = new ScriptRunner(this.#commands, options.clock);
     const leases = new OwnLeases(this.runner, shard, worker);
@@ -210,7 +212,7 @@ export class WorkerLink {
 
   async #readMailbox(): Promise<void> {
     const key = `${shardPrefix(this.shard)}m:${this.#options.worker}`;
-    const blockSeconds = (this.#options.blockMs ?? 5000) / 1000;
+    const blockSeconds = this.#blockMs / 1000;
     while (!this.#stopping) {
       if (!(await this.#mailbox.whenReady(1000))) continue;
       const item = (await this.#mailbox.read('BLPOP', key, blockSeconds).catch(() => null)) as [Buffer, Buffer] | null;

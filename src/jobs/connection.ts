@@ -1,12 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Cluster } from 'ioredis';
-import { mastersOf, openClient, type RedisClient, type RedisTarget } from '../engine/connection.ts';
+import { mastersOf, openClient, type RedisClient, type RedisTarget, SILENT_MS_MAX } from '../engine/connection.ts';
 
 /** All keys of BullMQ lie under one hash tag, so that a cluster keeps the keys of a script together. */
 export const JOBS_PREFIX = '{wx:jobs}';
 
 const RECONNECT_MS_MAX = 1000;
 const COMMAND_TIMEOUT_MS = 5000;
+/** Longest wait of a command of BullMQ's workers and of its event readers. */
+const BLOCK_MS_MAX = 10_000;
 
 const shared = {
   retryStrategy: (times: number) => Math.min(50 * times, RECONNECT_MS_MAX),
@@ -24,13 +26,16 @@ export function queueClient(target: RedisTarget): RedisClient {
       maxRetriesPerRequest: 0,
       enableOfflineQueue: false,
       commandTimeout: COMMAND_TIMEOUT_MS,
+      socketTimeout: SILENT_MS_MAX,
     }),
   );
 }
 
 /** For workers: waits for Redis to come back, however long (BullMQ demands it). */
 export function workerClient(target: RedisTarget): RedisClient {
-  return askingPatiently(openClient(target, { ...shared, maxRetriesPerRequest: null }));
+  return askingPatiently(
+    openClient(target, { ...shared, maxRetriesPerRequest: null, socketTimeout: BLOCK_MS_MAX + SILENT_MS_MAX }),
+  );
 }
 
 const INFO_AGAIN_MS = 200;

@@ -2,7 +2,8 @@ import { Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { INDEX, SIZES, STATE } from '../../src/cache/keys.ts';
 import { AppError } from '../../src/errors/app-error.ts';
-import { eventually, testRedis } from '../support/services.ts';
+import { LinkProxy } from '../support/link-proxy.ts';
+import { eventually, testRedis, type TestRedis } from '../support/services.ts';
 import { watchStandstill } from '../support/standstill.ts';
 import { cacheServer, openCache, TTLS } from './support/open-cache.ts';
 
@@ -15,6 +16,13 @@ const away = () => Promise.reject(new AppError('RECORD_UNAVAILABLE'));
 function source(value: unknown) {
   const state = { value, asked: 0, load: () => (state.asked++, Promise.resolve(state.value)) };
   return state;
+}
+
+/** A way to a server that can be broken. Ended with the test. */
+async function pathTo({ port }: TestRedis) {
+  const proxy = await LinkProxy.open(() => port);
+  onTestFinished(() => proxy.close());
+  return { proxy, url: `redis://127.0.0.1:${proxy.port}` };
 }
 
 describe('reading', () => {
@@ -389,6 +397,34 @@ describe('C6 · Redis away', () => {
     const startMs = performance.now();
     for (let n = 0; n < 200; n += 1) await tiers.getOrLoad(`k${n}`, policy, source(n).load);
     expect(performance.now() - startMs).toBeLessThan(1000 + standstill.ms());
+  });
+
+  it('a path that is dead without a word is noticed, and another one opened', async () => {
+    const path = await pathTo(server);
+    const { tiers } = await openCache(path.url);
+    await tiers.getOrLoad('x', policy, source('old').load);
+    path.proxy.strand();
+    await eventually(async () => {
+      await tiers.getOrLoad('y', policy, source(1).load);
+      return !tiers.state.isRedisUp;
+    });
+    await redis.set('x', 'no longer what it was');
+    await eventually(() => tiers.state.isRedisUp, { timeoutMs: 10_000 });
+    expect((await tiers.getOrLoad('x', policy, source('new').load)).value).toBe('new');
+  });
+
+  it('ears whose path is dead without a word are replaced, and hear again', async () => {
+    const path = await pathTo(server);
+    const [a, b] = [await openCache(server.url), await openCache(path.url)];
+    await b.tiers.getOrLoad('x', policy, source('old').load);
+    const ears = async () => String(await redis.call('CLIENT', 'LIST', 'TYPE', 'pubsub')).match(/^id=/gm)?.length;
+    expect(await ears()).toBe(2);
+    path.proxy.strand('listening');
+    await a.tiers.evict(['x']);
+    await eventually(async () => (await b.tiers.getOrLoad('x', policy, source('new').load)).value === 'new');
+    // Redis has not heard of the end of the old ones.
+    await eventually(async () => (await ears()) === 3, { timeoutMs: 10_000 });
+    await eventually(() => b.tiers.state.isRedisUp);
   });
 
   it('a Redis that is full caches nothing and fails nobody', async () => {

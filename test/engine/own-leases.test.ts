@@ -4,8 +4,7 @@ import { SCRIPTS } from '../../src/engine/generated/scripts.ts';
 import { OwnLeases } from '../../src/engine/own-leases.ts';
 import { RedisSendQueue } from '../../src/engine/queue.ts';
 import { WorkerLink } from '../../src/engine/worker-link.ts';
-import { LinkProxy } from '../faults/harness/proxy.ts';
-import { seededRandom } from '../faults/harness/random.ts';
+import { LinkProxy } from '../support/link-proxy.ts';
 import { testRedis, type TestRedis } from '../support/services.ts';
 import { watchStandstill } from '../support/standstill.ts';
 import { Bench, FREE_SENDER, message, SENT } from './support/bench.ts';
@@ -33,7 +32,7 @@ async function brokenWay(): Promise<{ queue: RedisSendQueue; proxy: LinkProxy; u
   await queue.connect();
   await queue.runner.client.call('FLUSHDB');
   await queue.configureSender(FREE_SENDER);
-  const proxy = await LinkProxy.open(() => Number(new URL(redis.url).port), seededRandom(1));
+  const proxy = await LinkProxy.open(() => Number(new URL(redis.url).port));
   after.push(() => proxy.close());
   return { queue, proxy, url: `redis://127.0.0.1:${proxy.port}` };
 }

@@ -8,7 +8,7 @@ import { eventually } from '../support/eventually.ts';
 import { steadyNowMs } from './harness/clock.ts';
 import { faultTest } from './harness/fault-test.ts';
 import { acceptThrough, messageOf } from './harness/load.ts';
-import type { LinkMode, LinkProxy } from './harness/proxy.ts';
+import type { LinkMode, LinkProxy } from '../support/link-proxy.ts';
 import { scaled } from './harness/settings.ts';
 import type { World } from './harness/world.ts';
 
@@ -237,3 +237,71 @@ for (const [id, title, mode, ms, leastMs] of MODES) {
     },
   );
 }
+
+faultTest(
+  'F28-stranded',
+  'connections that are dead without a word: everybody notices and opens new ones',
+  {
+    workers: 0,
+    proxiesQueue: true,
+    plan: { statuses: { delayMs: 200, copies: 1 } },
+    engine: { ambiguousWaitMs: 20_000 },
+  },
+  async (world, report) => {
+    const { queueLink } = world;
+    if (queueLink === undefined) throw new Error('F28-stranded needs the link of the accepting side.');
+    const links = [await world.openLink(), await world.openLink()];
+    for (const link of links) await world.startWorker({ via: link });
+    const load = world.load({ name: 'a' });
+    load.start(70);
+    const sent = async () => (await world.provider.count()).taken;
+    const awayMs: number[] = [];
+    for (let time = 0; time < scaled(10, 2); time += 1) {
+      await delay(1500);
+      const fromMs = steadyNowMs();
+      for (const link of [...links, queueLink]) link.strand();
+      // What was on its way to the provider arrives; then there is silence.
+      await delay(500);
+      const before = await sent();
+      await eventually(async () => (await sent()) > before + 50, { timeoutMs: 30_000, what: 'messages to go again' });
+      awayMs.push(steadyNowMs() - fromMs);
+      for (const worker of world.workers) worker.wasSilent(fromMs, steadyNowMs() + 3000);
+    }
+    report('longest away ms', Math.max(...awayMs));
+    await load.stop();
+    return (verdict) => {
+      report('ambiguous', verdict.ambiguous);
+      // A silence of 5 s is a dead connection.
+      expect(Math.max(...awayMs)).toBeLessThan(10_000);
+      expect(verdict.dupAmbiguous).toBe(0);
+    };
+  },
+);
+
+faultTest(
+  'F28-mailbox',
+  'a mailbox whose connection is dead without a word: its owner takes by itself, and opens a new one',
+  { workers: 0 },
+  async (world, report) => {
+    const link = await world.openLink();
+    await world.startWorker({ via: link });
+    const load = world.load({ name: 'a' });
+    // So few that the worker is idle between them: each comes by mail.
+    load.start(4);
+    for (let time = 0; time < scaled(5); time += 1) {
+      await delay(1000);
+      const fromMs = steadyNowMs();
+      link.strand('listening');
+      await delay(6000);
+      world.workers[0]?.wasSilent(fromMs, steadyNowMs());
+    }
+    await load.stop();
+    return (_verdict, { ops, ledger }) => {
+      const acceptedAtMs = new Map(ops.map((op) => [op.op, op.acceptedAtMs ?? Infinity]));
+      const lateMs = Math.max(...ledger.map(({ op, atMs }) => atMs - (acceptedAtMs.get(op) ?? Infinity)));
+      report('latest ms', lateMs);
+      // Twice the start-by limit, a beat, and what this busy machine adds.
+      expect(lateMs).toBeLessThan(2500);
+    };
+  },
+);

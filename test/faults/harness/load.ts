@@ -7,7 +7,7 @@ import type { MessageBody } from '../../../src/model/message.ts';
 import { newId } from '../../../src/util/ids.ts';
 import { steadyNowMs } from './clock.ts';
 import type { LoadShape } from './protocol.ts';
-import { seededRandom, seedOf, type Random } from './random.ts';
+import { seededRandom, seedOf, type Random } from '../../support/random.ts';
 
 /** One message that a client wants sent; its name is its text, so the ledger can tell it by that alone. */
 export interface Op {

@@ -1,6 +1,6 @@
 import { followed, withClient } from '../../support/many-redis.ts';
-import { LinkProxy } from './proxy.ts';
-import type { Random } from './random.ts';
+import { LinkProxy } from '../../support/link-proxy.ts';
+import type { Random } from '../../support/random.ts';
 import { FaultRedis } from './redis.ts';
 
 /**

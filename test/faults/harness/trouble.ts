@@ -6,8 +6,8 @@ import { sql } from '../../support/postgres.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { Load } from './load.ts';
 import { acceptOver, APP_SECRET, Program, settingsFor } from './program.ts';
-import { LinkProxy } from './proxy.ts';
-import { seededRandom } from './random.ts';
+import { LinkProxy } from '../../support/link-proxy.ts';
+import { seededRandom } from '../../support/random.ts';
 import { faultSeed } from './settings.ts';
 import type { World } from './world.ts';
 

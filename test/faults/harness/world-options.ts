@@ -1,7 +1,7 @@
 import type { SenderLimits } from '../../../src/engine/contract.ts';
 import type { TestClusterOptions } from '../../support/many-redis.ts';
 import type { ProviderPlan, WorkerProgram } from './protocol.ts';
-import type { LinkProxy } from './proxy.ts';
+import type { LinkProxy } from '../../support/link-proxy.ts';
 import type { FaultRedisOptions } from './redis.ts';
 
 export interface WorldOptions {

@@ -15,9 +15,9 @@ import type { LoadShape, WorkerProgram } from './protocol.ts';
 import { FakeProvider } from './provider.ts';
 import { FaultPair } from './pair.ts';
 import type { Program } from './program.ts';
-import { LinkProxy } from './proxy.ts';
+import { LinkProxy } from '../../support/link-proxy.ts';
 import { FaultRedis } from './redis.ts';
-import { seededRandom, seedOf, type Random } from './random.ts';
+import { seededRandom, seedOf, type Random } from '../../support/random.ts';
 import { FaultWorker } from './worker.ts';
 import {
   ENGINE,

@@ -1,5 +1,5 @@
 import type { ProviderPlan, ProviderRule } from '../harness/protocol.ts';
-import { seededRandom, seedOf } from '../harness/random.ts';
+import { seededRandom, seedOf } from '../../support/random.ts';
 
 export interface ChosenFor {
   readonly op: string;

@@ -1,5 +1,5 @@
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
-import type { Random } from './random.ts';
+import { type Random, seededRandom } from './random.ts';
 
 /** What a link does to the bytes that pass. */
 export type LinkMode =
@@ -94,6 +94,9 @@ interface Connection {
   readonly pipes: readonly Pipe[];
   /** Set when a command was seen whose reply is to be lost. */
   losing: (() => void) | undefined;
+  isStranded: boolean;
+  /** Has it asked for a blocking read, or for a channel. */
+  isListening: boolean;
 }
 
 interface Trap {
@@ -114,6 +117,7 @@ export class LinkProxy {
   readonly #targetPort: () => number;
   #mode: LinkMode = { kind: 'pass' };
   #traps: Trap[] = [];
+  #isClosing = false;
 
   private constructor(targetPort: () => number, random: Random) {
     this.#targetPort = targetPort;
@@ -121,7 +125,7 @@ export class LinkProxy {
     this.#server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
   }
 
-  static async open(targetPort: () => number, random: Random): Promise<LinkProxy> {
+  static async open(targetPort: () => number, random: Random = seededRandom(1)): Promise<LinkProxy> {
     const proxy = new LinkProxy(targetPort, random);
     await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
     return proxy;
@@ -148,6 +152,15 @@ export class LinkProxy {
     }
   }
 
+  /**
+   * Every connection of now carries nothing any more and is closed by nobody, as when a server lost its power or a path
+   * forgot its connections; new ones pass.
+   * @param who those only on which a client listens: for a blocking read, or to a channel
+   */
+  strand(who: 'all' | 'listening' = 'all'): void {
+    for (const connection of this.#connections) connection.isStranded ||= who === 'all' || connection.isListening;
+  }
+
   /** Ends the client's half of every connection: the server sees the end, its replies still pass. */
   halfClose(): void {
     for (const { server } of this.#connections) server.end();
@@ -167,6 +180,7 @@ export class LinkProxy {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     this.cut();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
@@ -178,9 +192,18 @@ export class LinkProxy {
     const mode = (): LinkMode => this.#mode;
     const up = new Pipe(server, true, mode, this.#random);
     const down = new Pipe(client, false, mode, this.#random);
-    const connection: Connection = { client, server, pipes: [up, down], losing: undefined };
+    const connection: Connection = {
+      client,
+      server,
+      pipes: [up, down],
+      losing: undefined,
+      isStranded: false,
+      isListening: false,
+    };
     this.#connections.add(connection);
     const drop = (): void => {
+      // The other end does not hear of it either.
+      if (connection.isStranded && !this.#isClosing) return;
       this.#connections.delete(connection);
       client.destroy();
       server.destroy();
@@ -190,15 +213,18 @@ export class LinkProxy {
       socket.on('close', drop);
     }
     client.on('data', (chunk: Buffer) => {
+      if (connection.isStranded) return;
+      connection.isListening ||= /^\*\d+\r\n\$\d+\r\n(blpop|xread|subscribe)\r\n/i.test(chunk.toString('latin1'));
       this.#lookFor(chunk, connection);
       up.push(chunk);
     });
     server.on('data', (chunk: Buffer) => {
+      if (connection.isStranded) return;
       if (connection.losing === undefined) down.push(chunk);
       else this.#lose(connection);
     });
-    client.on('end', () => up.end());
-    server.on('end', () => down.end());
+    client.on('end', () => connection.isStranded || up.end());
+    server.on('end', () => connection.isStranded || down.end());
   }
 
   #lookFor(chunk: Buffer, connection: Connection): void {
