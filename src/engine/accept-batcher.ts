@@ -4,6 +4,7 @@ import { whenReady } from './connection.ts';
 import { NoReplicaError, type ReplicaGate } from './replica-gate.ts';
 import { type AcceptResult, type NewMessage, UnknownSenderError } from './contract.ts';
 import { redisFailure, type ScriptArg, type ScriptRunner, toQueueError } from './script-runner.ts';
+import { TickBatches } from './tick-batches.ts';
 
 /** Messages per script call: enough to share a call, few enough that calls overlap and scripts stay under 2 ms. */
 const BATCH_MAX = 25;
@@ -31,38 +32,20 @@ export interface AcceptBatcherOptions {
 /** Joins the accepts of one tick into script calls: the group commit of the accepting side. */
 export class AcceptBatcher {
   readonly #options: AcceptBatcherOptions;
-  readonly #waiting: Waiting[] = [];
-  #scheduled = false;
-  #underWay = 0;
+  readonly #batches: TickBatches<Waiting>;
 
   constructor(options: AcceptBatcherOptions) {
     this.#options = options;
+    this.#batches = new TickBatches({
+      batchMax: BATCH_MAX,
+      callsMax: options.replica === null ? Infinity : CONFIRMED_CALLS_MAX,
+      call: (batch) => this.#store(batch),
+    });
   }
 
   add(message: NewMessage): Promise<AcceptResult> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ message, resolve, reject });
-      if (this.#waiting.length >= BATCH_MAX) {
-        this.#flush();
-      } else if (!this.#scheduled) {
-        this.#scheduled = true;
-        setImmediate(() => {
-          this.#scheduled = false;
-          this.#flush();
-        });
-      }
-    });
-  }
-
-  #flush(): void {
-    if (this.#waiting.length === 0) return;
-    if (this.#options.replica !== null && this.#underWay >= CONFIRMED_CALLS_MAX) return;
-    const batch = this.#waiting.splice(0, BATCH_MAX);
-    this.#underWay += 1;
-    void this.#store(batch).finally(() => {
-      this.#underWay -= 1;
-      // What could not go because of those under way.
-      if (this.#waiting.length >= BATCH_MAX || !this.#scheduled) this.#flush();
+      this.#batches.add({ message, resolve, reject });
     });
   }
 

@@ -35,6 +35,7 @@ import { StreamDesk } from './stream-desk.ts';
 import { sweepClaims } from './claim-sweep.ts';
 import { QueueShards, ofShard } from './queue-shards.ts';
 import { asked, type ScriptArg, ScriptRunner, type WallClock } from './script-runner.ts';
+import { StatusBatcher } from './status-batcher.ts';
 import { encodeStatus } from './status-code.ts';
 import { readUnrecorded } from './unrecorded.ts';
 
@@ -52,9 +53,6 @@ export interface SendQueueOptions extends Partial<EngineOptions> {
   readonly isDiskFull?: () => boolean;
 }
 
-/** Statuses per script call: a script stays under 2 ms. */
-const STATUS_BATCH = 32;
-
 /** The engine's accepting side over Redis. See `SendQueue` for what each call promises. */
 export class RedisSendQueue implements SendQueue {
   readonly shards: number;
@@ -71,6 +69,7 @@ export class RedisSendQueue implements SendQueue {
   readonly #batchers: readonly AcceptBatcher[];
   /** Of each shard. */
   readonly #watches: readonly OutcomeWatch[];
+  readonly #statuses = new StatusBatcher((batch) => this.#tell(batch));
   #limitedPairs: Promise<number> | undefined;
 
   constructor(options: SendQueueOptions) {
@@ -240,18 +239,7 @@ export class RedisSendQueue implements SendQueue {
   }
 
   async statuses(statuses: readonly StatusEvidence[]): Promise<void> {
-    // A status names no shard: each shard looks whether it proves one of its unknown messages, one of them keeps it.
-    for (let from = 0; from < statuses.length; from += STATUS_BATCH) {
-      const batch = statuses.slice(from, from + STATUS_BATCH);
-      await this.#shards.onEach((shard) => {
-        const isKept = ({ providerMessageId }: StatusEvidence) => crc32(providerMessageId) % this.shards === shard;
-        return this.#shards.run(
-          'evidence',
-          shard,
-          batch.flatMap((status) => encodeStatus(status, isKept(status))),
-        );
-      });
-    }
+    await Promise.all(statuses.map((status) => this.#statuses.add(status)));
   }
 
   async waitForOutcome(id: string, timeoutMs: number): Promise<Outcome | null> {
@@ -302,6 +290,18 @@ export class RedisSendQueue implements SendQueue {
     // It ended between the two looks: by now its end stands in the events.
     if (place === null && found.ended === null && !isSecond) return await this.#lookAtUnrecorded(shard, id, true);
     return { ...found, place };
+  }
+
+  /** A status names no shard: each shard looks whether it proves one of its unknown messages, one of them keeps it. */
+  async #tell(batch: readonly StatusEvidence[]): Promise<void> {
+    await this.#shards.onEach((shard) => {
+      const isKept = ({ providerMessageId }: StatusEvidence) => crc32(providerMessageId) % this.shards === shard;
+      return this.#shards.run(
+        'evidence',
+        shard,
+        batch.flatMap((status) => encodeStatus(status, isKept(status))),
+      );
+    });
   }
 
   async #controlSender(sender: string, verb: string, values: readonly ScriptArg[]): Promise<void> {
