@@ -3,7 +3,7 @@
  * The scripts append these letters to the prefix themselves; this list is their dictionary.
  */
 export const KEY_LETTERS = {
-  /** hash: scalars of the shard (pacing clock, sequence, announced timer, pause) */
+  /** hash: scalars of the shard (pacing clock and its last gap, sequence, announced timer, pause) */
   g: 'scalars',
   /** hash: counters; accepted = the sum of the states. `returned:<end>`: how often messages that had ended so came back */
   n: 'counters',

@@ -92,6 +92,45 @@ describe('At least once, duplicates bounded', () => {
     expect(await counters()).toMatchObject({ sent: 2, unknown: 0, held: 0, inFlight: 0 });
   });
 
+  describe('Of an attempt whose wait ends while nobody reaches the queue, or right after', () => {
+    const WAIT_MS = 10_000;
+    const AWAY_MS = 8000;
+    let nowMs = Date.now();
+    /** What a process with a timer does. */
+    const tick = async (afterMs: number) => {
+      nowMs += afterMs;
+      await bench.queue.runner.run('tick', 0, [WAIT_MS, 0]);
+    };
+    /** 1 s before the end of its wait the queue is back. */
+    async function unknownAndAway(): Promise<string> {
+      bench = await Bench.open(redis, {}, { ambiguousWaitMs: WAIT_MS, sendTimeoutMs: 0, clock: () => nowMs });
+      const { id } = await bench.accept();
+      await new Ghost(bench, 'killed').take(1);
+      await bench.queue.runner.run('reclaim', 0, ['killed', '1', WAIT_MS, 'resend', 0]);
+      await tick(1000);
+      await tick(AWAY_MS);
+      expect(await counters()).toMatchObject({ unknown: 1 });
+      return id;
+    }
+
+    it('the outcome can still be told for as long as the queue was away', async () => {
+      const id = await unknownAndAway();
+      await tick(1500);
+      await tick(1500);
+      expect(await counters()).toMatchObject({ unknown: 1 });
+      await bench.queue.statuses([status(id)]);
+      expect(await counters()).toMatchObject({ unknown: 0, sent: 1 });
+    });
+
+    it('nothing is waited for beyond that', async () => {
+      await unknownAndAway();
+      for (let ms = 0; ms < AWAY_MS - 1500; ms += 1500) await tick(1500);
+      expect(await counters()).toMatchObject({ unknown: 1 });
+      await tick(1500);
+      expect(await counters()).toMatchObject({ unknown: 0, queued: 1 });
+    });
+  });
+
   it('a status still settles what is held for a person', async () => {
     bench = await Bench.open(redis, {}, { ambiguousWaitMs: 10, onAmbiguous: 'hold' });
     const first = await bench.accept();

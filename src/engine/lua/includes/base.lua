@@ -19,6 +19,8 @@ end
 
 -- The pacing clock never runs backward: a wall clock that steps back is offset by what it lost.
 -- Tokens, pairs, retries and leases use `now`; only sendAt and expiresAt use `wall`.
+-- A worker beats twice a second: where nobody called for so long, nobody could.
+local GAP_MS = 2000
 local g = call('HMGET', P .. 'g', 'last', 'off', 'seq', 'turn', 'due', 'wallDue', 'paused')
 local scalars = {}
 local off = tonumber(g[2]) or 0
@@ -33,6 +35,9 @@ do
   elseif now - last >= 100 then
     -- Written ten times a second at most: after a step back the clock stands still for up to 100 ms, never runs early.
     scalars.last = now
+    if last > 0 and now - last >= GAP_MS then
+      scalars.gap = format('%d.%d', now, now - last)
+    end
   end
 end
 -- What is kept by the day lies under its number; by this clock too, or a step back over midnight would look past it.

@@ -82,6 +82,13 @@ local function hold_for_person(s, t, lane, f)
   event('U', f.id, '{"waitMs":null,"report":null}')
 end
 
+-- While nobody reached the queue, nobody could tell it what had become of an attempt: what was to be over in that time,
+-- or right after, is waited for as long again as that time was, but no longer than the whole wait (decision 43).
+local function evidence_until(ambiguous_ms)
+  local ended, length = match(call('HGET', P .. 'g', 'gap') or '', '^(%d+)%.(%d+)$')
+  return ended and ended + min(tonumber(length), ambiguous_ms) or 0
+end
+
 -- A lane's timer: a retry is due, an unknown attempt's wait is over, or a dead worker's caps are due back.
 local function wake_lane(lane, ambiguous_ms, send_timeout_ms)
   local s, t = of_lane(lane)
@@ -109,6 +116,11 @@ local function wake_lane(lane, ambiguous_ms, send_timeout_ms)
   if f.state == 'H' then
     hold_for_person(s, t, lane, f)
   elseif f.state == 'U' then
+    local awaited_until = evidence_until(ambiguous_ms)
+    if now < awaited_until then
+      arm('l:' .. lane, awaited_until)
+      return
+    end
     f.state = 'R'
     store_flight(lane, f)
     move('unknown', 'queued')
