@@ -83,10 +83,11 @@ local function hold_for_person(s, t, lane, f)
 end
 
 -- While nobody reached the queue, nobody could tell it what had become of an attempt: what was to be over in that time,
--- or right after, is waited for as long again as that time was, but no longer than the whole wait (decision 43).
+-- or right after, is waited for as long again as that time was and a little more, but no longer than the whole wait
+-- (decision 43).
 local function evidence_until(ambiguous_ms)
   local ended, length = match(call('HGET', P .. 'g', 'gap') or '', '^(%d+)%.(%d+)$')
-  return ended and ended + min(tonumber(length), ambiguous_ms) or 0
+  return ended and ended + min(tonumber(length) + GAP_MS, ambiguous_ms) or 0
 end
 
 -- A lane's timer: a retry is due, an unknown attempt's wait is over, or a dead worker's caps are due back.
