@@ -30,8 +30,8 @@ type ClientOptions = Omit<RedisOptions, 'replyMapping'>;
 const RECONNECT_MS_MAX = 1000;
 /**
  * A connection that brings nothing for so long although something was asked is dead, and opened anew: a server that lost
- * its power or a path that forgot it closes none, and TCP takes minutes to give it up. Every command that has a time
- * limit has a shorter one.
+ * its power or a path that forgot it closes none, and TCP takes minutes to give it up. Where a command may take longer,
+ * by its own limit or because it blocks, its connection may be silent for longer.
  */
 export const SILENT_MS_MAX = 5000;
 /** How soon a client learns of a new master when nobody tells it: a stopped one closes no connection. */
