@@ -1,3 +1,4 @@
+import { hasCode } from '../errors/app-error.ts';
 import type { StatusEvidence } from './contract.ts';
 import { TickBatches } from './tick-batches.ts';
 
@@ -40,8 +41,9 @@ export class StatusBatcher {
       await this.#tell(batch.map(({ status }) => status));
       for (const { resolve } of batch) resolve();
     } catch (error) {
-      // Those in line would wait as long for the same answer.
-      for (const { reject } of [...batch, ...this.#batches.takeBack()]) reject(error);
+      // While the queue is away those in line would wait as long for the same answer; a fault of this call is its own.
+      const inLine = hasCode(error, 'QUEUE_UNAVAILABLE') ? this.#batches.takeBack() : [];
+      for (const { reject } of [...batch, ...inLine]) reject(error);
     }
   }
 }
